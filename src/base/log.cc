@@ -1,0 +1,77 @@
+#include "base/log.h"
+
+#include <array>
+#include <atomic>
+#include <string>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+namespace rh {
+namespace {
+
+std::atomic<LogLevel> least_level = LogLevel::info;
+std::atomic<bool> as_json = true;
+
+constexpr std::array<std::string_view, 4> kLevelNames = {"debug", "info", "warning", "error"};
+
+void append_json_string(std::string& out, std::string_view text) {
+    out += '"';
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (static_cast<unsigned char>(c) < 0x20) {
+            out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+            out += c;
+        }
+    }
+    out += '"';
+}
+
+std::string timestamp() {
+    const int64_t ms = now_ms();
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<time_t>(ms / 1000)),
+                       ms % 1000);
+}
+
+}  // namespace
+
+void log_init(LogLevel least, LogFormat format) {
+    least_level = least;
+    as_json = format == LogFormat::json || (format == LogFormat::automatic && isatty(2) == 0);
+}
+
+void log_event(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
+    if (level < least_level.load()) {
+        return;
+    }
+    const auto level_name = kLevelNames[static_cast<size_t>(level)];
+    std::string line;
+    if (as_json) {
+        line = fmt::format(R"({{"time":"{}","level":"{}","message":)", timestamp(), level_name);
+        append_json_string(line, message);
+        for (const auto& [key, value] : fields) {
+            line += ',';
+            append_json_string(line, key);
+            line += ':';
+            append_json_string(line, value);
+        }
+        line += "}\n";
+    } else {
+        line = fmt::format("{} {:7} {}", timestamp(), level_name, message);
+        for (const auto& [key, value] : fields) {
+            line += fmt::format(" {}={}", key, value);
+        }
+        line += '\n';
+    }
+    // One write a line, so that lines of different threads never mix. There is nowhere to report
+    // a failure of stderr to.
+    [[maybe_unused]] const ssize_t written = ::write(2, line.data(), line.size());
+}
+
+}  // namespace rh
