@@ -1,0 +1,20 @@
+// RFC 9457 problem details: one exhaustive mapping from Error to the answer a client gets.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "http/exchange.h"
+
+namespace rh::http {
+
+// The status of an error: by its kind, and by its code for method_not_allowed (405), not_acceptable
+// (406), length_required (411), request_timeout (408), expectation_failed (417), header_too_large
+// (431).
+int status_of(const Error& error);
+// {"type":"/problems/CODE","title","status","detail","instance","code","trace_id"}; 503 and 429
+// carry Retry-After, 401 carries WWW-Authenticate.
+Response problem(const Error& error, std::string_view instance, std::string_view trace_id);
+
+}  // namespace rh::http
