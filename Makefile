@@ -1,0 +1,51 @@
+# Every gate of the project; .ci/run and the README call these and hold no logic of their own.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+SHELL := /bin/bash
+
+.PHONY: build deps demo test unit system bench fmt lint sanitize clean
+
+build: deps build/release/build.ninja  ## the program at build/bin/roundhouse
+	cmake --build build/release
+
+build/release/build.ninja: CMakePresets.json
+	cmake --preset release
+
+deps:      ## what building and testing need: Debian packages, libchdb, Python packages
+	tools/deps.sh
+
+demo: build  ## a file of 200,000 rounds from CSV to reconciled aggregates
+	tools/demo.sh
+
+test: build lint  ## every test; the last line counts them
+	build/venv/bin/python tools/run_tests.py
+
+unit: build
+	build/venv/bin/python tools/run_tests.py --only unit
+
+system: build
+	build/venv/bin/python tools/run_tests.py --only system
+
+bench: build  ## measures, as ratios of things run in the same minute
+	build/venv/bin/python bench/run.py
+
+fmt: deps  ## formats C++ and Python
+	git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
+	build/venv/bin/ruff format tests tools bench
+	build/venv/bin/ruff check --fix tests tools bench
+
+lint: build  ## formatting, include directions, sizes, shell, Python
+	git ls-files '*.cc' '*.h' | xargs clang-format-19 --dry-run -Werror
+	build/venv/bin/python tools/tidy.py
+	build/venv/bin/ruff format --check tests tools bench
+	build/venv/bin/ruff check tests tools bench
+	git ls-files '*.sh' demo test .ci/run | xargs shellcheck
+
+clang-tidy: build  ## the slow half of lint: clang-tidy over every source
+	tools/clang_tidy.sh
+
+sanitize: deps  ## unit tests and the main system tests under address, undefined and thread sanitizers
+	tools/sanitize.sh
+
+clean:
+	rm -rf build/release build/bin build/asan build/tsan

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs what is missing: Debian packages, libchdb into build/lib, the tests' Python packages into
+# build/venv. Prints nothing and changes nothing when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+packages() { grep -v '^#' tools/packages.txt; command -v npm >/dev/null || echo npm; }
+
+missing=()
+while read -r package; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done < <(packages)
+if [ "${#missing[@]}" -gt 0 ]; then
+    echo "Installing ${#missing[@]} Debian packages: ${missing[*]}" >&2
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# libchdb is half a gigabyte: kept once a user, linked into each checkout.
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/roundhouse"
+while read -r package sha256; do
+    kept="$cache/$sha256/libchdb.so"
+    if [ ! -e "$kept" ]; then
+        echo "Fetching $package (170 MB) by npm" >&2
+        mkdir -p "$cache/$sha256"
+        scratch=$(mktemp -d "$cache/fetch.XXXXXX")
+        trap 'rm -rf "$scratch"' EXIT
+        archive="$scratch/$(npm pack "$package" --silent --pack-destination "$scratch" | tail -n 1)"
+        echo "$sha256  $archive" | sha256sum --check --quiet
+        tar -xzf "$archive" -C "$scratch" package/libchdb.so
+        mv "$scratch/package/libchdb.so" "$kept"
+        rm -rf "$scratch"
+        trap - EXIT
+    fi
+    if ! [ build/lib/libchdb.so -ef "$kept" ] && ! cmp -s "$kept" build/lib/libchdb.so; then
+        mkdir -p build/lib
+        ln -f "$kept" build/lib/libchdb.so 2>/dev/null || cp "$kept" build/lib/libchdb.so
+    fi
+done < <(grep -v '^#' tools/npm-packages.txt)
+
+stamp=build/venv/requirements.sha256
+if ! sha256sum --check --status "$stamp" 2>/dev/null; then
+    echo "Installing the tests' Python packages into build/venv" >&2
+    /usr/bin/python3 -m venv --clear build/venv
+    build/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+    sha256sum tests/requirements.txt > "$stamp"
+fi
