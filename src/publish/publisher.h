@@ -1,0 +1,77 @@
+// Stage 2 of the data's way: an upload's original → validated rows in the log, rejects in the
+// reject file, counts and totals in the ledger.
+//
+//   validating ── all rows judged, log sealed ──▶ publishing ── log published ──▶ storing
+//       └─▶ refused (on_error=abort, max_errors, not one good row) | checked (dry run) | failed
+//
+// Everything is computed from the original, and nothing is visible before the log's one rename: so
+// a run that was cut off anywhere is simply run again, and gives the same result. run() blocks its
+// thread (a worker's); several uploads may run at once, one upload never twice at once.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "base/result.h"
+#include "log/embedded_log.h"
+#include "uploads/layout.h"
+#include "uploads/ledger.h"
+#include "uploads/progress.h"
+#include "uploads/upload.h"
+
+namespace rh::publish {
+
+class Publisher {
+  public:
+    // All arguments must outlive the publisher.
+    Publisher(const uploads::Layout& layout, uploads::Ledger& ledger, uploads::ProgressBoard& board,
+              log::EmbeddedLog& log)
+        : layout_(layout), ledger_(ledger), board_(board), log_(log) {}
+
+    // Takes the upload as far as this stage can: the answer is its state then (storing: the sink's
+    // turn). In a state after publishing it does nothing. An Error means that the upload stays as
+    // it is and run() may be called again (storage_full, unavailable stopping); what can never
+    // succeed makes the upload `failed` instead and is no Error. If the upload waits for its
+    // earlier, cancelled run to end, so does this call.
+    Result<uploads::State> run(const model::UploadId& id);
+
+    // validating, publishing or storing → cancelled; a run of it ends soon, without a further
+    // change. Its rows in the log are removed when its run ends, or now. Rows that the sink has put
+    // into ClickHouse are the sink's to remove. Errors: not_found upload_not_found; conflict
+    // upload_finished (it names the state; a stored upload is voided, not cancelled).
+    Result<uploads::Upload> cancel(const model::UploadId& id);
+
+    // The program ends: running and later runs return unavailable stopping, and go on at the next
+    // start.
+    void stop();
+
+    uint64_t rows_validated() const { return rows_validated_; }  // since the start, for metrics
+
+  private:
+    struct Run {
+        std::atomic<bool> cancelled = false;
+    };
+    class RunScope;
+    class Validation;
+    Result<uploads::State> run_once(uploads::Upload upload, Run& run);
+    Result<uploads::State> validate(uploads::Upload& upload, Run& run);
+    Result<uploads::State> publish_sealed(uploads::Upload& upload, Run& run);
+    // Writes the change unless the run was cancelled meanwhile (then the state is cancelled).
+    Result<uploads::State> change(uploads::Upload& upload, uploads::State expected, Run& run);
+
+    const uploads::Layout& layout_;
+    uploads::Ledger& ledger_;
+    uploads::ProgressBoard& board_;
+    log::EmbeddedLog& log_;
+    std::atomic<bool> stopping_ = false;
+    std::atomic<uint64_t> rows_validated_ = 0;
+    std::mutex mutex_;  // guards runs_, and orders cancel() against change()
+    std::condition_variable run_ended_;
+    std::map<model::UploadId, std::shared_ptr<Run>> runs_;
+};
+
+}  // namespace rh::publish

@@ -1,0 +1,109 @@
+// Stage 1 of the data's way: bytes of a client → an upload in the ledger, with its original on
+// disk. One pass over the stream: unpack → digests → sniff the encoding → compress into the spool.
+// Then the head of the spool is judged (encoding, delimiter, header), the id is made of content and
+// options, the spool is renamed into place durably, and the ledger learns of the upload: in this
+// order, so that a crash at any point leaves either nothing or an upload that can be published.
+//
+// Whatever goes wrong (a wrong file, a full disk, a client that leaves), nothing is kept. The same
+// file with the same options is the same upload: exactly one of any number of simultaneous senders
+// creates it. Rows are not validated here (publish/publisher.h does, from the original).
+// receive() blocks its thread; any number of threads.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "csv/encoding.h"
+#include "uploads/layout.h"
+#include "uploads/ledger.h"
+#include "uploads/progress.h"
+#include "uploads/upload.h"
+
+namespace rh::receive {
+
+enum class ContentEncoding : uint8_t { none, gzip, zstd };
+// "identity" or empty, "gzip" or "x-gzip", "zstd", any case; nullopt for others, lists of codings
+// too.
+std::optional<ContentEncoding> parse_content_encoding(std::string_view text);
+
+struct Limits {
+    uint64_t body_bytes_max = 64ULL << 30;       // as sent
+    uint64_t unpacked_bytes_max = 256ULL << 30;  // of the file
+    // Unpacked bytes for one byte as sent; looked at once ratio_free_bytes are unpacked.
+    uint64_t ratio_max = 250;
+    uint64_t ratio_free_bytes = 8ULL << 20;
+    uint64_t free_bytes_min = 256ULL << 20;  // left on the disk; below it nothing is received
+    unsigned receives_max = 16;              // at the same time
+};
+
+using Sha256 = std::array<uint8_t, 32>;
+
+// What the sender asked for, as parsed by the HTTP handler or the CLI.
+struct Options {
+    std::string filename;  // directories are cut off, control characters replaced
+    ContentEncoding content_encoding = ContentEncoding::none;
+    std::optional<csv::Encoding> encoding;  // nullopt: detected
+    std::optional<char> delimiter;          // one of , ; tab |; nullopt: sniffed
+    int32_t timezone_offset_minutes = 0;
+    bool empty_amount_is_reject = false;
+    bool allow_negative = false;
+    bool abort_on_error = false;
+    std::optional<uint64_t> errors_max;
+    bool dry_run = false;
+    std::string label;  // allow_duplicate=LABEL; empty: none
+    std::optional<model::UploadId> replaces;
+    // Digests the sender declared (RFC 9530).
+    std::optional<Sha256> content_sha256;  // of the bytes as sent
+    std::optional<Sha256>
+        repr_sha256;  // of the file: as sent, or unpacked; either one satisfies it
+    std::string trace_id;
+};
+
+// Fills the buffer with the next bytes of the body and says how many; 0 is the end. An Error ends
+// the receive and is passed through.
+using Source = std::function<Result<size_t>(std::span<char>)>;
+
+struct Received {
+    uploads::Upload upload;
+    bool created = false;    // new, or started again after it failed: publish it now
+    bool duplicate = false;  // it was there already and lives; nothing was changed
+};
+
+class Receiver {
+  public:
+    // All arguments must outlive the receiver. `layout` is open, so DIR/incoming is empty.
+    Receiver(const uploads::Layout& layout, uploads::Ledger& ledger, uploads::ProgressBoard& board,
+             Limits limits)
+        : layout_(layout), ledger_(ledger), board_(board), limits_(limits) {}
+
+    // Errors beside those of the source:
+    //   busy             too_many_uploads
+    //   too_large        body_too_large, file_too_large, decompression_ratio
+    //   storage_full     storage_full
+    //   invalid_request  digest_mismatch
+    //   invalid_content  empty_file, truncated_gzip, bad_gzip, truncated_zstd, bad_zstd,
+    //                    wrong_encoding, truncated_encoding, binary_file, unknown_delimiter,
+    //                    missing_column, duplicate_column, header_unreadable, no_rows
+    //   not_found        replaced_upload_not_found
+    //   conflict         same_file_other_options, not_replaceable, upload_voided
+    Result<Received> receive(const Source& source, const Options& options);
+
+    unsigned receiving() const { return receiving_; }            // now
+    uint64_t bytes_received() const { return bytes_received_; }  // as sent, since the start
+
+  private:
+    const uploads::Layout& layout_;
+    uploads::Ledger& ledger_;
+    uploads::ProgressBoard& board_;
+    const Limits limits_;
+    std::atomic<unsigned> receiving_ = 0;
+    std::atomic<uint64_t> bytes_received_ = 0;
+};
+
+}  // namespace rh::receive
