@@ -1,0 +1,158 @@
+#include "sink/audit.h"
+
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "model/money.h"
+#include "model/timestamp.h"
+
+namespace rh::sink {
+namespace {
+
+// Rollups are found by what makes a table one, so a new rollup is audited from its first day.
+constexpr std::string_view kRollupsSql =
+    "SELECT name, sorting_key FROM system.tables "
+    "WHERE database = currentDatabase() AND engine LIKE '%ReplacingMergeTree' "
+    "AND name IN (SELECT table FROM system.columns WHERE database = currentDatabase() AND name = "
+    "'cell') "
+    "ORDER BY name FORMAT TSV";
+
+constexpr std::string_view kRawSql =
+    "SELECT count(), sum(real_amount_bet), sum(bonus_amount_bet), sum(real_amount_win), "
+    "sum(bonus_amount_win) FROM game_rounds FINAL WHERE upload_id = {id:UUID} FORMAT TSV";
+
+// A spill to disk keeps the memory of an upload of any size bounded.
+const clickhouse::Settings kAuditSettings = {{"max_bytes_before_external_group_by", "2000000000"},
+                                             {"max_threads", "2"}};
+
+struct Rollup {
+    std::string name;
+    std::string key;
+};
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+    std::vector<std::string_view> parts;
+    while (true) {
+        const size_t end = text.find(separator);
+        parts.push_back(text.substr(0, end));
+        if (end == std::string_view::npos) {
+            return parts;
+        }
+        text.remove_prefix(end + 1);
+    }
+}
+
+Result<std::vector<Rollup>> rollups(const clickhouse::Client& owner) {
+    RH_ASSIGN(const std::string text, owner.query(kRollupsSql));
+    std::vector<Rollup> found;
+    for (const std::string_view line : split(text, '\n')) {
+        if (const auto fields = split(line, '\t'); fields.size() == 2) {
+            found.push_back({std::string(fields[0]), std::string(fields[1])});
+        }
+    }
+    if (found.empty()) {
+        return fail(ErrorKind::internal, "rollups_missing",
+                    "ClickHouse has no rollup tables; run `roundhouse migrate`.");
+    }
+    return found;
+}
+
+// Names and keys come from ClickHouse's own catalogue, which only this program's DDL fills.
+std::string rollup_sql(const Rollup& rollup) {
+    const bool by_hour = rollup.key.find("hour") != std::string::npos;
+    const std::string_view range =
+        by_hour ? "AND hour >= toStartOfMonth(fromUnixTimestamp64Milli({from:Int64}, 'UTC')) "
+                  "AND toStartOfMonth(hour) <= toStartOfMonth(fromUnixTimestamp64Milli({to:Int64}, "
+                  "'UTC')) "
+                : "";
+    return fmt::format(
+        "SELECT sum(r), sum(a0), sum(a1), sum(a2), sum(a3) FROM (SELECT max(rounds) AS r, "
+        "argMax(real_amount_bet, rounds) AS a0, argMax(bonus_amount_bet, rounds) AS a1, "
+        "argMax(real_amount_win, rounds) AS a2, argMax(bonus_amount_win, rounds) AS a3 "
+        "FROM {} WHERE upload_id = {{id:UUID}} {}GROUP BY {}) FORMAT TSV",
+        rollup.name, range, rollup.key);
+}
+
+Result<model::Totals> parse_totals(std::string_view table, std::string_view line) {
+    const auto fields = split(line.substr(0, line.find('\n')), '\t');
+    model::Totals totals;
+    bool valid = fields.size() == 1 + totals.sums.size();
+    if (valid) {
+        const auto rows = fields[0];
+        valid =
+            std::from_chars(rows.data(), rows.data() + rows.size(), totals.rows).ec == std::errc{};
+    }
+    for (size_t a = 0; valid && a < totals.sums.size(); ++a) {
+        const auto sum = model::parse_money_sum(fields[a + 1]);
+        valid = sum.has_value();
+        if (valid) {
+            totals.sums[a] = *sum;
+        }
+    }
+    if (!valid) {
+        return fail(ErrorKind::internal, "clickhouse_error",
+                    fmt::format("ClickHouse's totals of {} cannot be read: {}", table, line));
+    }
+    return totals;
+}
+
+std::string describe(const model::Totals& totals) {
+    std::string text = fmt::format("{} rows", totals.rows);
+    for (size_t a = 0; a < totals.sums.size(); ++a) {
+        text += fmt::format(", {} {}", model::kAmountNames[a], model::to_string(totals.sums[a]));
+    }
+    return text;
+}
+
+}  // namespace
+
+Result<std::vector<TableTotals>> stored_totals(const clickhouse::Client& owner,
+                                               const model::UploadId& id, int64_t created_ms_min,
+                                               int64_t created_ms_max) {
+    const clickhouse::Parameters parameters = {{"id", model::to_string(id)},
+                                               {"from", std::to_string(created_ms_min)},
+                                               {"to", std::to_string(created_ms_max)}};
+    RH_ASSIGN(const auto found, rollups(owner));
+    RH_ASSIGN(const std::string raw, owner.query(kRawSql, {parameters[0]}, kAuditSettings));
+    RH_ASSIGN(const auto raw_totals, parse_totals("game_rounds", raw));
+    std::vector<TableTotals> tables = {{"game_rounds", raw_totals}};
+    for (const Rollup& rollup : found) {
+        const std::string sql = rollup_sql(rollup);
+        const bool ranged = sql.find("{from:") != std::string::npos;
+        RH_ASSIGN(const std::string line,
+                  owner.query(sql, ranged ? parameters : clickhouse::Parameters{parameters[0]},
+                              kAuditSettings));
+        RH_ASSIGN(const auto totals, parse_totals(rollup.name, line));
+        tables.push_back({rollup.name, totals});
+    }
+    return tables;
+}
+
+std::string differences(const std::vector<TableTotals>& tables, const model::Totals& expected) {
+    std::string text;
+    for (const TableTotals& table : tables) {
+        if (table.totals != expected) {
+            text += fmt::format("{}{} holds {}", text.empty() ? "" : "; ", table.table,
+                                describe(table.totals));
+        }
+    }
+    return text.empty() ? text : fmt::format("{}; the manifest says {}.", text, describe(expected));
+}
+
+Result<void> delete_rows(const clickhouse::Client& owner, const model::UploadId& id) {
+    RH_ASSIGN(const auto found, rollups(owner));
+    std::vector<std::string> tables = {"game_rounds"};
+    for (const Rollup& rollup : found) {
+        tables.push_back(rollup.name);
+    }
+    for (const std::string& table : tables) {
+        RH_TRY(owner.query(fmt::format("DELETE FROM {} WHERE upload_id = {{id:UUID}}", table),
+                           {{"id", model::to_string(id)}}, {{"lightweight_deletes_sync", "2"}}));
+    }
+    return {};
+}
+
+}  // namespace rh::sink

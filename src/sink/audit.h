@@ -1,0 +1,35 @@
+// What ClickHouse holds of an upload, counted by content: rows and the four sums of `game_rounds`
+// and of every rollup. An upload is stored only when all of them equal its manifest. Any thread.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "clickhouse/client.h"
+#include "model/totals.h"
+#include "model/upload_id.h"
+
+namespace rh::sink {
+
+struct TableTotals {
+    std::string table;
+    model::Totals totals;
+};
+
+// The totals of one upload in each table, game_rounds first. created_ms_min and _max (of its rows)
+// keep the rollups' scan to the months that the upload touches; they widen nothing: a row outside
+// of them is found all the same, since game_rounds is read by its key and a rollup that lacks it
+// has smaller totals.
+Result<std::vector<TableTotals>> stored_totals(const clickhouse::Client& owner,
+                                               const model::UploadId& id, int64_t created_ms_min,
+                                               int64_t created_ms_max);
+
+// Names the tables that differ from `expected`, with both figures; empty if all agree.
+std::string differences(const std::vector<TableTotals>& tables, const model::Totals& expected);
+
+// Removes every row of the upload from game_rounds and the rollups.
+Result<void> delete_rows(const clickhouse::Client& owner, const model::UploadId& id);
+
+}  // namespace rh::sink

@@ -1,0 +1,224 @@
+#include "sink/sink.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/kill_point.h"
+#include "base/log.h"
+#include "sink/audit.h"
+#include "sink/cells.h"
+#include "sink/inserter.h"
+
+namespace rh::sink {
+namespace {
+
+constexpr int64_t kRetryMsFirst = 100;
+
+void sleep_unless_stopped(const std::stop_token& stop, int64_t ms) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
+}
+
+bool log_is_damaged(const Error& error) {
+    return error.code == "log_damaged" || error.code == "avro_damaged" ||
+           error.code == "log_out_of_order";
+}
+
+}  // namespace
+
+// One call of store(): everything that a step hands to the next.
+struct Sink::Run {
+    uploads::Upload upload;
+    std::stop_token stop;
+    Step step = Step::inserting;
+    int repairs = 0;
+    std::string differences;
+};
+
+Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
+    int64_t retry_ms = kRetryMsFirst;
+    Run run;
+    run.stop = stop;
+    while (!stop.stop_requested()) {
+        Result<std::optional<Outcome>> result = std::nullopt;
+        if (auto found = context_.ledger.find(id); !found) {
+            result = std::unexpected(std::move(found).error());
+        } else if (!*found || (*found)->state != uploads::State::storing) {
+            return Outcome::cancelled;
+        } else {
+            run.upload = std::move(**found);
+            result = step(run);
+        }
+        if (result && *result) {
+            return **result;
+        }
+        if (result) {
+            retry_ms = kRetryMsFirst;
+            continue;
+        }
+        if (log_is_damaged(result.error()) && run.step == Step::inserting) {
+            log_event(LogLevel::error,
+                      "the log of an upload is damaged; it is written again from the original",
+                      {{"upload_id", model::to_string(id)}, {"detail", result.error().message}});
+            run.differences = result.error().message;
+            run.step = ++run.repairs > 2 ? Step::auditing : Step::republishing;
+            continue;
+        }
+        context_.on_retry(result.error());
+        log_event(LogLevel::warning, "storing an upload is tried again",
+                  {{"upload_id", model::to_string(id)},
+                   {"code", result.error().code},
+                   {"detail", result.error().message},
+                   {"retry_ms", std::to_string(retry_ms)}});
+        sleep_unless_stopped(stop, retry_ms);
+        retry_ms = std::min(retry_ms * 2, kRetryMsMax);
+    }
+    return Outcome::stopped;
+}
+
+Result<std::optional<Outcome>> Sink::step(Run& run) {
+    if (context_.is_cancelled(run.upload.id)) {
+        RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::cancelled));
+        return outcome;
+    }
+    switch (run.step) {
+        case Step::inserting:
+            RH_TRY(insert_cells(run));
+            return std::nullopt;
+        case Step::auditing: {
+            RH_TRY(audit(run));
+            if (run.repairs > 2) {
+                RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::failed));
+                return outcome;
+            }
+            return std::nullopt;
+        }
+        case Step::committing:
+            RH_TRY(context_.versions.commit_stored(run.upload));
+            return Outcome::stored;
+        case Step::republishing:
+            RH_TRY(context_.republish(run.upload.id));
+            [[fallthrough]];
+        case Step::replaying:
+            RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
+            RH_TRY(delete_rows(context_.owner, run.upload.id));
+            run.step = Step::inserting;
+            return std::nullopt;
+    }
+    std::unreachable();
+}
+
+// From the checkpoint to the end of the log. A stop or a cancel ends it early, between two blocks.
+Result<void> Sink::insert_cells(Run& run) {
+    const auto& id = run.upload.id;
+    RH_ASSIGN(const auto reader, context_.log.read(id, run.upload.checkpoint_cell));
+    Inserter inserter(context_.owner, kInserterThreads);
+    CellAssembler cells;
+    clickhouse::NativeBlock block(id, log::kEmbeddedPartition);
+    size_t cells_in_block = 0;
+    size_t cells_since_checkpoint = 0;
+    uint64_t next_cell = run.upload.checkpoint_cell;
+    uint64_t rows = 0;
+
+    const auto send_block = [&]() -> Result<void> {
+        if (block.rows() > 0) {
+            rows += block.rows();
+            RH_TRY(inserter.submit(
+                std::exchange(block, clickhouse::NativeBlock(id, log::kEmbeddedPartition))));
+            context_.on_progress(id, rows);
+        }
+        cells_in_block = 0;
+        return {};
+    };
+    const auto take = [&](const model::RowBatch& cell) -> Result<void> {
+        block.append(cell);
+        next_cell = model::cell_of(cell.row_number.front()) + 1;
+        ++cells_since_checkpoint;
+        if (++cells_in_block < kCellsPerBlock) {
+            return {};
+        }
+        return send_block();
+    };
+    const auto checkpoint = [&]() -> Result<void> {
+        RH_TRY(send_block());
+        RH_TRY(inserter.drain());
+        RH_TRY(context_.make_durable());
+        RH_TRY(context_.ledger.set_checkpoint(id, next_cell));
+        kill_point("sink_after_checkpoint");
+        cells_since_checkpoint = 0;
+        return {};
+    };
+
+    model::RowBatch batch;
+    while (true) {
+        if (run.stop.stop_requested() || context_.is_cancelled(id)) {
+            return {};
+        }
+        RH_ASSIGN(const bool more, reader->next(batch));
+        if (!more) {
+            break;
+        }
+        RH_ASSIGN(const auto complete, cells.add(batch));
+        if (complete) {
+            RH_TRY(take(*complete));
+        }
+        if (cells_since_checkpoint >= kCellsPerCheckpoint) {
+            RH_TRY(checkpoint());
+        }
+    }
+    if (const auto last = cells.finish()) {
+        RH_TRY(take(*last));
+    }
+    RH_TRY(checkpoint());
+    run.step = Step::auditing;
+    return {};
+}
+
+Result<void> Sink::audit(Run& run) {
+    kill_point("sink_before_audit");
+    const auto& upload = run.upload;
+    RH_ASSIGN(const auto manifest, context_.log.manifest(upload.id));
+    RH_ASSIGN(const auto tables, stored_totals(context_.owner, upload.id, upload.created_ms_min,
+                                               upload.created_ms_max));
+    run.differences = differences(tables, manifest.totals);
+    if (run.differences.empty()) {
+        run.step = Step::committing;
+        return {};
+    }
+    ++run.repairs;
+    log_event(LogLevel::error, "ClickHouse's content is not the manifest's; the upload is repaired",
+              {{"upload_id", model::to_string(upload.id)},
+               {"attempt", std::to_string(run.repairs)},
+               {"detail", run.differences}});
+    run.step = run.repairs == 1 ? Step::replaying : Step::republishing;
+    return {};
+}
+
+// The upload ends without being stored: none of its rows stay.
+Result<Outcome> Sink::give_up(Run& run, uploads::State state) {
+    RH_TRY(delete_rows(context_.owner, run.upload.id));
+    RH_TRY(context_.make_durable());
+    if (state == uploads::State::failed) {
+        run.upload.error_code = "audit_mismatch";
+        run.upload.error_message = fmt::format(
+            "After two repairs ClickHouse still holds other figures than the file: {} Check its "
+            "disk "
+            "and its log, then send the file again.",
+            run.differences);
+    }
+    run.upload.state = state;
+    run.upload.finished_at = now_ms();
+    RH_TRY(context_.versions.withdraw(run.upload.id));
+    RH_TRY(context_.ledger.update(run.upload, uploads::State::storing));
+    RH_TRY(context_.log.remove(run.upload.id));
+    return state == uploads::State::failed ? Outcome::failed : Outcome::cancelled;
+}
+
+}  // namespace rh::sink

@@ -1,0 +1,143 @@
+#include "sink/versions.h"
+
+#include <string>
+#include <vector>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/kill_point.h"
+#include "model/money.h"
+#include "model/upload_id.h"
+
+namespace rh::sink {
+namespace {
+
+constexpr uint64_t kNever = UINT64_MAX;
+
+std::string row_of(const uploads::Upload& upload, uint64_t revision) {
+    boost::json::object row;
+    row["upload_id"] = model::to_string(upload.id);
+    row["filename"] = upload.request.filename;
+    row["bytes"] = upload.bytes;
+    row["sha256"] = upload.sha256;
+    row["rows_read"] = upload.rows.read;
+    row["rows_accepted"] = upload.rows.accepted;
+    row["rows_rejected"] = upload.rows.rejected;
+    row["rows_blank"] = upload.rows.blank;
+    for (size_t a = 0; a < model::kAmountNames.size(); ++a) {
+        row[model::kAmountNames[a]] = model::to_string(upload.totals.sums[a]);
+    }
+    row["created_min_ms"] = upload.created_ms_min;
+    row["created_max_ms"] = upload.created_ms_max;
+    row["stored_version"] = upload.stored_version.value_or(revision);
+    row["voided_version"] = upload.voided_version.value_or(kNever);
+    row["stored_at_ms"] = upload.finished_at.value_or(now_ms());
+    row["revision"] = revision;
+    return boost::json::serialize(row) + "\n";
+}
+
+}  // namespace
+
+Result<void> Versions::write_rows(const std::vector<uploads::Upload>& uploads, uint64_t version) {
+    std::string body;
+    for (const auto& upload : uploads) {
+        body += row_of(upload, version);
+    }
+    const std::string_view piece = body;
+    kill_point("stored_before_uploads_row");
+    RH_TRY(owner_.insert("INSERT INTO uploads FORMAT JSONEachRow", {&piece, 1}, {},
+                         {{"async_insert", "0"}}));
+    RH_TRY(make_durable_());
+    kill_point("stored_before_ledger");
+    return {};
+}
+
+Result<void> Versions::commit_stored(uploads::Upload upload) {
+    const std::scoped_lock lock(mutex_);
+    RH_ASSIGN(const uint64_t version, ledger_.reserve_version(upload.id));
+    upload.state = uploads::State::stored;
+    upload.stored_version = version;
+    upload.finished_at = now_ms();
+    std::vector<uploads::Upload> rows = {upload};
+    if (upload.request.replaces) {
+        RH_ASSIGN(auto replaced, ledger_.find(*upload.request.replaces));
+        if (replaced && !replaced->voided_version) {
+            replaced->voided_version = version;
+            rows.push_back(*replaced);
+        }
+    }
+    RH_TRY(write_rows(rows, version));
+    RH_TRY(ledger_.commit_stored(upload));
+    kill_point("stored_after_ledger");
+    return {};
+}
+
+Result<uploads::Upload> Versions::finish_void(uploads::Upload upload, uint64_t version) {
+    upload.voided_version = version;
+    RH_TRY(write_rows({upload}, version));
+    RH_TRY(ledger_.commit_voided(upload.id, version));
+    return upload;
+}
+
+Result<uploads::Upload> Versions::commit_voided(const model::UploadId& id) {
+    const std::scoped_lock lock(mutex_);
+    RH_ASSIGN(const auto upload, ledger_.find(id));
+    if (!upload) {
+        return fail(ErrorKind::not_found, "unknown_upload", "There is no upload with this id.");
+    }
+    if (upload->state != uploads::State::stored) {
+        return fail(
+            ErrorKind::conflict, "upload_not_stored",
+            fmt::format(
+                "The upload is {}, not stored, so none of its rows are in the figures. Cancel or "
+                "delete it.",
+                uploads::name(upload->state)));
+    }
+    if (upload->voided_version) {
+        return fail(ErrorKind::conflict, "already_voided",
+                    fmt::format("The upload was voided at version {}.", *upload->voided_version));
+    }
+    RH_ASSIGN(const uint64_t version, ledger_.reserve_version(id));
+    return finish_void(*upload, version);
+}
+
+Result<void> Versions::withdraw(const model::UploadId& id) {
+    const std::scoped_lock lock(mutex_);
+    RH_ASSIGN(const auto open, ledger_.open_reservation());
+    if (!open || open->upload_id != id) {
+        return {};
+    }
+    RH_ASSIGN(auto upload, ledger_.find(id));
+    std::vector<uploads::Upload> rows;
+    if (upload) {
+        upload->stored_version = kNever;  // later than every version that will be
+        rows.push_back(*upload);
+        if (upload->request.replaces) {
+            RH_ASSIGN(const auto replaced, ledger_.find(*upload->request.replaces));
+            if (replaced) {
+                rows.push_back(*replaced);
+            }
+        }
+    }
+    RH_TRY(write_rows(rows, open->version));
+    return ledger_.release_reservation(id);
+}
+
+Result<void> Versions::recover() {
+    const std::scoped_lock lock(mutex_);
+    RH_ASSIGN(const auto open, ledger_.open_reservation());
+    if (!open) {
+        return {};
+    }
+    RH_ASSIGN(const auto upload, ledger_.find(open->upload_id));
+    if (upload && upload->state == uploads::State::stored && !upload->voided_version) {
+        RH_TRY(finish_void(*upload, open->version));
+    } else if (!upload || upload->state != uploads::State::storing) {
+        RH_TRY(ledger_.release_reservation(open->upload_id));
+    }
+    return {};
+}
+
+}  // namespace rh::sink

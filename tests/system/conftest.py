@@ -1,0 +1,193 @@
+"""A real server for the system tests, driven only through its public interfaces.
+
+Nothing here shares code with the program: HTTP by httpx, files by this module, totals by DuckDB.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import time
+
+import httpx
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BINARY = pathlib.Path(os.environ.get("RH_BINARY", ROOT / "build" / "bin" / "roundhouse"))
+FINAL_STATES = {"stored", "failed", "refused", "cancelled", "checked"}
+
+
+class Server:
+    """One `roundhouse serve` process on a data directory; it can be killed and started again."""
+
+    def __init__(self, data: pathlib.Path, *arguments: str, environment: dict[str, str] | None = None):
+        self.data = data
+        self.arguments = list(arguments)
+        self.environment = environment or {}
+        self.process: subprocess.Popen | None = None
+        self.url = ""
+        self.log_path = data.parent / f"{data.name}.log"
+
+    def start(self, environment: dict[str, str] | None = None, timeout: float = 60) -> "Server":
+        env = {**os.environ, **self.environment, **(environment or {})}
+        command = [str(BINARY), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                command + self.arguments, stdout=subprocess.PIPE, stderr=log, env=env, text=True
+            )
+        line = self._first_line(timeout)
+        found = re.search(r"http://[0-9.:\[\]a-f]+:\d+", line)
+        if not found:
+            self.process.kill()
+            self.process.wait()
+            raise RuntimeError(f"the server did not start: {line!r}\n{self.log_tail()}")
+        self.url = found.group(0)
+        return self
+
+    def _first_line(self, timeout: float) -> str:
+        import select
+
+        readable, _, _ = select.select([self.process.stdout], [], [], timeout)
+        return self.process.stdout.readline() if readable else ""
+
+    def log_tail(self) -> str:
+        return self.log_path.read_text(errors="replace")[-4000:] if self.log_path.exists() else ""
+
+    def stop(self, timeout: float = 20) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def wait_dead(self, timeout: float) -> int:
+        return self.process.wait(timeout)
+
+    # -- HTTP
+
+    def request(self, method: str, path: str, **options) -> httpx.Response:
+        options.setdefault("timeout", 120)
+        return httpx.request(method, self.url + path, **options)
+
+    def get(self, path: str, **options) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def upload(self, content, *, wait: int | None = 60, headers=None, **params) -> httpx.Response:
+        """Posts a file (bytes or a path); with `wait`, the answer is the finished state if it comes in time."""
+        if isinstance(content, pathlib.Path):
+            content = content.read_bytes()
+        headers = {"Content-Type": "text/csv", **(headers or {})}
+        if wait:
+            headers["Prefer"] = f"wait={wait}"
+        return self.post("/v1/uploads", content=content, params=params, headers=headers, timeout=wait or 120)
+
+    def stored(self, content, **params) -> dict:
+        """Uploads and insists on it being stored."""
+        answer = self.upload(content, **params)
+        assert answer.status_code in (200, 202), answer.text
+        upload = self.wait_final(answer.json()["id"])
+        assert upload["state"] == "stored", upload
+        return upload
+
+    def wait_final(self, upload_id: str, timeout: float = 120) -> dict:
+        deadline = time.monotonic() + timeout
+        while True:
+            answer = self.get(f"/v1/uploads/{upload_id}")
+            assert answer.status_code == 200, answer.text
+            if answer.json()["state"] in FINAL_STATES:
+                return answer.json()
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.05)
+
+    def aggregates(self, **params) -> list[dict]:
+        """Every row that matches, by JSON pages."""
+        rows, cursor = [], None
+        params.setdefault("limit", 10_000)
+        while True:
+            page = self.get("/v1/aggregates", params={**params, **({"cursor": cursor} if cursor else {})})
+            assert page.status_code == 200, page.text
+            rows += page.json()["data"]
+            cursor = page.json()["next_cursor"]
+            if cursor is None:
+                return rows
+
+    # -- ClickHouse, as a person with the owner's credentials
+
+    def clickhouse_info(self, *arguments: str) -> dict:
+        command = [str(BINARY), "clickhouse", "info", "--data", str(self.data), "--json", *arguments]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    def clickhouse(self, sql: str, **parameters) -> str:
+        info = self.clickhouse_info()
+        answer = httpx.post(
+            info["url"],
+            content=sql,
+            params={"database": info["database"], **{f"param_{k}": v for k, v in parameters.items()}},
+            headers={"X-ClickHouse-User": info["user"], "X-ClickHouse-Key": info["password"]},
+            timeout=120,
+        )
+        assert answer.status_code == 200 and "Code: " not in answer.text[:200], answer.text
+        return answer.text
+
+    def clickhouse_pid(self) -> int:
+        """The engine: the server's child process."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task")
+        for task in children.iterdir():
+            for child in (task / "children").read_text().split():
+                command = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if b"clickhouse" in command:
+                    return int(child)
+        raise RuntimeError("the server has no ClickHouse child")
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """RH_TEST_SEED replays a run; it is printed with every failure."""
+    value = int(os.environ.get("RH_TEST_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"RH_TEST_SEED={value}")
+    return value
+
+
+@pytest.fixture
+def rng(seed, request) -> random.Random:
+    """Random numbers of one test: the same seed gives the same numbers whichever tests run."""
+    print(f"RH_TEST_SEED={seed}")
+    return random.Random(f"{seed}:{request.node.nodeid}")
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    """Starts servers of this test's own; all of them are ended with it."""
+    servers = []
+
+    def start(name: str = "data", *arguments: str, environment=None, **options) -> Server:
+        server = Server(tmp_path / name, *arguments, environment=environment)
+        servers.append(server)
+        return server.start(**options)
+
+    yield start
+    for server in servers:
+        if server.is_running():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.stop()
+            if server.is_running():
+                server.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server for all tests of a module; tests tell their uploads apart by player or game."""
+    instance = Server(tmp_path_factory.mktemp("server") / "data").start()
+    yield instance
+    assert instance.stop() == 0, instance.log_tail()
