@@ -1,0 +1,271 @@
+#include "app/config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <numeric>
+
+#define TOML_HEADER_ONLY 1
+#define TOML_EXCEPTIONS 0
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "io/file.h"
+
+namespace rh::app {
+namespace {
+
+std::unexpected<Error> bad_setting(std::string message) {
+    return fail(ErrorKind::invalid_request, "bad_setting", std::move(message));
+}
+
+std::optional<uint64_t> parse_count(std::string_view text) {
+    uint64_t value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) {
+        return std::nullopt;
+    }
+    return value;
+}
+
+std::optional<uint64_t> parse_bytes(std::string_view text) {
+    constexpr std::array<std::pair<std::string_view, unsigned>, 4> kUnits = {
+        {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}}};
+    unsigned shift = 0;
+    for (const auto& [unit, bits] : kUnits) {
+        if (text.ends_with(unit)) {
+            shift = bits;
+            text.remove_suffix(unit.size());
+            while (text.ends_with(' ')) {
+                text.remove_suffix(1);
+            }
+            break;
+        }
+    }
+    const auto value = parse_count(text);
+    if (!value || (*value << shift) >> shift != *value) {
+        return std::nullopt;
+    }
+    return *value << shift;
+}
+
+struct HostPort {
+    std::string host;
+    uint16_t port = 0;
+};
+
+std::optional<HostPort> parse_address(std::string_view text) {
+    const size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) {
+        return std::nullopt;
+    }
+    std::string_view host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) {
+        host = host.substr(1, host.size() - 2);
+    } else if (host.contains(':')) {
+        return std::nullopt;
+    }
+    const auto port = parse_count(text.substr(colon + 1));
+    if (host.empty() || !port || *port > UINT16_MAX) {
+        return std::nullopt;
+    }
+    return HostPort{std::string(host), static_cast<uint16_t>(*port)};
+}
+
+bool is_choice(std::string_view choices, std::string_view text) {
+    while (!choices.empty()) {
+        const size_t bar = std::min(choices.find('|'), choices.size());
+        if (choices.substr(0, bar) == text) {
+            return true;
+        }
+        choices.remove_prefix(std::min(bar + 1, choices.size()));
+    }
+    return false;
+}
+
+// Sets the member from text; the message says what would fit, without the place it stood.
+Result<void> assign(Config& config, const Option& option, const std::string& text) {
+    if (option.kind == OptionKind::count || option.kind == OptionKind::bytes) {
+        const auto value = option.kind == OptionKind::count ? parse_count(text) : parse_bytes(text);
+        if (!value || *value < option.least || *value > option.most) {
+            return bad_setting(fmt::format(
+                "must be a whole number{} from {} to {}",
+                option.kind == OptionKind::bytes ? " of bytes (or with KiB, MiB, GiB, TiB)" : "",
+                option.least, option.most));
+        }
+        config.*std::get<uint64_t Config::*>(option.member) = *value;
+        return {};
+    }
+    if (option.kind == OptionKind::boolean) {
+        if (text != "true" && text != "false") {
+            return bad_setting("must be true or false");
+        }
+        config.*std::get<bool Config::*>(option.member) = text == "true";
+        return {};
+    }
+    if (option.kind == OptionKind::choice && !is_choice(option.choices, text)) {
+        return bad_setting(fmt::format("must be one of {}", option.choices));
+    }
+    if (option.kind == OptionKind::address && !parse_address(text)) {
+        return bad_setting("must be an address and a port, like 127.0.0.1:8080 or [::1]:8080");
+    }
+    config.*std::get<std::string Config::*>(option.member) = text;
+    return {};
+}
+
+std::string shown(const Config& config, const Option& option) {
+    if (option.kind == OptionKind::secret) {
+        return (config.*std::get<std::string Config::*>(option.member)).empty() ? "" : "(set)";
+    }
+    if (const auto* text = std::get_if<std::string Config::*>(&option.member)) {
+        return config.**text;
+    }
+    if (const auto* number = std::get_if<uint64_t Config::*>(&option.member)) {
+        return std::to_string(config.**number);
+    }
+    return config.*std::get<bool Config::*>(option.member) ? "true" : "false";
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), size_t{0});
+    for (size_t i = 1; i <= a.size(); ++i) {
+        size_t diagonal = std::exchange(row[0], i);
+        for (size_t j = 1; j <= b.size(); ++j) {
+            const size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
+        }
+    }
+    return row.back();
+}
+
+std::string_view nearest_key(std::string_view key) {
+    const auto all = options();
+    return std::ranges::min_element(
+               all, {}, [&](const Option& option) { return edit_distance(key, option.key); })
+        ->key;
+}
+
+using FileValues = std::map<std::string, std::string, std::less<>>;  // key → text
+
+Result<void> collect(const toml::table& table, const std::string& prefix, const std::string& path,
+                     FileValues& values) {
+    for (const auto& [key, node] : table) {
+        const std::string full = prefix + std::string(key.str());
+        if (const toml::table* inner = node.as_table()) {
+            RH_TRY(collect(*inner, full + ".", path, values));
+            continue;
+        }
+        const auto where = fmt::format("{}:{}", path, node.source().begin.line);
+        const auto all = options();
+        const auto option = std::ranges::find(all, full, &Option::key);
+        if (option == all.end()) {
+            return fail(ErrorKind::invalid_request, "unknown_setting",
+                        fmt::format("{}: unknown setting `{}`. Did you mean `{}`? `roundhouse "
+                                    "config show` lists all of them.",
+                                    where, full, nearest_key(full)));
+        }
+        if (option->kind == OptionKind::secret) {
+            return bad_setting(fmt::format(
+                "{}: `{}` is a secret and may not stand in this file. Set {} or key_file.", where,
+                full, environment_of(*option)));
+        }
+        const bool is_boolean = option->kind == OptionKind::boolean;
+        const bool is_number = option->kind == OptionKind::count;
+        if (node.is_string() && !is_boolean && !is_number) {
+            values[full] = node.as_string()->get();
+        } else if (node.is_integer() && (is_number || option->kind == OptionKind::bytes)) {
+            values[full] = std::to_string(node.as_integer()->get());
+        } else if (node.is_boolean() && is_boolean) {
+            values[full] = node.as_boolean()->get() ? "true" : "false";
+        } else {
+            return bad_setting(fmt::format(
+                "{}: `{}` must be {}.", where, full,
+                is_boolean ? "true or false" : (is_number ? "a whole number" : "a string")));
+        }
+    }
+    return {};
+}
+
+Result<FileValues> read_values(const std::string& path) {
+    RH_ASSIGN(const std::string text, io::read_file(path));
+    const toml::parse_result parsed = toml::parse(std::string_view(text));
+    if (!parsed) {
+        return fail(ErrorKind::invalid_request, "bad_config_file",
+                    fmt::format("{}:{}: {}.", path, parsed.error().source().begin.line,
+                                parsed.error().description()));
+    }
+    FileValues values;
+    RH_TRY(collect(parsed.table(), "", path, values));
+    return values;
+}
+
+}  // namespace
+
+std::string Config::listen_address() const { return parse_address(listen).value().host; }
+uint16_t Config::listen_port() const { return parse_address(listen).value().port; }
+
+LogLevel Config::least_log_level() const {
+    return log_level == "debug"     ? LogLevel::debug
+           : log_level == "warning" ? LogLevel::warning
+           : log_level == "error"   ? LogLevel::error
+                                    : LogLevel::info;
+}
+
+LogFormat Config::log_line_format() const {
+    return log_format == "text"   ? LogFormat::text
+           : log_format == "json" ? LogFormat::json
+                                  : LogFormat::automatic;
+}
+
+std::optional<std::string> process_environment(const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+Result<Resolved> resolve(const Sources& sources) {
+    // An empty variable counts as one that is not set: shells and compose files make such.
+    const auto environment = [&](const std::string& name) {
+        auto value = sources.environment ? sources.environment(name) : std::nullopt;
+        return value && !value->empty() ? value : std::nullopt;
+    };
+    Resolved resolved;
+    resolved.file =
+        !sources.file.empty() ? sources.file : environment("ROUNDHOUSE_CONFIG").value_or("");
+    FileValues file_values;
+    if (!resolved.file.empty()) {
+        RH_ASSIGN(file_values, read_values(resolved.file));
+    }
+    for (const Option& option : options()) {
+        Resolved::Value value{&option, "", Origin::default_value, "default"};
+        std::optional<std::string> text;
+        const auto flag = sources.flags.find(option.key);
+        const auto in_file = file_values.find(option.key);
+        if (flag != sources.flags.end()) {
+            value.origin = Origin::flag;
+            value.origin_name = flag_of(option);
+            text = flag->second;
+        } else if ((text = environment(environment_of(option)))) {
+            value.origin = Origin::environment;
+            value.origin_name = environment_of(option);
+        } else if (in_file != file_values.end()) {
+            value.origin = Origin::file;
+            value.origin_name = resolved.file;
+            text = in_file->second;
+        }
+        if (text) {
+            if (const auto assigned = assign(resolved.config, option, *text); !assigned) {
+                const bool named = value.origin == Origin::file;
+                return bad_setting(fmt::format("{}{}{} {}, not \"{}\".", value.origin_name,
+                                               named ? ": " : "", named ? option.key : "",
+                                               assigned.error().message, *text));
+            }
+        }
+        value.value = shown(resolved.config, option);
+        resolved.values.push_back(std::move(value));
+    }
+    return resolved;
+}
+
+}  // namespace rh::app

@@ -1,0 +1,162 @@
+// The table of settings. An option stands here only if something uses it.
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "app/config.h"
+
+namespace rh::app {
+namespace {
+
+using enum OptionKind;
+using enum Audience;
+
+constexpr uint64_t kTiB = 1ULL << 40;
+
+constexpr std::array kOptions = {
+    Option{"data", text, server, &Config::data,
+           "Directory that holds everything the server keeps: ledger, originals, log, ClickHouse."},
+    Option{"listen", address, server, &Config::listen,
+           "Address and port to listen on; port 0 takes a free one. Without API keys only loopback "
+           "addresses are allowed."},
+    Option{"drain_s", count, server, &Config::drain_s,
+           "Seconds that running requests get to end after SIGTERM.", 0, 600},
+
+    Option{"log.level", choice, server, &Config::log_level, "Least level that is logged.", 0, 0,
+           "debug|info|warning|error"},
+    Option{"log.format", choice, server, &Config::log_format,
+           "Form of a log line; auto is text on a terminal and JSON otherwise.", 0, 0,
+           "auto|text|json"},
+
+    Option{"http.workers", count, server, &Config::http_workers,
+           "Requests that are worked on at once; more of them wait.", 1, 1024},
+    Option{"http.connections_max", count, server, &Config::http_connections_max,
+           "Connections open at once.", 1, 1'000'000},
+    Option{"http.head_bytes_max", bytes, server, &Config::http_head_bytes_max,
+           "Size of a request's head.", 1024, 1 << 20},
+    Option{"http.target_bytes_max", bytes, server, &Config::http_target_bytes_max,
+           "Length of a request's target (path and query).", 256, 1 << 20},
+    Option{"http.head_timeout_s", count, server, &Config::http_head_timeout_s,
+           "Seconds from the first byte of a request's head to its last.", 1, 3600},
+    Option{"http.idle_timeout_s", count, server, &Config::http_idle_timeout_s,
+           "Seconds a connection may stay open between requests.", 1, 3600},
+    Option{"http.read_timeout_s", count, server, &Config::http_read_timeout_s,
+           "Seconds without any byte of a request's body.", 1, 3600},
+    Option{"http.write_timeout_s", count, server, &Config::http_write_timeout_s,
+           "Seconds without any byte of an answer taken by the client.", 1, 3600},
+
+    Option{"upload.body_bytes_max", bytes, server, &Config::upload_body_bytes_max,
+           "Size of a request's body as it is sent.", 1024, 64 * kTiB},
+    Option{"upload.unpacked_bytes_max", bytes, server, &Config::upload_unpacked_bytes_max,
+           "Size of an uploaded file, unpacked.", 1024, 64 * kTiB},
+    Option{"upload.decompression_ratio_max", count, server, &Config::upload_decompression_ratio_max,
+           "Unpacked bytes for each byte sent, in compressed uploads.", 1, 1'000'000},
+    Option{"upload.simultaneous_max", count, server, &Config::upload_simultaneous_max,
+           "Uploads received at once; one more is answered with 429.", 1, 10'000},
+    Option{"upload.free_disk_bytes_min", bytes, server, &Config::upload_free_disk_bytes_min,
+           "Free disk space that uploads must leave.", 0, 64 * kTiB},
+
+    Option{"avro.deflate", boolean, server, &Config::avro_deflate,
+           "Compress the log's Avro files with deflate."},
+
+    Option{"clickhouse.libchdb", text, server, &Config::clickhouse_libchdb,
+           "Path of libchdb.so; empty: beside the program or in ../lib."},
+    Option{"clickhouse.memory_bytes_max", bytes, server, &Config::clickhouse_memory_bytes_max,
+           "Memory of the ClickHouse server; 0: a share of the machine's.", 0, 64 * kTiB},
+    Option{"clickhouse.http_port", count, server, &Config::clickhouse_http_port,
+           "Loopback port of ClickHouse's HTTP interface; 0: a free one.", 0, 65535},
+    Option{"clickhouse.tcp_port", count, server, &Config::clickhouse_tcp_port,
+           "Loopback port of ClickHouse's native interface; 0: a free one.", 0, 65535},
+
+    Option{"reconcile.simultaneous_max", count, server, &Config::reconcile_simultaneous_max,
+           "Reconciliations that run at once; more of them wait.", 1, 64},
+
+    Option{"server", text, client, &Config::server,
+           "URL of the server that client commands talk to."},
+    Option{"api_key", secret, client, &Config::api_key, "API key that client commands send."},
+    Option{"key_file", text, client, &Config::key_file, "File whose first line is the API key."},
+};
+
+std::string default_of(const Option& option) {
+    const Config config;
+    if (option.kind == secret) {
+        return "";
+    }
+    if (const auto* member = std::get_if<std::string Config::*>(&option.member)) {
+        return config.**member;
+    }
+    if (const auto* member = std::get_if<uint64_t Config::*>(&option.member)) {
+        return std::to_string(config.**member);
+    }
+    return config.*std::get<bool Config::*>(option.member) ? "true" : "false";
+}
+
+std::string values_of(const Option& option) {
+    switch (option.kind) {
+        case text:
+            return "text";
+        case choice: {
+            std::string words(option.choices);
+            for (size_t at = 0; (at = words.find('|', at)) != std::string::npos; at += 2) {
+                words.replace(at, 1, ", ");
+            }
+            return words;
+        }
+        case boolean:
+            return "true, false";
+        case count:
+            return fmt::format("{} to {}", option.least, option.most);
+        case bytes:
+            return fmt::format("{} to {} bytes, or with KiB, MiB, GiB, TiB", option.least,
+                               option.most);
+        case address:
+            return "host:port";
+        case secret:
+            return "text";
+    }
+    return "";
+}
+
+}  // namespace
+
+std::span<const Option> options() { return kOptions; }
+
+std::string flag_of(const Option& option) {
+    std::string flag = fmt::format("--{}", option.key);
+    std::ranges::replace(flag, '.', '-');
+    std::ranges::replace(flag, '_', '-');
+    return flag;
+}
+
+std::string environment_of(const Option& option) {
+    std::string name = fmt::format("ROUNDHOUSE_{}", option.key);
+    for (char& c : name) {
+        c = c == '.' ? '_' : (c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);
+    }
+    return name;
+}
+
+std::string reference_page() {
+    std::string page =
+        "# Configuration\n\n"
+        "The strongest source of a setting wins: flag, then environment, then the TOML file named\n"
+        "by `--config` or `ROUNDHOUSE_CONFIG`, then the default. `roundhouse config show` prints\n"
+        "each value and where it comes from. An unknown key of the TOML file is an error. A key\n"
+        "with a dot is `[table]` and `key` in the TOML file.\n\n"
+        "This page is made by `roundhouse config reference`.\n\n"
+        "| TOML key | flag | environment | default | values | meaning |\n"
+        "|---|---|---|---|---|---|\n";
+    for (const Option& option : kOptions) {
+        const std::string standard = default_of(option);
+        const bool is_secret = option.kind == secret;
+        page += fmt::format(
+            "| {} | {} | `{}` | {} | {} | {} |\n", is_secret ? "" : fmt::format("`{}`", option.key),
+            is_secret ? "" : fmt::format("`{}`", flag_of(option)), environment_of(option),
+            standard.empty() ? "" : fmt::format("`{}`", standard), values_of(option), option.what);
+    }
+    return page;
+}
+
+}  // namespace rh::app

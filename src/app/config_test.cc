@@ -1,0 +1,153 @@
+#include "app/config.h"
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace rh::app {
+namespace {
+
+using testing::HasSubstr;
+
+class ConfigTest : public testing::Test {
+  protected:
+    ConfigTest() {
+        directory_ = testing::TempDir() + "config_test." + std::to_string(getpid());
+        std::filesystem::create_directories(directory_);
+    }
+    ~ConfigTest() override { std::filesystem::remove_all(directory_); }
+
+    std::string file(const std::string& text) const {
+        const std::string path = directory_ + "/roundhouse.toml";
+        std::ofstream(path) << text;
+        return path;
+    }
+    Result<Resolved> resolve_with(std::map<std::string, std::string, std::less<>> flags,
+                                  const std::string& toml,
+                                  std::map<std::string, std::string> environment = {}) const {
+        Sources sources;
+        sources.flags = std::move(flags);
+        if (!toml.empty()) {
+            sources.file = file(toml);
+        }
+        sources.environment = [environment](const std::string& name) {
+            const auto found = environment.find(name);
+            return found == environment.end() ? std::nullopt : std::optional(found->second);
+        };
+        return resolve(sources);
+    }
+    std::string directory_;
+};
+
+const Resolved::Value& value_of(const Resolved& resolved, std::string_view key) {
+    for (const auto& value : resolved.values) {
+        if (value.option->key == key) {
+            return value;
+        }
+    }
+    throw std::runtime_error("no such option");
+}
+
+TEST_F(ConfigTest, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
+    const std::string toml = "[http]\nworkers = 3\n";
+    const std::map<std::string, std::string> environment = {{"ROUNDHOUSE_HTTP_WORKERS", "4"}};
+
+    const auto nothing = resolve_with({}, "");
+    ASSERT_TRUE(nothing.has_value());
+    EXPECT_EQ(nothing->config.http_workers, 32U);
+    EXPECT_EQ(value_of(*nothing, "http.workers").origin_name, "default");
+
+    const auto by_file = resolve_with({}, toml);
+    ASSERT_TRUE(by_file.has_value()) << by_file.error().message;
+    EXPECT_EQ(by_file->config.http_workers, 3U);
+    EXPECT_EQ(value_of(*by_file, "http.workers").origin, Origin::file);
+
+    const auto by_environment = resolve_with({}, toml, environment);
+    ASSERT_TRUE(by_environment.has_value());
+    EXPECT_EQ(by_environment->config.http_workers, 4U);
+    EXPECT_EQ(value_of(*by_environment, "http.workers").origin_name, "ROUNDHOUSE_HTTP_WORKERS");
+
+    const auto by_flag = resolve_with({{"http.workers", "5"}}, toml, environment);
+    ASSERT_TRUE(by_flag.has_value());
+    EXPECT_EQ(by_flag->config.http_workers, 5U);
+    EXPECT_EQ(value_of(*by_flag, "http.workers").origin_name, "--http-workers");
+}
+
+TEST_F(ConfigTest, TheFileMayBeNamedByTheEnvironment) {
+    const std::string path = file("listen = \"127.0.0.1:9\"\n");
+    const auto resolved = resolve_with({}, "", {{"ROUNDHOUSE_CONFIG", path}});
+    ASSERT_TRUE(resolved.has_value());
+    EXPECT_EQ(resolved->config.listen_port(), 9);
+    EXPECT_EQ(resolved->file, path);
+}
+
+TEST_F(ConfigTest, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
+    const auto resolved = resolve_with({}, "[http]\nworkres = 3\n");
+    ASSERT_FALSE(resolved.has_value());
+    EXPECT_EQ(resolved.error().code, "unknown_setting");
+    EXPECT_THAT(resolved.error().message, HasSubstr("roundhouse.toml:2"));
+    EXPECT_THAT(resolved.error().message, HasSubstr("`http.workres`"));
+    EXPECT_THAT(resolved.error().message, HasSubstr("`http.workers`"));
+}
+
+TEST_F(ConfigTest, ValuesThatDoNotFitNameTheirPlace) {
+    const auto flag = resolve_with({{"http.workers", "0"}}, "");
+    ASSERT_FALSE(flag.has_value());
+    EXPECT_THAT(flag.error().message, HasSubstr("--http-workers must be a whole number from 1"));
+    EXPECT_FALSE(resolve_with({{"http.workers", "1025"}}, "").has_value());
+    EXPECT_TRUE(resolve_with({{"http.workers", "1024"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"http.workers", "+4"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"listen", "8080"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"listen", "::1:80"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"listen", "localhost:65536"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"log.level", "inf"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({}, "[avro]\ndeflate = \"yes\"\n").has_value());
+    EXPECT_FALSE(resolve_with({}, "[http]\nworkers = \"3\"\n").has_value());
+    EXPECT_FALSE(resolve_with({}, "[http\n").has_value());
+}
+
+TEST_F(ConfigTest, BytesMayHaveUnits) {
+    const auto resolved = resolve_with({{"upload.body_bytes_max", "3 GiB"}},
+                                       "[upload]\nunpacked_bytes_max = \"5MiB\"\n");
+    ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
+    EXPECT_EQ(resolved->config.upload_body_bytes_max, 3ULL << 30);
+    EXPECT_EQ(resolved->config.upload_unpacked_bytes_max, 5ULL << 20);
+    EXPECT_FALSE(resolve_with({{"upload.body_bytes_max", "99999999999999TiB"}}, "").has_value());
+}
+
+TEST_F(ConfigTest, AddressesHaveTwoHalves) {
+    const auto v6 = resolve_with({{"listen", "[::1]:0"}}, "");
+    ASSERT_TRUE(v6.has_value());
+    EXPECT_EQ(v6->config.listen_address(), "::1");
+    EXPECT_EQ(v6->config.listen_port(), 0);
+}
+
+TEST_F(ConfigTest, SecretsComeFromTheEnvironmentAndAreNeverShown) {
+    const auto resolved = resolve_with({}, "", {{"ROUNDHOUSE_API_KEY", "rh_very_secret"}});
+    ASSERT_TRUE(resolved.has_value());
+    EXPECT_EQ(resolved->config.api_key, "rh_very_secret");
+    EXPECT_EQ(value_of(*resolved, "api_key").value, "(set)");
+    const auto in_file = resolve_with({}, "api_key = \"rh_very_secret\"\n");
+    ASSERT_FALSE(in_file.has_value());
+    EXPECT_THAT(in_file.error().message, HasSubstr("ROUNDHOUSE_API_KEY"));
+}
+
+TEST_F(ConfigTest, EveryOptionIsReadFromEachOfItsNames) {
+    std::set<std::string> flags;
+    std::set<std::string> variables;
+    for (const Option& option : options()) {
+        EXPECT_TRUE(flags.insert(flag_of(option)).second) << option.key;
+        EXPECT_TRUE(variables.insert(environment_of(option)).second) << option.key;
+        EXPECT_THAT(reference_page(), HasSubstr(environment_of(option)));
+        EXPECT_THAT(reference_page(), HasSubstr(std::string(option.what)));
+    }
+    EXPECT_EQ(variables.count("ROUNDHOUSE_UPLOAD_FREE_DISK_BYTES_MIN"), 1U);
+    EXPECT_EQ(flags.count("--upload-free-disk-bytes-min"), 1U);
+}
+
+}  // namespace
+}  // namespace rh::app

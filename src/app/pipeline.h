@@ -1,0 +1,84 @@
+// The workers between a received upload and a stored one: one thread validates and publishes, one stores,
+// each in the order of arrival, so the next file is validated while ClickHouse takes the last one. What an
+// earlier process left unfinished is taken up by start(). Any thread may call; stop() ends both workers
+// between two steps, and what they were doing goes on at the next start.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <thread>
+
+#include "api/upload_service.h"
+#include "base/result.h"
+#include "log/embedded_log.h"
+#include "publish/publisher.h"
+#include "sink/sink.h"
+#include "uploads/layout.h"
+#include "uploads/ledger.h"
+#include "uploads/progress.h"
+
+namespace rh::app {
+
+class Pipeline : public api::UploadService {
+  public:
+    struct Context {
+        const uploads::Layout& layout;
+        uploads::Ledger& ledger;
+        uploads::ProgressBoard& board;
+        log::EmbeddedLog& log;
+        publish::Publisher& publisher;
+        sink::Versions& versions;
+        const clickhouse::Client& owner;
+        std::function<Result<void>()> make_durable;
+    };
+    explicit Pipeline(Context context);
+    ~Pipeline() override;
+
+    // Takes up what is unfinished in the ledger and starts the workers.
+    Result<void> start();
+    void stop();
+
+    void submit(const model::UploadId& id) override;
+    Result<uploads::Upload> cancel(const model::UploadId& id) override;
+    Result<void> remove(const model::UploadId& id) override;
+    Result<uploads::Upload> void_upload(const model::UploadId& id) override;
+    Result<uploads::Upload> wait_final(const model::UploadId& id, unsigned seconds,
+                                       const std::function<bool()>& stopping) override;
+
+    struct Health {
+        size_t waiting_to_publish = 0;
+        size_t waiting_to_store = 0;
+        uint64_t store_retries = 0;             // since the start
+        std::optional<Error> last_store_error;  // of the upload now being stored; empty once it goes on
+        uint64_t rows_stored = 0;
+    };
+    Health health() const;
+
+  private:
+    using Queue = std::deque<model::UploadId>;
+    std::optional<model::UploadId> take(Queue& queue, const std::stop_token& stop);
+    void run_publisher(const std::stop_token& stop);
+    void run_sink(const std::stop_token& stop);
+    void finish_on_board(const model::UploadId& id);
+    Result<void> republish(const model::UploadId& id);
+    Result<uploads::Upload> find(const model::UploadId& id) const;
+
+    Context context_;
+    sink::Sink sink_;
+    mutable std::mutex mutex_;  // guards all below
+    std::condition_variable_any changed_;
+    Queue to_publish_;
+    Queue to_store_;
+    std::set<model::UploadId> cancelled_while_storing_;
+    Health health_;
+    std::jthread publisher_thread_;
+    std::jthread sink_thread_;
+};
+
+}  // namespace rh::app

@@ -1,0 +1,51 @@
+// What the subcommands share: each add_… registers one subcommand (its flags, its help, its action)
+// with the parser of src/cli/run.cc, in a file of its own name. Data goes to stdout; messages and
+// progress go to stderr. One thread.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "app/config.h"
+#include "base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace rh::cli {
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailure = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitRejects = 3;
+inline constexpr int kExitMismatch = 4;
+inline constexpr int kExitUnreachable = 5;
+
+// What the parser has found. The chosen subcommand sets `action`, which gives the exit code.
+struct Invocation {
+    bool json = false;
+    std::string config_file;
+    std::map<std::string, std::string, std::less<>> flags;  // TOML key → text, see app/config.h
+    std::function<Result<int>()> action;
+
+    Result<app::Resolved> settings() const;
+};
+
+// A subcommand with --json and a help text that begins with `what` and the examples (a line each).
+CLI::App& add_command(CLI::App& parent, Invocation& invocation, std::string_view name,
+                      std::string_view what, std::initializer_list<std::string_view> examples);
+// Flags for the settings of an audience, or for the named ones, and --config.
+void add_settings(CLI::App& command, Invocation& invocation, app::Audience audience);
+void add_settings(CLI::App& command, Invocation& invocation,
+                  std::initializer_list<std::string_view> keys);
+
+void add_serve(CLI::App& program, Invocation& invocation);
+void add_config(CLI::App& program, Invocation& invocation);
+void add_completion(CLI::App& program, Invocation& invocation);
+void add_generate(CLI::App& program, Invocation& invocation);
+
+}  // namespace rh::cli

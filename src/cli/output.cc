@@ -1,0 +1,124 @@
+#include "cli/output.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace rh::cli {
+namespace {
+
+int status_of(const Error& error) {
+    switch (error.kind) {
+        case ErrorKind::invalid_request:
+            return 400;
+        case ErrorKind::unauthorized:
+            return 401;
+        case ErrorKind::forbidden:
+            return 403;
+        case ErrorKind::not_found:
+            return 404;
+        case ErrorKind::conflict:
+            return 409;
+        case ErrorKind::too_large:
+            return 413;
+        case ErrorKind::unsupported:
+            return 415;
+        case ErrorKind::invalid_content:
+            return 422;
+        case ErrorKind::busy:
+            return 429;
+        case ErrorKind::internal:
+            return 500;
+        case ErrorKind::unavailable:
+            return 503;
+        case ErrorKind::storage_full:
+            return 507;
+    }
+    return 500;
+}
+
+}  // namespace
+
+Result<void> write_out(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(1, bytes.data(), bytes.size());
+        if (written < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno == EPIPE) {
+                return fail(ErrorKind::internal, "output_closed",
+                            "The reader of the output is gone.");
+            }
+            return fail(ErrorKind::internal, "output_failed",
+                        fmt::format("Cannot write the output: {}.", std::strerror(errno)));
+        }
+        bytes.remove_prefix(static_cast<size_t>(written));
+    }
+    return {};
+}
+
+void say(std::string_view message) {
+    const std::string line = fmt::format("roundhouse: {}\n", message);
+    // There is nowhere to report a failure of stderr to.
+    [[maybe_unused]] const ssize_t written = ::write(2, line.data(), line.size());
+}
+
+int exit_code_of(const Error& error) {
+    switch (error.kind) {
+        case ErrorKind::invalid_request:
+            return 2;
+        case ErrorKind::unavailable:
+            return 5;
+        case ErrorKind::unauthorized:
+        case ErrorKind::forbidden:
+        case ErrorKind::not_found:
+        case ErrorKind::conflict:
+        case ErrorKind::too_large:
+        case ErrorKind::unsupported:
+        case ErrorKind::invalid_content:
+        case ErrorKind::busy:
+        case ErrorKind::internal:
+        case ErrorKind::storage_full:
+            return 1;
+    }
+    return 1;
+}
+
+std::string problem_json(const Error& error) {
+    std::string title = error.code;
+    for (char& c : title) {
+        c = c == '_' ? ' ' : c;
+    }
+    const boost::json::value problem = {{"type", "/problems/" + error.code},
+                                        {"title", title},
+                                        {"status", status_of(error)},
+                                        {"detail", error.message},
+                                        {"code", error.code}};
+    return boost::json::serialize(problem);
+}
+
+int report(const Error& error, bool json) {
+    if (error.code != "output_closed") {  // `… | head` is no failure worth a sentence
+        say(error.message);
+        if (json) {
+            [[maybe_unused]] const auto written = write_out(problem_json(error) + "\n");
+        }
+    }
+    return exit_code_of(error);
+}
+
+bool stderr_is_terminal() { return ::isatty(2) == 1; }
+bool stdout_is_terminal() { return ::isatty(1) == 1; }
+
+bool stdout_has_color() {
+    const char* no_color = std::getenv("NO_COLOR");
+    return stdout_is_terminal() && (no_color == nullptr || *no_color == '\0');
+}
+
+}  // namespace rh::cli

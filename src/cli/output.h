@@ -1,0 +1,31 @@
+// What a command writes: data to stdout, messages to stderr, and how an Error looks to a person
+// and to a script. One thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace rh::cli {
+
+// All of it to stdout. Error internal output_closed if the reader is gone, or what write() says.
+Result<void> write_out(std::string_view bytes);
+// "roundhouse: …" and a line end, to stderr.
+void say(std::string_view message);
+
+// 0 is never given: 2 for what the caller must change, 5 for a service that does not answer,
+// else 1.
+int exit_code_of(const Error& error);
+// Says the error on stderr; with `json` its problem object also goes to stdout.
+int report(const Error& error, bool json);
+
+// {"type","title","status","detail","code"}, as the API sends it.
+std::string problem_json(const Error& error);
+
+bool stderr_is_terminal();
+bool stdout_is_terminal();
+// Terminal, and NO_COLOR is not set.
+bool stdout_has_color();
+
+}  // namespace rh::cli
