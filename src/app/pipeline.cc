@@ -124,8 +124,9 @@ void Pipeline::finish_on_board(const model::UploadId& id) {
     if (!upload) {
         return;  // deleted meanwhile: the board has forgotten it
     }
-    context_.board.set(id, upload->state,
-                       {uploads::name(upload->state), upload->rows.read, upload->bytes, upload->bytes});
+    context_.board.set(
+        id, upload->state,
+        {uploads::name(upload->state), upload->rows.read, upload->bytes, upload->bytes});
     log_event(LogLevel::info, "upload finished",
               {{"upload_id", model::to_string(id)},
                {"state", std::string(uploads::name(upload->state))},
@@ -148,9 +149,9 @@ Result<void> Pipeline::republish(const model::UploadId& id) {
     }
     RH_ASSIGN(const auto state, context_.publisher.run(id));
     if (state != uploads::State::storing) {
-        log_event(LogLevel::error, "an upload could not be published again",
-                  {{"upload_id", model::to_string(id)},
-                   {"state", std::string(uploads::name(state))}});
+        log_event(
+            LogLevel::error, "an upload could not be published again",
+            {{"upload_id", model::to_string(id)}, {"state", std::string(uploads::name(state))}});
     }
     return {};
 }
@@ -183,9 +184,14 @@ Result<uploads::Upload> Pipeline::cancel(const model::UploadId& id) {
                           [&] { return !cancelled_while_storing_.contains(id); });
     }
     RH_ASSIGN(upload, find(id));
+    if (uploads::is_final(upload.state)) {  // it ended before the sink could see the mark
+        const std::scoped_lock lock(mutex_);
+        cancelled_while_storing_.erase(id);
+    }
     if (upload.state == uploads::State::stored) {
         return fail(ErrorKind::conflict, "upload_finished",
-                    "The upload was stored before it could be cancelled; void it to take it out of the figures.");
+                    "The upload was stored before it could be cancelled; void it to take it out of "
+                    "the figures.");
     }
     return upload;
 }
@@ -197,7 +203,8 @@ Result<void> Pipeline::remove(const model::UploadId& id) {
     }
     if (!uploads::is_final(upload.state)) {
         return fail(ErrorKind::unavailable, "upload_running",
-                    "The upload is being cancelled; send the DELETE again in a moment.", Verdict::retry);
+                    "The upload is being cancelled; send the DELETE again in a moment.",
+                    Verdict::retry);
     }
     if (upload.state != uploads::State::stored) {
         RH_TRY(context_.log.remove(id));

@@ -1,7 +1,7 @@
-// The workers between a received upload and a stored one: one thread validates and publishes, one stores,
-// each in the order of arrival, so the next file is validated while ClickHouse takes the last one. What an
-// earlier process left unfinished is taken up by start(). Any thread may call; stop() ends both workers
-// between two steps, and what they were doing goes on at the next start.
+// The workers between a received upload and a stored one: one thread validates and publishes, one
+// stores, each in the order of arrival, so the next file is validated while ClickHouse takes the
+// last one. What an earlier process left unfinished is taken up by start(). Any thread may call;
+// stop() ends both workers between two steps, and what they were doing goes on at the next start.
 #pragma once
 
 #include <condition_variable>
@@ -54,8 +54,9 @@ class Pipeline : public api::UploadService {
     struct Health {
         size_t waiting_to_publish = 0;
         size_t waiting_to_store = 0;
-        uint64_t store_retries = 0;             // since the start
-        std::optional<Error> last_store_error;  // of the upload now being stored; empty once it goes on
+        uint64_t store_retries = 0;  // since the start
+        std::optional<Error>
+            last_store_error;  // of the upload now being stored; empty once it goes on
         uint64_t rows_stored = 0;
     };
     Health health() const;

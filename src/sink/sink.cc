@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "sink/audit.h"
 #include "sink/cells.h"
 #include "sink/inserter.h"
+#include "sink/overlap.h"
 
 namespace rh::sink {
 namespace {
@@ -101,6 +103,7 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
             return std::nullopt;
         }
         case Step::committing:
+            RH_TRY(warn_of_overlaps(run));
             RH_TRY(context_.versions.commit_stored(run.upload));
             return Outcome::stored;
         case Step::republishing:
@@ -132,7 +135,7 @@ Result<void> Sink::insert_cells(Run& run) {
             rows += block.rows();
             RH_TRY(inserter.submit(
                 std::exchange(block, clickhouse::NativeBlock(id, log::kEmbeddedPartition))));
-            context_.on_progress(id, rows);
+            context_.on_progress(run.upload, rows);
         }
         cells_in_block = 0;
         return {};
@@ -198,6 +201,18 @@ Result<void> Sink::audit(Run& run) {
                {"attempt", std::to_string(run.repairs)},
                {"detail", run.differences}});
     run.step = run.repairs == 1 ? Step::replaying : Step::republishing;
+    return {};
+}
+
+// Before the upload is stored, so that whoever waits for that sees the warnings too. Asked anew
+// when a crash repeats the step, hence replaced and not added.
+Result<void> Sink::warn_of_overlaps(Run& run) {
+    RH_ASSIGN(const uint64_t version, context_.ledger.current_version());
+    RH_ASSIGN(auto found, overlaps(context_.owner, run.upload, version));
+    auto& warnings = run.upload.warnings;
+    std::erase_if(warnings,
+                  [](const auto& warning) { return warning.code == "overlapping_upload"; });
+    std::ranges::move(found, std::back_inserter(warnings));
     return {};
 }
 

@@ -40,7 +40,7 @@ struct SinkContext {
     Versions& versions;
     std::function<Result<void>()> make_durable;                     // syncs ClickHouse's files
     std::function<Result<void>(const model::UploadId&)> republish;  // rebuilds the log, next epoch
-    std::function<void(const model::UploadId&, uint64_t)> on_progress;  // rows in ClickHouse so far
+    std::function<void(const uploads::Upload&, uint64_t)> on_progress;  // rows in ClickHouse so far
     std::function<bool(const model::UploadId&)> is_cancelled;
     std::function<void(const Error&)> on_retry;  // for metrics and readiness
 };
@@ -57,6 +57,7 @@ class Sink {
     Result<std::optional<Outcome>> step(Run& run);
     Result<void> insert_cells(Run& run);
     Result<void> audit(Run& run);
+    Result<void> warn_of_overlaps(Run& run);
     Result<Outcome> give_up(Run& run, uploads::State state);
 
     SinkContext context_;

@@ -1,0 +1,58 @@
+#include "sink/overlap.h"
+
+#include <charconv>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "model/upload_id.h"
+
+namespace rh::sink {
+namespace {
+
+constexpr std::string_view kOverlapSql =
+    "SELECT upload_id, sum(most) AS rows FROM ("
+    "  SELECT upload_id, max(rounds) AS most FROM game_hourly"
+    "  WHERE (game_id, hour) IN (SELECT game_id, hour FROM game_hourly WHERE upload_id = {id:UUID})"
+    "    AND upload_id NOT IN ({id:UUID}, {replaces:UUID})"
+    "    AND upload_id IN (SELECT upload_id FROM uploads FINAL"
+    "                      WHERE stored_version <= {version:UInt64} AND {version:UInt64} < "
+    "voided_version)"
+    "  GROUP BY upload_id, game_id, hour, part, cell) "
+    "GROUP BY upload_id ORDER BY rows DESC, upload_id LIMIT {most:UInt32} FORMAT TSV";
+
+}  // namespace
+
+Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Client& owner,
+                                               const uploads::Upload& upload, uint64_t version) {
+    const auto replaces = upload.request.replaces.value_or(model::UploadId{});
+    RH_ASSIGN(const std::string text,
+              owner.query(kOverlapSql, {{"id", model::to_string(upload.id)},
+                                        {"replaces", model::to_string(replaces)},
+                                        {"version", std::to_string(version)},
+                                        {"most", std::to_string(kOverlapsMax)}}));
+    std::vector<uploads::Warning> warnings;
+    std::string_view rest = text;
+    while (!rest.empty()) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+        const size_t tab = line.find('\t');
+        if (tab == std::string_view::npos) {
+            continue;
+        }
+        uploads::Warning warning;
+        warning.code = "overlapping_upload";
+        warning.upload_id = line.substr(0, tab);
+        const std::string_view count = line.substr(tab + 1);
+        std::from_chars(count.data(), count.data() + count.size(), warning.count);
+        warning.detail = fmt::format(
+            "Upload {} has {} rows in games and hours that this file has too. If they are the same "
+            "rounds, void one of the two.",
+            warning.upload_id, warning.count);
+        warnings.push_back(std::move(warning));
+    }
+    return warnings;
+}
+
+}  // namespace rh::sink
