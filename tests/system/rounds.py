@@ -88,7 +88,8 @@ def expected_hourly(rows: list[list[str]]) -> list[tuple]:
         return (
             duckdb.connect()
             .execute(
-                f"SELECT * FROM (SELECT user_id, game_id, date_trunc('hour', CAST(created_timestamp AS TIMESTAMP)) AS hour, "
+                f"SELECT * FROM (SELECT user_id, game_id, "
+                f"date_trunc('hour', CAST(created_timestamp AS TIMESTAMP)) AS hour, "
                 f"count(*), {sums} FROM read_csv(?, all_varchar=true, header=true, delim=',', quote='\"', "
                 f"escape='\"', parallel=false) GROUP BY ALL) ORDER BY user_id, CAST(game_id AS UBIGINT), hour",
                 [file.name],
