@@ -1,0 +1,235 @@
+#include "avro/game_round_codec.h"
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "avro/varint.h"
+#include "base/assert.h"
+#include "base/embedded.h"
+#include "model/money.h"
+
+namespace rh::avro {
+
+std::span<const EmbeddedFile> schema_files();  // made by cmake/rh_embed.cmake
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+constexpr size_t kUuidChars = 36;
+constexpr size_t kDecimalBytesMax = 8;  // 18 digits need 60 bits and a sign
+// A length and the 36 characters; the same in every record of an upload.
+using EncodedUploadId = std::array<char, 1 + kUuidChars>;
+
+// Five longs, four decimals with their lengths, three string lengths, the upload's id.
+constexpr size_t kRowBytesMaxWithoutText =
+    5 * kLongBytesMax + 4 * (1 + kDecimalBytesMax) + 3 * kLongBytesMax + sizeof(EncodedUploadId);
+// Every field of one byte (decimals of two), and the upload's id.
+constexpr size_t kRowBytesMin = 3 + 3 + 4 * 2 + sizeof(EncodedUploadId) + 1;
+
+EncodedUploadId encoded_upload_id(const model::UploadId& id) {
+    EncodedUploadId encoded{};
+    encoded[0] = kUuidChars * 2;  // zig-zag
+    std::memcpy(encoded.data() + 1, model::to_string(id).data(), kUuidChars);
+    return encoded;
+}
+
+// 0.05 is 50,000 micros = 0xC350; as two's complement its first bit would say negative, so it takes
+// three bytes: length 6 (zig-zag of 3), then 00 C3 50. Writes 8 bytes after the length, of which
+// the first ones count: the caller leaves that much room.
+char* put_decimal(char* at, int64_t micros) {
+    const auto magnitude = static_cast<uint64_t>(micros ^ (micros >> 63));
+    const int bytes = (64 - std::countl_zero(magnitude)) / 8 + 1;
+    *at++ = static_cast<char>(bytes * 2);
+    const uint64_t big_endian = std::byteswap(static_cast<uint64_t>(micros) << (64 - 8 * bytes));
+    std::memcpy(at, &big_endian, sizeof(big_endian));
+    return at + bytes;
+}
+
+char* put_string(char* at, const model::StringColumn& column, size_t i) {
+    const std::string_view text = column[i];
+    at = put_long(at, static_cast<int64_t>(text.size()));
+    std::memcpy(at, text.data(), text.size());
+    return at + text.size();
+}
+
+size_t text_bytes(const model::StringColumn& column, size_t begin, size_t end) {
+    const uint32_t first = begin == 0 ? 0 : column.ends[begin - 1];
+    return begin == end ? 0 : column.ends[end - 1] - first;
+}
+
+bool get_decimal(const char*& at, const char* end, int64_t& micros) {
+    int64_t bytes = 0;
+    if (!get_long(at, end, bytes) || bytes < 1 || bytes > 8 || end - at < bytes) {
+        return false;
+    }
+    uint64_t big_endian = 0;
+    if (end - at >= 8) {
+        std::memcpy(&big_endian, at, 8);
+    } else {
+        std::memcpy(&big_endian, at, static_cast<size_t>(bytes));
+    }
+    micros = static_cast<int64_t>(std::byteswap(big_endian)) >> (64 - 8 * bytes);
+    at += bytes;
+    return micros >= -model::kMoneyMicrosMax && micros <= model::kMoneyMicrosMax;
+}
+
+// Where the next string of a column goes: room for all of it is there already.
+struct TextSink {
+    model::StringColumn& column;
+    size_t chars;
+
+    bool get(const char*& at, const char* end, size_t row) {
+        int64_t bytes = 0;
+        if (!get_long(at, end, bytes) || bytes < 0 || end - at < bytes) {
+            return false;
+        }
+        std::memcpy(column.chars.data() + chars, at, static_cast<size_t>(bytes));
+        at += bytes;
+        chars += static_cast<size_t>(bytes);
+        column.ends[row] = static_cast<uint32_t>(chars);
+        return true;
+    }
+};
+
+void resize(model::RowBatch& batch, size_t rows) {
+    batch.row_number.resize(rows);
+    batch.created_ms.resize(rows);
+    batch.game_instance_id.resize(rows);
+    batch.game_id.resize(rows);
+    for (auto& amounts : batch.amount) {
+        amounts.resize(rows);
+    }
+    for (auto* text : {&batch.user_id, &batch.game_name, &batch.provider}) {
+        text->ends.resize(rows);
+    }
+}
+
+void shrink(model::RowBatch& batch, size_t rows) {
+    resize(batch, rows);
+    for (auto* text : {&batch.user_id, &batch.game_name, &batch.provider}) {
+        text->chars.resize(rows == 0 ? 0 : text->ends[rows - 1]);
+    }
+}
+
+std::unexpected<Error> damaged(size_t row, std::string_view what) {
+    return fail(ErrorKind::internal, "avro_damaged",
+                fmt::format("Record {} of an Avro block {}. The file is damaged and must be "
+                            "written again.",
+                            row, what));
+}
+
+// Reads one record into row `i`, for which there is room. False if the bytes are no such record.
+struct RecordReader {
+    explicit RecordReader(model::RowBatch& batch, size_t text_bytes_max)
+        : batch_(batch),
+          user_id_{batch.user_id, batch.user_id.chars.size()},
+          game_name_{batch.game_name, batch.game_name.chars.size()},
+          provider_{batch.provider, batch.provider.chars.size()} {
+        for (auto* text : {&batch.user_id, &batch.game_name, &batch.provider}) {
+            text->chars.resize(text->chars.size() + text_bytes_max);
+        }
+    }
+
+    bool get(const char*& at, const char* end, const EncodedUploadId& id, size_t i) {
+        int64_t row_number = 0;
+        bool good = get_long(at, end, batch_.created_ms[i]) &&
+                    get_long(at, end, batch_.game_instance_id[i]) && user_id_.get(at, end, i) &&
+                    get_long(at, end, batch_.game_id[i]);
+        for (auto& amounts : batch_.amount) {
+            good = good && get_decimal(at, end, amounts[i]);
+        }
+        good = good && game_name_.get(at, end, i) && provider_.get(at, end, i);
+        if (!good || end - at < static_cast<ptrdiff_t>(id.size()) ||
+            std::memcmp(at, id.data(), id.size()) != 0) {
+            return false;
+        }
+        at += id.size();
+        if (!get_long(at, end, row_number) || row_number < 1) {
+            return false;
+        }
+        batch_.row_number[i] = static_cast<uint64_t>(row_number);
+        return true;
+    }
+
+  private:
+    model::RowBatch& batch_;
+    TextSink user_id_, game_name_, provider_;
+};
+
+}  // namespace
+
+std::string_view game_round_schema() { return schema_files().front().text; }
+
+size_t encoded_bytes_max(const model::RowBatch& batch, size_t begin, size_t end) {
+    return (end - begin) * kRowBytesMaxWithoutText + text_bytes(batch.user_id, begin, end) +
+           text_bytes(batch.game_name, begin, end) + text_bytes(batch.provider, begin, end);
+}
+
+void encode_rows(const model::RowBatch& batch, size_t begin, size_t end, const model::UploadId& id,
+                 std::string& out) {
+    RH_ASSERT(begin <= end && end <= batch.size());
+    const EncodedUploadId upload = encoded_upload_id(id);
+    const size_t held = out.size();
+    const auto encode = [&](char* data, size_t) {
+        char* at = data + held;
+        for (size_t i = begin; i < end; ++i) {
+            at = put_long(at, batch.created_ms[i]);
+            at = put_long(at, batch.game_instance_id[i]);
+            at = put_string(at, batch.user_id, i);
+            at = put_long(at, batch.game_id[i]);
+            for (const auto& amounts : batch.amount) {
+                at = put_decimal(at, amounts[i]);
+            }
+            at = put_string(at, batch.game_name, i);
+            at = put_string(at, batch.provider, i);
+            std::memcpy(at, upload.data(), upload.size());
+            at = put_long(at + upload.size(), static_cast<int64_t>(batch.row_number[i]));
+        }
+        return static_cast<size_t>(at - data);
+    };
+    out.resize_and_overwrite(held + encoded_bytes_max(batch, begin, end), encode);
+}
+
+Result<void> decode_rows(std::string_view bytes, uint64_t rows, const model::UploadId& id,
+                         model::RowBatch& batch) {
+    const size_t held = batch.size();
+    if (rows > bytes.size() / kRowBytesMin || rows > model::kCellRows - held) {
+        return damaged(0, fmt::format("and {} more cannot fit into {} bytes and one cell", rows,
+                                      bytes.size()));
+    }
+    for (const auto* text : {&batch.user_id, &batch.game_name, &batch.provider}) {
+        if (text->chars.size() + bytes.size() > UINT32_MAX) {
+            return damaged(0, "has more text than a batch can hold");
+        }
+    }
+    const EncodedUploadId upload = encoded_upload_id(id);
+    RecordReader reader(batch, bytes.size());
+    resize(batch, held + rows);
+    const char* at = bytes.data();
+    const char* const end = at + bytes.size();
+    for (size_t i = held; i < held + rows; ++i) {
+        if (!reader.get(at, end, upload, i)) {
+            shrink(batch, held);
+            return damaged(i - held, "is not a game round of this upload");
+        }
+        const uint64_t number = batch.row_number[i];
+        if (i > 0 && (number <= batch.row_number[i - 1] ||
+                      model::cell_of(number) != model::cell_of(batch.row_number[0]))) {
+            shrink(batch, held);
+            return damaged(i - held, "is out of order");
+        }
+    }
+    if (at != end) {
+        shrink(batch, held);
+        return damaged(rows, "is followed by bytes that belong to no record");
+    }
+    shrink(batch, held + rows);
+    return {};
+}
+
+}  // namespace rh::avro

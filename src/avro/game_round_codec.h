@@ -1,0 +1,34 @@
+// Rows of a batch ↔ Avro records of schemas/game_round.avsc (docs/formats/avro.md): the hot path
+// of the log, hand-written for this one schema. Pure functions, any thread. Input of decode_rows is
+// not trusted: whatever the bytes are, it stays inside them and answers with rows or an Error.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "model/row_batch.h"
+#include "model/upload_id.h"
+
+namespace rh::avro {
+
+// The text of schemas/game_round.avsc.
+std::string_view game_round_schema();
+
+// An upper bound, in bytes, of what encode_rows appends for rows [begin, end) of the batch.
+size_t encoded_bytes_max(const model::RowBatch& batch, size_t begin, size_t end);
+
+// Appends the records of rows [begin, end). Amounts must be within kMoneyMicrosMax and row numbers
+// within 1 … 2^63−1, as in every accepted row.
+void encode_rows(const model::RowBatch& batch, size_t begin, size_t end, const model::UploadId& id,
+                 std::string& out);
+
+// Appends exactly `rows` records to the batch; they must fill `bytes`, belong to `id` and have
+// ascending row numbers in one cell, that of the rows already in the batch. Error internal
+// avro_damaged otherwise; the batch then holds what it held before.
+Result<void> decode_rows(std::string_view bytes, uint64_t rows, const model::UploadId& id,
+                         model::RowBatch& batch);
+
+}  // namespace rh::avro
