@@ -1,0 +1,40 @@
+#include "cli/text.h"
+
+#include <array>
+
+#include <fmt/format.h>
+
+namespace rh::cli {
+
+std::string with_commas(uint64_t number) {
+    std::string digits = std::to_string(number);
+    for (size_t at = digits.size(); at > 3; at -= 3) {
+        digits.insert(at - 3, 1, ',');
+    }
+    return digits;
+}
+
+std::string byte_size(uint64_t bytes) {
+    constexpr std::array<std::string_view, 5> kUnits = {"kB", "MB", "GB", "TB", "PB"};
+    if (bytes < 1000) {
+        return fmt::format("{} bytes", bytes);
+    }
+    double value = static_cast<double>(bytes) / 1000;
+    size_t unit = 0;
+    for (; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) {
+        value /= 1000;
+    }
+    return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::optional<char> parse_delimiter(std::string_view text) {
+    if (text == "tab" || text == "\\t") {
+        return '\t';
+    }
+    if (text.size() == 1 && std::string_view(",;|\t").contains(text.front())) {
+        return text.front();
+    }
+    return std::nullopt;
+}
+
+}  // namespace rh::cli
