@@ -22,6 +22,9 @@ struct Route {
     Scope scope = Scope::read;
     std::vector<std::string> query;  // allowed parameters; a name that ends in * is repeatable
     Handler handler;
+    // The handler may wait long for the client or for work (uploads, events, downloads): such
+    // routes together get at most half of the worker threads, so short requests always find one.
+    bool slow = false;
 };
 
 class Router {
@@ -31,13 +34,17 @@ class Router {
         const Route* route = nullptr;
         std::vector<std::pair<std::string, std::string>> path_parameters;
     };
-    // Errors: not_found unknown_path; invalid_request method_not_allowed (problem.cc makes it a
-    // 405).
+    // `path` is decoded. Errors: not_found unknown_path; invalid_request method_not_allowed
+    // (problem.cc makes it a 405).
     Result<Match> match(std::string_view method, std::string_view path) const;
+    // With HEAD where GET is, and OPTIONS; empty for an unknown path.
     std::vector<std::string> allowed_methods(std::string_view path) const;
 
   private:
     std::vector<Route> routes_;
 };
+
+// Errors: invalid_request unknown_parameter, repeated_parameter.
+Result<void> check_query(const Route& route, const Request& request);
 
 }  // namespace rh::http
