@@ -1,0 +1,35 @@
+// What the API asks of the machinery behind an upload: to go on with one that was received, and to
+// stop, remove or void one. app/pipeline.h implements it; handlers call it from worker threads.
+#pragma once
+
+#include <functional>
+
+#include "base/result.h"
+#include "model/upload_id.h"
+#include "uploads/upload.h"
+
+namespace rh::api {
+
+class UploadService {
+  public:
+    virtual ~UploadService() = default;
+
+    // Queues an upload that was created (or started again) for validating, publishing, storing.
+    virtual void submit(const model::UploadId& id) = 0;
+    // Stops an upload that is not final; the answer is the upload as it then stands. Errors:
+    // not_found upload_not_found; conflict upload_stored, upload_final.
+    virtual Result<uploads::Upload> cancel(const model::UploadId& id) = 0;
+    // Forgets an upload that is not stored, with its files and rows; one that runs is cancelled
+    // first. Errors: not_found upload_not_found; conflict upload_stored.
+    virtual Result<void> remove(const model::UploadId& id) = 0;
+    // Takes a stored upload out of the figures; one that is voided already is left as it is.
+    // Errors: not_found upload_not_found; conflict upload_not_stored.
+    virtual Result<uploads::Upload> void_upload(const model::UploadId& id) = 0;
+    // Waits until the upload is final, at most `seconds`, or until `stopping()` says true (asked a
+    // few times a second); the answer is the upload as it then stands, final or not. Errors:
+    // not_found upload_not_found.
+    virtual Result<uploads::Upload> wait_final(const model::UploadId& id, unsigned seconds,
+                                               const std::function<bool()>& stopping) = 0;
+};
+
+}  // namespace rh::api
