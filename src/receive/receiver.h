@@ -10,7 +10,6 @@
 // receive() blocks its thread; any number of threads.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -20,17 +19,14 @@
 
 #include "base/result.h"
 #include "csv/encoding.h"
+#include "receive/sha256.h"
+#include "receive/unpack.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
 #include "uploads/progress.h"
 #include "uploads/upload.h"
 
 namespace rh::receive {
-
-enum class ContentEncoding : uint8_t { none, gzip, zstd };
-// "identity" or empty, "gzip" or "x-gzip", "zstd", any case; nullopt for others, lists of codings
-// too.
-std::optional<ContentEncoding> parse_content_encoding(std::string_view text);
 
 struct Limits {
     uint64_t body_bytes_max = 64ULL << 30;       // as sent
@@ -41,8 +37,6 @@ struct Limits {
     uint64_t free_bytes_min = 256ULL << 20;  // left on the disk; below it nothing is received
     unsigned receives_max = 16;              // at the same time
 };
-
-using Sha256 = std::array<uint8_t, 32>;
 
 // What the sender asked for, as parsed by the HTTP handler or the CLI.
 struct Options {
@@ -98,6 +92,11 @@ class Receiver {
     uint64_t bytes_received() const { return bytes_received_; }  // as sent, since the start
 
   private:
+    // Makes the spool the upload's directory, durably, and tells the ledger.
+    Result<Received> place(const std::string& spool, const uploads::Upload& upload);
+    Result<uploads::Ledger::Created> move_and_create(const std::string& spool,
+                                                     const uploads::Upload& upload);
+
     const uploads::Layout& layout_;
     uploads::Ledger& ledger_;
     uploads::ProgressBoard& board_;

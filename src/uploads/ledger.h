@@ -1,12 +1,14 @@
-// The durable record of uploads, versions, API keys, idempotency keys and reconciliations: one
-// SQLite file in the data directory (WAL, synchronous=FULL). Every change is one transaction and is
-// on disk when the call returns. Any thread; calls are serialised inside.
+// The durable record of uploads and versions: one SQLite file in the data directory (WAL,
+// synchronous=FULL). Every change is one transaction and is on disk when the call returns. Any
+// thread; calls are serialised inside. Errors of all calls beside those named: storage_full,
+// internal ledger_error, unavailable ledger_busy.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -16,29 +18,40 @@ namespace rh::uploads {
 
 class Ledger {
   public:
+    // Creates the file if it is missing, and brings an older one up to date. Error internal
+    // ledger_too_new: a newer program wrote it.
     static Result<std::unique_ptr<Ledger>> open(const std::string& path);
     ~Ledger();
 
     // Inserts a new upload in state validating; or, when the id is there: if that one failed, was
     // refused, cancelled or checked, starts it again (created = true); else leaves it (created =
     // false). The answer is the upload as it now stands. One transaction, so two senders at once
-    // create one upload.
+    // create one upload. Errors, when it would be created: conflict same_file_other_options (see
+    // find_same_bytes; dry runs are free), not_found replaced_upload_not_found, conflict
+    // not_replaceable (not stored, voided, or being replaced by another upload already).
     struct Created {
         Upload upload;
         bool created = false;
     };
     Result<Created> create(const Upload& upload);
-    // A live upload (not failed, refused, cancelled, checked, voided) of the same bytes under
-    // another id and the same label: the same file with other options, which is a conflict.
+    // A live upload (not failed, refused, cancelled, checked, voided, nor a dry run) of the same
+    // bytes under another id and the same label: the same file with other options, which is a
+    // conflict.
     Result<std::optional<Upload>> find_same_bytes(const std::string& sha256,
                                                   const std::string& label,
                                                   const model::UploadId& other_than) const;
     Result<std::optional<Upload>> find(const model::UploadId& id) const;
-    // Writes every field that may change after creation. Refused (conflict, upload_changed) if the
-    // stored state is not `expected`: a cancel and a worker cannot both win.
+    // Writes every field that may change after creation: all but what the sender asked for, the
+    // content, created_at and the versions. Warnings are added or replaced (by code and other
+    // upload), never removed. Refused (conflict, upload_changed) if the stored state is not
+    // `expected`: a cancel and a worker cannot both win; and a cancel is refused once a version is
+    // reserved, since readers of ClickHouse may be about to see it.
     Result<void> update(const Upload& upload, State expected);
     Result<void> set_checkpoint(const model::UploadId& id, uint64_t cell);
+    // Adds each, or replaces the one of the same code and other upload. not_found upload_not_found.
     Result<void> add_warnings(const model::UploadId& id, const std::vector<Warning>& warnings);
+    // Forgets the upload; no error if it is not there. Refused (conflict upload_stored) if it is
+    // stored or has a version reserved.
     Result<void> remove(const model::UploadId& id);
 
     struct ListFilter {
@@ -51,11 +64,17 @@ class Ledger {
     };
     Result<std::vector<Upload>> list(const ListFilter& filter) const;
     Result<std::vector<Upload>> unfinished() const;  // oldest first: what a restart must go on with
+    // How many uploads are in each state, indexed by State.
+    Result<std::array<uint64_t, kStateCount>> count_by_state() const;
 
-    // Versions. The current one is what readers see. An upload reserves the next number before its
-    // row is written to ClickHouse and keeps it over restarts; at most one reservation is open at a
-    // time (a second reserve is ErrorKind::conflict version_reserved). commit makes it current and
-    // sets stored_version (and voided_version of what it replaces) in the same transaction.
+    // Versions. The current one is what readers see; 0: nothing was ever stored. An upload reserves
+    // the next number before its row is written to ClickHouse and keeps it over restarts (a reserve
+    // by the same upload gives the same number); at most one reservation is open at a time (a
+    // second one is ErrorKind::conflict version_reserved). commit makes it current and sets
+    // stored_version (and voided_version of what it replaces) in the same transaction; a commit of
+    // what is committed already changes nothing. Errors: conflict version_not_reserved,
+    // upload_changed (it is not storing, or for a void not stored; reserve checks it too),
+    // not_found upload_not_found.
     Result<uint64_t> current_version() const;
     Result<uint64_t> reserve_version(const model::UploadId& id);
     struct OpenReservation {
@@ -63,7 +82,8 @@ class Ledger {
         model::UploadId upload_id;
     };
     Result<std::optional<OpenReservation>> open_reservation() const;
-    Result<void> commit_stored(const Upload& upload);  // state stored, stored_version, finished_at
+    // `upload` has stored_version and finished_at; its state is set to stored.
+    Result<void> commit_stored(const Upload& upload);
     Result<void> commit_voided(const model::UploadId& id, uint64_t version);
     Result<void> release_reservation(const model::UploadId& id);  // the number is burned
 

@@ -36,9 +36,12 @@ enum class State : uint8_t {
     cancelled,
     checked,
 };
+inline constexpr size_t kStateCount = 8;
 std::string_view name(State state);
 std::optional<State> parse_state(std::string_view text);
 constexpr bool is_final(State state) { return state >= State::stored; }
+// Ended without being stored: the same file may be sent again, and is then judged anew.
+constexpr bool may_start_again(State state) { return state > State::stored; }
 
 // The version of the row rules: part of an upload's id, so that a program with other rules does not
 // take an old upload for the same.
@@ -86,6 +89,14 @@ struct Upload {
     std::vector<Warning> warnings;
     std::string trace_id;
 };
+
+// The options of two uploads of the same bytes that differ and change rows, as the API names them,
+// each with both values: "delimiter (, here, ; there), timezone (+00:00 here, +02:00 there)".
+std::string differing_options(const Request& here, const Request& there);
+// "+02:00" for 120.
+std::string timezone_text(int32_t offset_minutes);
+// "comma", "semicolon", "tab", "pipe".
+std::string_view delimiter_name(char delimiter);
 
 // How far a running upload is; in memory only, kept by uploads/progress.h.
 struct Progress {

@@ -1,0 +1,175 @@
+#include "receive/spool.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/kill_point.h"
+#include "csv/encoding.h"
+#include "io/file.h"
+#include "receive/unpack.h"
+#include "uploads/original.h"
+
+namespace rh::receive {
+namespace {
+
+constexpr size_t kReadBytes = 256 * 1024;
+constexpr uint64_t kBytesBetweenSpaceChecks = 32ULL << 20;
+
+bool begins_compressed(std::string_view bytes) {
+    return bytes.starts_with("\x1f\x8b") || bytes.starts_with("\x28\xb5\x2f\xfd") ||
+           bytes.starts_with("PK\x03\x04");
+}
+
+class Spooler {
+  public:
+    Spooler(const std::string& directory, const Options& options, const Limits& limits,
+            uploads::OriginalWriter writer)
+        : directory_(directory), options_(options), limits_(limits), writer_(std::move(writer)) {
+        if (options.content_encoding != ContentEncoding::none &&
+            (options.content_sha256 || options.repr_sha256)) {
+            sent_digest_.emplace();
+        }
+    }
+
+    Result<void> take_sent(std::string_view bytes) {
+        sent_bytes_ += bytes.size();
+        if (sent_bytes_ > limits_.body_bytes_max) {
+            return fail(ErrorKind::too_large, "body_too_large",
+                        fmt::format("The body is larger than {} bytes, which is the limit. Split "
+                                    "the file, or compress it.",
+                                    limits_.body_bytes_max));
+        }
+        if (sent_digest_) {
+            sent_digest_->feed(bytes);
+        }
+        return {};
+    }
+
+    Result<void> take_unpacked(std::string_view bytes) {
+        if (head_.size() < 4) {
+            head_ += bytes.substr(0, 4 - head_.size());
+        }
+        content_.bytes += bytes.size();
+        RH_TRY(check_size());
+        digest_.feed(bytes);
+        sniffer_.feed(bytes);
+        RH_TRY(writer_.write(bytes));
+        if (content_.bytes - space_checked_at_ >= kBytesBetweenSpaceChecks) {
+            RH_TRY(check_space());
+        }
+        kill_point("receive_spooling");
+        return {};
+    }
+
+    Result<void> check_space() {
+        space_checked_at_ = content_.bytes;
+        RH_ASSIGN(const uint64_t free, io::free_bytes(directory_));
+        if (free < limits_.free_bytes_min) {
+            return fail(ErrorKind::storage_full, "storage_full",
+                        fmt::format("{} bytes are left on the disk, and {} must stay free. Free "
+                                    "some space and send the file again.",
+                                    free, limits_.free_bytes_min),
+                        Verdict::retry);
+        }
+        return {};
+    }
+
+    Result<Spooled> finish() {
+        const Sha256 digest = digest_.finish();
+        RH_TRY(check_digests(digest));
+        if (content_.bytes == 0) {
+            return fail(ErrorKind::invalid_content, "empty_file",
+                        "The file has no bytes. Send a CSV file with a header and rows.");
+        }
+        RH_TRY(writer_.finish());
+        RH_TRY(io::sync_directory(directory_));
+        content_.sniffed = sniffer_.decide();
+        content_.looks_compressed = begins_compressed(head_);
+        return Spooled{.content = content_, .sha256 = digest};
+    }
+
+  private:
+    Result<void> check_size() const {
+        if (content_.bytes > limits_.unpacked_bytes_max) {
+            return fail(ErrorKind::too_large, "file_too_large",
+                        fmt::format("The file is larger than {} bytes, which is the limit. Split "
+                                    "it.",
+                                    limits_.unpacked_bytes_max));
+        }
+        if (options_.content_encoding != ContentEncoding::none &&
+            content_.bytes > limits_.ratio_free_bytes &&
+            content_.bytes / limits_.ratio_max > sent_bytes_) {
+            return fail(ErrorKind::too_large, "decompression_ratio",
+                        fmt::format("The body unpacks to more than {} times its size, which is "
+                                    "the limit. Send the file less compressed.",
+                                    limits_.ratio_max));
+        }
+        return {};
+    }
+
+    Result<void> check_digests(const Sha256& unpacked) {
+        const Sha256 sent = sent_digest_ ? sent_digest_->finish() : unpacked;
+        const auto mismatch = [](std::string_view field, const Sha256& declared,
+                                 const Sha256& received) {
+            return fail(ErrorKind::invalid_request, "digest_mismatch",
+                        fmt::format("{} declares sha-256 {}, but what arrived has {}: the file was "
+                                    "damaged or is another one. Nothing was kept; send it again.",
+                                    field, hex(declared), hex(received)));
+        };
+        if (options_.content_sha256 && *options_.content_sha256 != sent) {
+            return mismatch("Content-Digest", *options_.content_sha256, sent);
+        }
+        if (options_.repr_sha256 && *options_.repr_sha256 != unpacked &&
+            *options_.repr_sha256 != sent) {
+            return mismatch("Repr-Digest", *options_.repr_sha256, unpacked);
+        }
+        return {};
+    }
+
+    const std::string& directory_;
+    const Options& options_;
+    const Limits& limits_;
+    uploads::OriginalWriter writer_;
+    Sha256Stream digest_;
+    std::optional<Sha256Stream> sent_digest_;  // when it is not the same as digest_
+    csv::EncodingSniffer sniffer_;
+    Content content_;
+    std::string head_;  // the first 4 bytes
+    uint64_t sent_bytes_ = 0;
+    uint64_t space_checked_at_ = 0;
+};
+
+}  // namespace
+
+Result<Spooled> spool(const std::string& directory, const Source& source, const Options& options,
+                      const Limits& limits, const std::function<void(size_t)>& on_body_bytes) {
+    RH_ASSIGN(auto writer, uploads::OriginalWriter::create(directory + "/original.zst"));
+    Spooler spooler(directory, options, limits, std::move(writer));
+    RH_TRY(spooler.check_space());
+    const auto unpacker = Unpacker::make(options.content_encoding);
+    const Unpacker::Taker take = [&spooler](std::string_view bytes) {
+        return spooler.take_unpacked(bytes);
+    };
+    std::vector<char> buffer(kReadBytes);
+    bool any = false;
+    while (true) {
+        RH_ASSIGN(const size_t got, source(buffer));
+        if (got == 0) {
+            break;
+        }
+        any = true;
+        on_body_bytes(got);
+        const std::string_view bytes(buffer.data(), got);
+        RH_TRY(spooler.take_sent(bytes));
+        RH_TRY(unpacker->feed(bytes, take));
+    }
+    if (any) {
+        RH_TRY(unpacker->finish());
+    }
+    return spooler.finish();
+}
+
+}  // namespace rh::receive

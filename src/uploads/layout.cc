@@ -1,0 +1,76 @@
+#include "uploads/layout.h"
+
+#include <random>
+
+#include <fmt/format.h>
+
+#include "io/file.h"
+
+namespace rh::uploads {
+
+Result<std::unique_ptr<Layout>> Layout::open(std::string data_directory) {
+    auto layout = std::unique_ptr<Layout>(new Layout(std::move(data_directory)));
+    RH_TRY(io::remove_tree(layout->incoming()));
+    RH_TRY(io::make_directories(layout->incoming()));
+    RH_TRY(io::make_directories(layout->uploads()));
+    return layout;
+}
+
+std::string Layout::directory(const model::UploadId& id) const {
+    return fmt::format("{}/{}", uploads(), model::to_string(id));
+}
+
+std::string Layout::original(const model::UploadId& id) const {
+    return directory(id) + "/original.zst";
+}
+
+std::string Layout::rejects(const model::UploadId& id) const {
+    return directory(id) + "/rejects.ndjson";
+}
+
+Result<std::string> Layout::new_spool_directory() const {
+    std::random_device random;
+    std::string path =
+        fmt::format("{}/{:08x}{:08x}{:08x}", incoming(), random(), random(), random());
+    RH_TRY(io::make_directories(path));
+    return path;
+}
+
+std::unique_lock<std::mutex> Layout::lock(const model::UploadId& id) const {
+    return std::unique_lock(locks_[id.bytes[0] % locks_.size()]);
+}
+
+Result<uint64_t> Layout::remove_unknown(const Ledger& ledger) const {
+    RH_ASSIGN(const auto names, io::list_directory(uploads()));
+    uint64_t removed = 0;
+    for (const std::string& name : names) {
+        const auto id = model::parse_upload_id(name);
+        if (id) {
+            RH_ASSIGN(const auto upload, ledger.find(*id));
+            if (upload) {
+                continue;
+            }
+        }
+        RH_TRY(io::remove_tree(fmt::format("{}/{}", uploads(), name)));
+        ++removed;
+    }
+    return removed;
+}
+
+Result<void> Layout::remove(Ledger& ledger, const model::UploadId& id) const {
+    const auto held = lock(id);
+    RH_ASSIGN(const auto upload, ledger.find(id));
+    if (!upload) {
+        return fail(ErrorKind::not_found, "upload_not_found",
+                    fmt::format("There is no upload {}.", model::to_string(id)));
+    }
+    if (!is_final(upload->state)) {
+        return fail(ErrorKind::conflict, "upload_running",
+                    fmt::format("Upload {} is {}. Cancel it before you remove it.",
+                                model::to_string(id), name(upload->state)));
+    }
+    RH_TRY(ledger.remove(id));
+    return io::remove_tree(directory(id));
+}
+
+}  // namespace rh::uploads
