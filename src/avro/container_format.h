@@ -19,7 +19,8 @@ inline constexpr size_t kHeaderBytesMax = 65'536;
 // Of the records of a block, before compression.
 inline constexpr size_t kBlockBytesMax = 1'048'576;
 inline constexpr size_t kBlockRowsMax = 4096;
-// Count and size of a block, and the marker behind it.
-inline constexpr size_t kBlockFrameBytesMax = 20 + kSyncBytes;
+// Of a whole block in the file: records that do not compress, which deflate makes a little longer
+// (by 5 bytes in 16 KiB), count, size and marker.
+inline constexpr size_t kStoredBlockBytesMax = kBlockBytesMax + kBlockBytesMax / 1024 + 128;
 
 }  // namespace rh::avro

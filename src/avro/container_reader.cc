@@ -10,8 +10,6 @@ namespace rh::avro {
 namespace {
 
 constexpr int kRawDeflateWindowBits = -15;  // RFC 1951 without zlib's frame
-// Deflate may make a block that does not compress a little longer (stored blocks).
-constexpr size_t kStoredBytesMax = kBlockBytesMax + kBlockBytesMax / 1000 + 64;
 
 std::unexpected<Error> damaged(std::string_view what) {
     return fail(ErrorKind::internal, "avro_damaged",
@@ -135,7 +133,7 @@ Result<Block> read_block(std::string_view bytes, const ContainerHeader& header,
     }
     const auto stored = cursor.take_bytes();
     const auto sync = stored ? cursor.take(kSyncBytes) : std::nullopt;
-    if (!sync || stored->size() > kStoredBytesMax) {
+    if (!sync || stored->size() > kStoredBlockBytesMax) {
         return damaged("has a block that is not whole");
     }
     if (*sync != std::string_view(header.sync.data(), header.sync.size())) {
