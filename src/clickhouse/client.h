@@ -1,11 +1,14 @@
 // The one way to ClickHouse: its HTTP interface. SQL with typed parameters only ({name:Type}),
 // never text glued into SQL. An answer of status 200 can carry an exception in its body: it is
 // looked for, and becomes an Error. Any thread; connections are pooled.
+//
+// Errors: unavailable clickhouse_unavailable (retry) when the server cannot be reached, breaks the
+// connection or is overloaded; unavailable clickhouse_query_limit when a limit of time, memory or
+// rows of the user is reached; storage_full; else internal clickhouse_error, the message with
+// ClickHouse's number and text ("Code: 60. Unknown table …").
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,19 +23,19 @@ namespace rh::clickhouse {
 struct Endpoint {
     std::string host = "127.0.0.1";
     uint16_t port = 0;
-    bool tls = false;
-    std::string user;
-    std::string password;
+    std::string user = {};
+    std::string password = {};
     std::string database = "roundhouse";
 };
 
-using Parameters =
-    std::vector<std::pair<std::string, std::string>>;  // name → value, escaped by the client
+// name → value as plain text (strings as they are, numbers in decimal, arrays as ClickHouse writes
+// them: "['a','b']", see array_parameter); the client escapes them.
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+// The setting `database` here replaces the endpoint's for one statement.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // Bytes of an answer, as they come. next() gives an empty view at the true end; an exception in the
-// body, or a body that is cut, is an Error (kind internal clickhouse_error, or unavailable
-// clickhouse_unavailable).
+// body, or a body that is cut, is an Error.
 class ResponseStream {
   public:
     virtual ~ResponseStream() = default;
@@ -45,23 +48,28 @@ class Client {
     ~Client();
     Client(Client&&) noexcept;
 
-    // The whole answer as text (small answers: bounded at 64 MiB).
+    // The whole answer as text (small answers: bounded at 64 MiB). ClickHouse finishes the
+    // statement before it answers, so a failure has no half answer.
     Result<std::string> query(std::string_view sql, const Parameters& parameters = {},
                               const Settings& settings = {}) const;
-    // The answer piece by piece, for answers of any size.
+    // The answer piece by piece, for answers of any size. The Client may end before the stream.
     Result<std::unique_ptr<ResponseStream>> stream(std::string_view sql,
                                                    const Parameters& parameters = {},
                                                    const Settings& settings = {}) const;
     // INSERT … FORMAT …: `sql` goes into the URL, `body` is the data, sent as it is and answered
-    // when ClickHouse has it. Settings are those the sink needs (async_insert=0, …) if given.
+    // when ClickHouse has it. For blocks of native_block.h give insert_settings().
     Result<void> insert(std::string_view sql, std::span<const std::string_view> body,
                         const Parameters& parameters = {}, const Settings& settings = {}) const;
-    Result<void> ping() const;
+    Result<void> ping() const;  // the server answers; says nothing about users and tables
     const Endpoint& endpoint() const;
 
   private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
+
+// The text of a parameter of type Array(String) ("['a','it\\'s']") or of an array of integers.
+std::string array_parameter(std::span<const std::string> elements);
+std::string array_parameter(std::span<const int64_t> elements);
 
 }  // namespace rh::clickhouse

@@ -4,18 +4,21 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
+#include "base/embedded.h"
 #include "base/result.h"
 #include "clickhouse/client.h"
 
 namespace rh::clickhouse {
 
-struct MigrationFile {
-    std::string_view name;  // "0001_game_rounds.sql"
-    std::string_view sql;   // statements separated by `;` at a line's end
-};
-std::span<const MigrationFile> migration_files();
+// The files in the order of their numbers ("0001_database.sql", …); statements end with `;` at a
+// line's end.
+std::span<const EmbeddedFile> migration_files();
+// The statements of one file, without those that are only comments.
+std::vector<std::string_view> statements_of(std::string_view sql);
 
+// Errors are the client's, with the file's name.
 Result<void> migrate(const Client& owner);
 
 }  // namespace rh::clickhouse

@@ -2,12 +2,14 @@
 // columnar, so the server takes it without parsing. One thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "clickhouse/client.h"
 #include "model/row_batch.h"
 #include "model/upload_id.h"
 
@@ -16,24 +18,34 @@ namespace rh::clickhouse {
 // Collects rows of whole cells and lays them out as ONE Native block.
 class NativeBlock {
   public:
-    NativeBlock(const model::UploadId& upload_id, uint32_t part)
-        : upload_id_(upload_id), part_(part) {}
+    NativeBlock(const model::UploadId& upload_id, uint32_t part);
     void append(const model::RowBatch& batch);
-    // Appends only rows whose `keep` flag is true (repeated row numbers are dropped by the sink).
-    size_t rows() const { return rows_.size(); }
-    // The block as pieces for Client::insert; valid until the next append or clear.
+    // Only the rows whose flag is not 0 (repeated row numbers are dropped by the sink); one flag a
+    // row of the batch.
+    void append(const model::RowBatch& batch, std::span<const uint8_t> keep);
+    size_t rows() const { return rows_; }
+    // The block as pieces for Client::insert; valid until the next append, encode or clear.
     std::vector<std::string_view> encode();
-    void clear();
+    void clear();  // keeps the memory and the upload
 
   private:
+    static constexpr size_t kColumns = 13;
+    template <class Keep>
+    void append_rows(const model::RowBatch& batch, size_t kept, const Keep& keep);
+
     model::UploadId upload_id_;
     uint32_t part_;
-    model::RowBatch rows_;
-    std::string encoded_;
+    size_t rows_ = 0;
+    std::array<std::string, kColumns> data_;  // by column, as Native has it
+    std::string header_;
 };
 
 // "INSERT INTO game_rounds (upload_id, row_number, part, …) FORMAT Native", the columns in the
 // block's order.
 std::string_view insert_game_rounds_sql();
+
+// The settings under which one Native block reaches the table and its views as one block, whatever
+// its size, and may touch any number of partitions.
+const Settings& insert_settings();
 
 }  // namespace rh::clickhouse

@@ -1,0 +1,234 @@
+#include "clickhouse/client.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "clickhouse/exception.h"
+#include "io/http_client.h"
+
+namespace rh::clickhouse {
+namespace {
+
+constexpr int kConnectTimeoutMs = 5'000;
+constexpr int kAnswerTimeoutMs = 600'000;  // a statement may work long before its first byte
+constexpr int kPingTimeoutMs = 2'000;
+
+// A parameter's value is read by ClickHouse as a field of TSV: these characters are escapes in it.
+std::string escaped_text(std::string_view value) {
+    std::string text;
+    for (const char c : value) {
+        switch (c) {
+            case '\\':
+                text += "\\\\";
+                break;
+            case '\t':
+                text += "\\t";
+                break;
+            case '\n':
+                text += "\\n";
+                break;
+            case '\r':
+                text += "\\r";
+                break;
+            case '\0':
+                text += "\\0";
+                break;
+            default:
+                text += c;
+        }
+    }
+    return text;
+}
+
+Error unreachable(const Error& cause) {
+    return {ErrorKind::unavailable, "clickhouse_unavailable",
+            fmt::format("ClickHouse does not answer. {}", cause.message), Verdict::retry};
+}
+
+class FilteredResponse : public ResponseStream {
+  public:
+    FilteredResponse(std::shared_ptr<const io::HttpClient> http,
+                     std::unique_ptr<io::HttpResponse> response)
+        : http_(std::move(http)),
+          response_(std::move(response)),
+          filter_(response_->header("X-ClickHouse-Exception-Tag")) {}
+
+    Result<std::string_view> next() override {
+        while (!ended_) {
+            auto piece = response_->next();
+            if (piece && !piece->empty()) {
+                if (const std::string_view data = filter_.push(*piece); !data.empty()) {
+                    return data;
+                }
+                continue;
+            }
+            // A server that failed may cut the connection after its exception: what it said counts.
+            if (!piece && !filter_.found()) {
+                return std::unexpected(unreachable(piece.error()));
+            }
+            ended_ = true;
+            return filter_.finish();
+        }
+        return std::string_view();
+    }
+
+  private:
+    std::shared_ptr<const io::HttpClient> http_;
+    std::unique_ptr<io::HttpResponse> response_;
+    ExceptionFilter filter_;
+    bool ended_ = false;
+};
+
+}  // namespace
+
+struct Client::Impl {
+    Endpoint endpoint;
+    std::shared_ptr<const io::HttpClient> http;
+
+    std::string target(const Parameters& parameters, const Settings& settings,
+                       std::string_view sql) const {
+        std::string path = "/?";
+        const auto add = [&](std::string_view name, std::string_view value) {
+            path += fmt::format("{}{}={}", path.back() == '?' ? "" : "&", io::percent_encode(name),
+                                io::percent_encode(value));
+        };
+        const bool other_database = std::ranges::any_of(
+            settings, [](const auto& setting) { return setting.first == "database"; });
+        if (!other_database) {
+            add("database", endpoint.database);
+        }
+        for (const auto& [name, value] : settings) {
+            add(name, value);
+        }
+        for (const auto& [name, value] : parameters) {
+            add("param_" + name, escaped_text(value));
+        }
+        if (!sql.empty()) {
+            add("query", sql);
+        }
+        return path;
+    }
+
+    Result<std::unique_ptr<ResponseStream>> post(std::string target,
+                                                 std::span<const std::string_view> body) const {
+        io::HttpRequest request;
+        request.method = "POST";
+        request.target = std::move(target);
+        request.headers = {{"X-ClickHouse-User", endpoint.user},
+                           {"X-ClickHouse-Key", endpoint.password}};
+        request.body = body;
+        auto response = http->send(request);
+        if (!response) {
+            return std::unexpected(unreachable(response.error()));
+        }
+        if ((*response)->status() == 200) {
+            return std::make_unique<FilteredResponse>(http, std::move(*response));
+        }
+        const auto text = (*response)->read_all();
+        if (!text) {
+            return std::unexpected(unreachable(text.error()));
+        }
+        return std::unexpected(exception_error(
+            text->empty() ? fmt::format("Status {} without a reason", (*response)->status())
+                          : *text));
+    }
+};
+
+Client::Client(Endpoint endpoint) : impl_(std::make_unique<Impl>()) {
+    io::HttpClientOptions options;
+    options.host = endpoint.host;
+    options.port = endpoint.port;
+    options.connect_timeout_ms = kConnectTimeoutMs;
+    options.read_timeout_ms = kAnswerTimeoutMs;
+    options.write_timeout_ms = kAnswerTimeoutMs;
+    impl_->http = std::make_shared<const io::HttpClient>(options);
+    impl_->endpoint = std::move(endpoint);
+}
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+const Endpoint& Client::endpoint() const { return impl_->endpoint; }
+
+namespace {
+
+constexpr size_t kAnswerBytesMax = 64U << 20;
+
+Result<std::string> read_all(ResponseStream& stream) {
+    std::string all;
+    while (true) {
+        RH_ASSIGN(const std::string_view bytes, stream.next());
+        if (bytes.empty()) {
+            return all;
+        }
+        if (all.size() + bytes.size() > kAnswerBytesMax) {
+            return fail(ErrorKind::internal, "clickhouse_answer_too_large",
+                        "ClickHouse sent an answer of more than 64 MiB where a small one was due.");
+        }
+        all += bytes;
+    }
+}
+
+}  // namespace
+
+Result<std::string> Client::query(std::string_view sql, const Parameters& parameters,
+                                  const Settings& settings) const {
+    const std::string target = impl_->target(parameters, settings, {}) + "&wait_end_of_query=1";
+    RH_ASSIGN(const auto stream, impl_->post(target, {&sql, 1}));
+    return read_all(*stream);
+}
+
+Result<std::unique_ptr<ResponseStream>> Client::stream(std::string_view sql,
+                                                       const Parameters& parameters,
+                                                       const Settings& settings) const {
+    // A reader that drops the stream stops the query.
+    const std::string target =
+        impl_->target(parameters, settings, {}) + "&cancel_http_readonly_queries_on_client_close=1";
+    return impl_->post(target, {&sql, 1});
+}
+
+Result<void> Client::insert(std::string_view sql, std::span<const std::string_view> body,
+                            const Parameters& parameters, const Settings& settings) const {
+    const std::string target = impl_->target(parameters, settings, sql) + "&wait_end_of_query=1";
+    RH_ASSIGN(const auto stream, impl_->post(target, body));
+    RH_TRY(read_all(*stream));
+    return {};
+}
+
+Result<void> Client::ping() const {
+    io::HttpRequest request;
+    request.target = "/ping";
+    request.read_timeout_ms = kPingTimeoutMs;
+    auto response = impl_->http->send(request);
+    if (!response) {
+        return std::unexpected(unreachable(response.error()));
+    }
+    const auto text = (*response)->read_all(1024);
+    if (!text || *text != "Ok.\n") {
+        return fail(ErrorKind::unavailable, "clickhouse_unavailable",
+                    fmt::format("{}:{} answers, but not as ClickHouse does.", impl_->endpoint.host,
+                                impl_->endpoint.port),
+                    Verdict::retry);
+    }
+    return {};
+}
+
+std::string array_parameter(std::span<const std::string> elements) {
+    std::string text = "[";
+    for (const std::string& element : elements) {
+        text += text.size() == 1 ? "'" : ",'";
+        for (const char c : element) {
+            if (c == '\'' || c == '\\') {
+                text += '\\';
+            }
+            text += c;
+        }
+        text += '\'';
+    }
+    return text + "]";
+}
+
+std::string array_parameter(std::span<const int64_t> elements) {
+    return fmt::format("[{}]", fmt::join(elements, ","));
+}
+
+}  // namespace rh::clickhouse

@@ -1,0 +1,176 @@
+#include "io/stream.h"
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+namespace rh::io {
+namespace {
+
+std::unexpected<Error> connection_error(std::string_view code, std::string message) {
+    return fail(ErrorKind::unavailable, std::string(code), std::move(message), Verdict::retry);
+}
+
+// The events that came, or 0 after the timeout.
+int poll_one(int fd, int16_t events, int timeout_ms) {
+    const int64_t deadline = monotonic_ms() + timeout_ms;
+    pollfd polled{fd, events, 0};
+    while (true) {
+        const int64_t left = deadline - monotonic_ms();
+        const int ready = ::poll(&polled, 1, left > 0 ? static_cast<int>(left) : 0);
+        if (ready > 0) {
+            return polled.revents;
+        }
+        if (ready == 0 || errno != EINTR) {
+            return 0;
+        }
+    }
+}
+
+// 0, or the errno of a connection that could not be made.
+int finish_connect(int fd, const addrinfo& address, int timeout_ms) {
+    if (::connect(fd, address.ai_addr, address.ai_addrlen) == 0) {
+        return 0;
+    }
+    if (errno != EINPROGRESS) {
+        return errno;
+    }
+    if (poll_one(fd, POLLOUT, timeout_ms) == 0) {
+        return ETIMEDOUT;
+    }
+    int error = 0;
+    socklen_t length = sizeof error;
+    ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    return error;
+}
+
+}  // namespace
+
+Stream::Stream(Stream&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), peer_(std::move(other.peer_)) {}
+
+Stream& Stream::operator=(Stream&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    std::swap(peer_, other.peer_);
+    return *this;
+}
+
+Stream::~Stream() {
+    if (fd_ >= 0) {
+        ::close(fd_);
+    }
+}
+
+Result<Stream> Stream::connect(const std::string& host, uint16_t port, int timeout_ms) {
+    const std::string peer = fmt::format("{}:{}", host, port);
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+    addrinfo* found = nullptr;
+    const int looked_up = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+    if (looked_up != 0) {
+        return connection_error("connection_failed", fmt::format("Cannot find the host {}: {}.",
+                                                                 host, ::gai_strerror(looked_up)));
+    }
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+    int error = 0;
+    for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+        const int fd = ::socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            error = errno;
+            continue;
+        }
+        Stream stream(fd, peer);
+        error = finish_connect(fd, *address, timeout_ms);
+        if (error == 0) {
+            const int on = 1;
+            ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            return stream;
+        }
+    }
+    return connection_error(error == ETIMEDOUT ? "connection_timeout" : "connection_failed",
+                            fmt::format("Cannot connect to {}: {}.", peer, std::strerror(error)));
+}
+
+Result<size_t> Stream::read_some(std::span<char> buffer, int timeout_ms) {
+    while (true) {
+        const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
+        if (got >= 0) {
+            return static_cast<size_t>(got);
+        }
+        if (errno == EAGAIN) {
+            if (poll_one(fd_, POLLIN, timeout_ms) == 0) {
+                return connection_error(
+                    "connection_timeout",
+                    fmt::format("{} sent nothing for {} ms.", peer_, timeout_ms));
+            }
+        } else if (errno != EINTR) {
+            return connection_error(
+                "connection_closed",
+                fmt::format("The connection to {} broke: {}.", peer_, std::strerror(errno)));
+        }
+    }
+}
+
+Result<Stream::Sent> Stream::write_all(std::string_view bytes, int timeout_ms) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (written >= 0) {
+            bytes.remove_prefix(static_cast<size_t>(written));
+            continue;
+        }
+        if (errno == EAGAIN) {
+            const int events = poll_one(fd_, POLLIN | POLLOUT, timeout_ms);
+            if (events == 0) {
+                return connection_error(
+                    "connection_timeout",
+                    fmt::format("{} took no data for {} ms.", peer_, timeout_ms));
+            }
+            if ((events & POLLOUT) == 0) {
+                return Sent::peer_spoke;
+            }
+        } else if (errno == EPIPE || errno == ECONNRESET) {
+            return Sent::peer_spoke;  // it may have said why before it closed
+        } else if (errno != EINTR) {
+            return connection_error(
+                "connection_closed",
+                fmt::format("The connection to {} broke: {}.", peer_, std::strerror(errno)));
+        }
+    }
+    return Sent::all;
+}
+
+bool Stream::is_idle() const { return poll_one(fd_, POLLIN, 0) == 0; }
+
+Result<uint16_t> free_loopback_port() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    const bool bound =
+        fd >= 0 && ::bind(fd, generic, length) == 0 && ::getsockname(fd, generic, &length) == 0;
+    const int error = errno;
+    if (fd >= 0) {
+        ::close(fd);
+    }
+    if (!bound) {
+        return fail(ErrorKind::internal, "no_free_port",
+                    fmt::format("No free TCP port on 127.0.0.1: {}.", std::strerror(error)));
+    }
+    return ntohs(address.sin_port);
+}
+
+}  // namespace rh::io
