@@ -40,11 +40,11 @@ Result<app::Resolved> Invocation::settings() const {
 }
 
 CLI::App& add_command(CLI::App& parent, Invocation& invocation, std::string_view name,
-                      std::string_view what, std::initializer_list<std::string_view> examples) {
+                      std::string_view what, const std::vector<std::string>& examples) {
     std::string description(what);
-    if (examples.size() != 0) {
+    if (!examples.empty()) {
         description += "\n\nExamples:\n";
-        for (const auto example : examples) {
+        for (const auto& example : examples) {
             description += fmt::format("  {}\n", example);
         }
     }

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "app/config.h"
 #include "base/result.h"
@@ -37,7 +38,7 @@ struct Invocation {
 
 // A subcommand with --json and a help text that begins with `what` and the examples (a line each).
 CLI::App& add_command(CLI::App& parent, Invocation& invocation, std::string_view name,
-                      std::string_view what, std::initializer_list<std::string_view> examples);
+                      std::string_view what, const std::vector<std::string>& examples);
 // Flags for the settings of an audience, or for the named ones, and --config.
 void add_settings(CLI::App& command, Invocation& invocation, app::Audience audience);
 void add_settings(CLI::App& command, Invocation& invocation,
@@ -47,5 +48,11 @@ void add_serve(CLI::App& program, Invocation& invocation);
 void add_config(CLI::App& program, Invocation& invocation);
 void add_completion(CLI::App& program, Invocation& invocation);
 void add_generate(CLI::App& program, Invocation& invocation);
+void add_upload(CLI::App& program, Invocation& invocation);
+void add_uploads(CLI::App& program, Invocation& invocation);
+void add_rejects(CLI::App& program, Invocation& invocation);
+void add_changes(CLI::App& program, Invocation& invocation);  // void, cancel, delete
+void add_aggregates(CLI::App& program, Invocation& invocation);
+void add_reconcile(CLI::App& program, Invocation& invocation);
 
 }  // namespace rh::cli

@@ -39,6 +39,12 @@ constexpr const char* kWhat =
 
 void add_commands(CLI::App& program, Invocation& invocation) {
     add_serve(program, invocation);
+    add_upload(program, invocation);
+    add_uploads(program, invocation);
+    add_rejects(program, invocation);
+    add_changes(program, invocation);
+    add_aggregates(program, invocation);
+    add_reconcile(program, invocation);
     add_generate(program, invocation);
     add_config(program, invocation);
     add_completion(program, invocation);

@@ -1,0 +1,71 @@
+// `roundhouse aggregates`: the figures, by hour, player and game.
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/api_client.h"
+#include "cli/command.h"
+#include "cli/listing.h"
+
+namespace rh::cli {
+namespace {
+
+struct Arguments {
+    std::vector<std::string> player_ids;
+    std::vector<std::string> game_ids;
+    std::string from, to, granularity, timezone, as_of, group_by, order;
+    Listing listing;
+};
+
+Result<int> print(const Arguments& arguments, const Invocation& invocation) {
+    RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
+    Query query = {{"from", arguments.from},
+                   {"to", arguments.to},
+                   {"granularity", arguments.granularity},
+                   {"timezone", arguments.timezone},
+                   {"as_of", arguments.as_of},
+                   {"group_by", arguments.group_by},
+                   {"order", arguments.order}};
+    for (const auto& id : arguments.player_ids) {
+        query.emplace_back("player_id", id);
+    }
+    for (const auto& id : arguments.game_ids) {
+        query.emplace_back("game_id", id);
+    }
+    RH_TRY(print_listing(api, "/v1/aggregates", std::move(query), arguments.listing,
+                         invocation.json, {}, nullptr));
+    return kExitOk;
+}
+
+}  // namespace
+
+void add_aggregates(CLI::App& program, Invocation& invocation) {
+    CLI::App& command = add_command(
+        program, invocation, "aggregates",
+        "Print rounds, bets and wins by hour, player and game, as of the last stored upload.",
+        {"roundhouse aggregates --player-id 661c7192fe454bbc9815d27ca3d68bb7 --granularity day",
+         "roundhouse aggregates --game-id 16333 --from 2019-10-01 --to 2019-10-08 --all",
+         "roundhouse aggregates --granularity total --group-by game_id --json"});
+    auto arguments = std::make_shared<Arguments>();
+    command.add_option("--player-id", arguments->player_ids, "Only this player; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--game-id", arguments->game_ids, "Only this game; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--from", arguments->from, "From this time on (RFC 3339, or a date)");
+    command.add_option("--to", arguments->to, "Up to, but without, this time");
+    command.add_option("--granularity", arguments->granularity, "hour, day, month or total")
+        ->check(CLI::IsMember({"hour", "day", "month", "total"}));
+    command.add_option("--timezone", arguments->timezone,
+                       "Whole-hour offset of days and months, like +02:00");
+    command.add_option("--as-of", arguments->as_of, "Figures as of this version");
+    command.add_option("--group-by", arguments->group_by, "player_id, game_id, or both by a comma");
+    command.add_option("--order", arguments->order, "Order of the rows, as the API names it");
+    add_listing(command, arguments->listing);
+    add_settings(command, invocation, app::Audience::client);
+    command.callback([&invocation, arguments] {
+        invocation.action = [&invocation, arguments] { return print(*arguments, invocation); };
+    });
+}
+
+}  // namespace rh::cli

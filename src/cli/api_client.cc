@@ -1,0 +1,190 @@
+#include "cli/api_client.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include "cli/json.h"
+#include "io/file.h"
+
+namespace rh::cli {
+namespace {
+
+constexpr size_t kFaultsShownMax = 5;
+
+std::unexpected<Error> bad_url(const std::string& url) {
+    return fail(ErrorKind::invalid_request, "bad_server_url",
+                fmt::format("\"{}\" is no server URL. Write http://HOST:PORT; for a server behind "
+                            "TLS, name a proxy on this machine.",
+                            url));
+}
+
+Result<io::HttpClientOptions> parse_url(const std::string& url) {
+    constexpr std::string_view kScheme = "http://";
+    std::string_view rest = url;
+    if (!rest.starts_with(kScheme)) {
+        return bad_url(url);
+    }
+    rest.remove_prefix(kScheme.size());
+    if (rest.ends_with('/')) {
+        rest.remove_suffix(1);
+    }
+    io::HttpClientOptions options;
+    // `Prefer: wait` is not used, but the end of a large upload may take the server a while.
+    options.read_timeout_ms = 300'000;
+    const size_t colon = rest.rfind(':');
+    const bool has_port = colon != std::string_view::npos && !rest.ends_with(']');
+    std::string_view host = has_port ? rest.substr(0, colon) : rest;
+    if (has_port) {
+        const auto digits = rest.substr(colon + 1);
+        const auto parsed =
+            std::from_chars(digits.data(), digits.data() + digits.size(), options.port);
+        if (parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size()) {
+            return bad_url(url);
+        }
+    }
+    if (host.starts_with('[') && host.ends_with(']')) {
+        host = host.substr(1, host.size() - 2);
+    }
+    if (host.empty() || host.contains('/') || options.port == 0) {
+        return bad_url(url);
+    }
+    options.host = host;
+    return options;
+}
+
+ErrorKind kind_of_status(int status) {
+    switch (status) {
+        case 401:
+            return ErrorKind::unauthorized;
+        case 403:
+            return ErrorKind::forbidden;
+        case 404:
+            return ErrorKind::not_found;
+        case 409:
+            return ErrorKind::conflict;
+        case 413:
+            return ErrorKind::too_large;
+        case 415:
+            return ErrorKind::unsupported;
+        case 422:
+            return ErrorKind::invalid_content;
+        case 429:
+            return ErrorKind::busy;
+        case 503:
+            return ErrorKind::unavailable;
+        case 507:
+            return ErrorKind::storage_full;
+        default:
+            return status >= 500 ? ErrorKind::internal : ErrorKind::invalid_request;
+    }
+}
+
+Error error_of_problem(int status, const boost::json::object& problem) {
+    Error error{kind_of_status(status), text_at(problem, "code"), text_at(problem, "detail")};
+    if (error.code.empty()) {
+        error.code = fmt::format("http_{}", status);
+    }
+    if (error.message.empty()) {
+        error.message = fmt::format("The server answered with status {}.", status);
+    }
+    if (const auto* faults = problem.if_contains("errors"); faults && faults->is_array()) {
+        const auto& list = faults->get_array();
+        for (size_t i = 0; i < std::min(list.size(), kFaultsShownMax); ++i) {
+            if (list[i].is_object()) {
+                error.message += fmt::format("\n  {}", text_at(list[i].get_object(), "detail"));
+            }
+        }
+    }
+    return error;
+}
+
+}  // namespace
+
+std::string with_query(std::string_view path, const Query& query) {
+    std::string target(path);
+    char separator = '?';
+    for (const auto& [name, value] : query) {
+        if (!value.empty()) {
+            target += fmt::format("{}{}={}", separator, name, io::percent_encode(value));
+            separator = '&';
+        }
+    }
+    return target;
+}
+
+ApiClient::ApiClient(std::string url, std::string authorization, io::HttpClientOptions options)
+    : url_(std::move(url)),
+      authorization_(std::move(authorization)),
+      http_(std::make_unique<io::HttpClient>(std::move(options))) {}
+
+Result<ApiClient> ApiClient::open(const app::Config& config) {
+    RH_ASSIGN(io::HttpClientOptions options, parse_url(config.server));
+    std::string key = config.api_key;
+    if (key.empty() && !config.key_file.empty()) {
+        RH_ASSIGN(key, io::read_file(config.key_file));
+        key = key.substr(0, key.find_first_of("\r\n"));
+    }
+    return ApiClient(config.server, key.empty() ? "" : "Bearer " + key, std::move(options));
+}
+
+Result<boost::json::object> ApiClient::send(io::HttpRequest request) const {
+    if (!authorization_.empty()) {
+        request.headers.emplace_back("Authorization", authorization_);
+    }
+    request.headers.emplace_back("Accept", "application/json");
+    const auto answer = http_->send(request);
+    if (!answer) {
+        Error error = answer.error();
+        if (error.kind == ErrorKind::unavailable) {
+            error.message = fmt::format(
+                "{} Is the server running? --server or ROUNDHOUSE_SERVER "
+                "names another one.",
+                error.message);
+        }
+        return std::unexpected(std::move(error));
+    }
+    RH_ASSIGN(const std::string body, (*answer)->read_all());
+    boost::system::error_code parse_error;
+    boost::json::value value = boost::json::parse(body, parse_error);
+    const int status = (*answer)->status();
+    if (status >= 400) {
+        const bool is_problem = !parse_error && value.is_object();
+        return std::unexpected(
+            error_of_problem(status, is_problem ? value.get_object() : boost::json::object()));
+    }
+    if (body.empty()) {
+        return boost::json::object();
+    }
+    if (parse_error || !value.is_object()) {
+        return fail(ErrorKind::internal, "unexpected_answer",
+                    fmt::format("{} did not answer like a roundhouse server.", url_));
+    }
+    return std::move(value.get_object());
+}
+
+Result<boost::json::object> ApiClient::get(const std::string& target) const {
+    return send({.method = "GET", .target = target});
+}
+
+Result<void> ApiClient::pages(std::string_view path, const Query& query,
+                              const TakePage& take) const {
+    std::string cursor;
+    do {
+        Query with_cursor = query;
+        with_cursor.emplace_back("cursor", cursor);
+        RH_ASSIGN(boost::json::object page, get(with_query(path, with_cursor)));
+        RH_ASSIGN(const bool more, take(page));
+        if (!more) {
+            return {};
+        }
+        cursor = text_at(page, "next_cursor");
+    } while (!cursor.empty());
+    return {};
+}
+
+}  // namespace rh::cli

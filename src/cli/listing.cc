@@ -1,0 +1,134 @@
+#include "cli/listing.h"
+
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "cli/json.h"
+#include "cli/output.h"
+
+namespace rh::cli {
+namespace {
+
+// Writes {"data":[items of all pages],rest of the last page}.
+class JsonPages {
+  public:
+    Result<void> add(const boost::json::object& page) {
+        std::string out = begun_ ? "" : R"({"data":[)";
+        begun_ = true;
+        if (const auto* data = page.if_contains("data"); data && data->is_array()) {
+            for (const auto& item : data->get_array()) {
+                out += (any_ ? "," : "") + boost::json::serialize(item);
+                any_ = true;
+            }
+        }
+        last_ = page;
+        return write_out(out);
+    }
+    Result<void> finish() {
+        last_.erase("data");
+        const std::string rest = boost::json::serialize(last_);
+        return write_out((last_.empty() ? "]}" : "]," + rest.substr(1)) + "\n");
+    }
+
+  private:
+    bool begun_ = false;
+    bool any_ = false;
+    boost::json::object last_;
+};
+
+Cells names_of(const boost::json::object& item) {
+    Cells names;
+    for (const auto& member : item) {
+        names.emplace_back(member.key());
+    }
+    return names;
+}
+
+Cells values_of(const boost::json::object& item, const Cells& names) {
+    Cells values;
+    for (const auto& name : names) {
+        values.push_back(text_at(item, name));
+    }
+    return values;
+}
+
+class RowPages {
+  public:
+    RowPages(RowFormat format, const Cells& header, const ItemCells& cells)
+        : format_(format), header_(header), cells_(cells) {}
+
+    Result<void> add(const boost::json::object& page) {
+        const auto* data = page.if_contains("data");
+        if (data == nullptr || !data->is_array() || data->get_array().empty()) {
+            return {};
+        }
+        const auto& items = data->get_array();
+        const bool by_names = cells_ == nullptr;
+        if (by_names && header_.empty()) {
+            header_ = names_of(items.front().get_object());
+        }
+        std::vector<Cells> rows;
+        for (const auto& item : items) {
+            if (by_names) {
+                rows.push_back(values_of(item.get_object(), header_));
+            } else {
+                for (auto& row : cells_(item.get_object())) {
+                    rows.push_back(std::move(row));
+                }
+            }
+        }
+        return printer().print(rows);
+    }
+    Result<void> finish() { return header_.empty() ? Result<void>() : printer().finish(); }
+
+  private:
+    RowPrinter& printer() {
+        if (!printer_) {
+            printer_.emplace(format_, header_);
+        }
+        return *printer_;
+    }
+    RowFormat format_;
+    Cells header_;
+    const ItemCells& cells_;
+    std::optional<RowPrinter> printer_;
+};
+
+}  // namespace
+
+void add_listing(CLI::App& command, Listing& listing) {
+    command.add_option("--limit", listing.limit, "Rows of a page")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 10'000));
+    command.add_flag("--all", listing.all, "Every page, not only the first");
+    command
+        .add_option("--format", listing.format,
+                    "table or csv; without it a table on a terminal, else CSV")
+        ->check(CLI::IsMember({"table", "csv"}));
+}
+
+Result<void> print_listing(const ApiClient& api, std::string_view path, Query query,
+                           const Listing& listing, bool json, const Cells& header,
+                           const ItemCells& cells) {
+    query.emplace_back("limit", std::to_string(listing.limit));
+    JsonPages json_pages;
+    RowPages row_pages(row_format(listing.format), header, cells);
+    bool more = false;
+    RH_TRY(api.pages(path, query, [&](boost::json::object& page) -> Result<bool> {
+        RH_TRY(json ? json_pages.add(page) : row_pages.add(page));
+        more = !text_at(page, "next_cursor").empty();
+        return listing.all;
+    }));
+    RH_TRY(json ? json_pages.finish() : row_pages.finish());
+    if (more && !listing.all && !json) {
+        say("There are more rows; --all prints every one.");
+    }
+    return {};
+}
+
+}  // namespace rh::cli

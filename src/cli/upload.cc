@@ -1,0 +1,166 @@
+// `roundhouse upload FILE…`: sends files and waits until they are stored.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include "cli/api_client.h"
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/row_flags.h"
+#include "cli/send_file.h"
+#include "cli/upload_report.h"
+
+namespace rh::cli {
+namespace {
+
+struct Arguments {
+    std::vector<std::string> files;
+    RowFlags rows;
+    std::string filename;
+    std::string on_error;
+    std::string max_errors;
+    std::string allow_duplicate;
+    std::string replaces;
+    bool dry_run = false;
+    bool no_wait = false;
+    bool strict = false;
+};
+
+constexpr std::chrono::milliseconds kPollFirst{50};
+constexpr std::chrono::milliseconds kPollMost{500};
+
+bool is_final(const boost::json::object& upload) {
+    const std::string state = text_at(upload, "state");
+    return state != "validating" && state != "publishing" && state != "storing";
+}
+
+Query query_of(const Arguments& arguments, const std::string& file) {
+    Query query = query_of(arguments.rows);
+    query.emplace_back("filename",
+                       arguments.filename.empty() ? file_name_of(file) : arguments.filename);
+    query.emplace_back("on_error", arguments.on_error);
+    query.emplace_back("max_errors", arguments.max_errors);
+    query.emplace_back("allow_duplicate", arguments.allow_duplicate);
+    query.emplace_back("replaces", arguments.replaces);
+    query.emplace_back("dry_run", arguments.dry_run ? "true" : "");
+    return query;
+}
+
+Result<boost::json::object> send(const ApiClient& api, const Arguments& arguments,
+                                 const std::string& file, Progress& progress) {
+    uint64_t of_bytes = 0;
+    RH_ASSIGN(FileBody body, FileBody::open(file, [&](uint64_t bytes) {
+                  progress.show("sending", bytes, of_bytes, true);
+              }));
+    of_bytes = body.bytes().value_or(0);
+    progress.show("sending", 0, of_bytes, true);
+    io::HttpRequest request;
+    request.method = "POST";
+    request.target = with_query("/v1/uploads", query_of(arguments, file));
+    request.headers.emplace_back("Content-Type", "text/csv");
+    body.attach(request);
+    return api.send(std::move(request));
+}
+
+void show(Progress& progress, const boost::json::object& upload) {
+    const auto& now = object_at(upload, "progress");
+    const uint64_t accepted = count_at(object_at(upload, "rows"), "accepted");
+    const std::string stage = text_at(now, "stage");
+    const uint64_t of_bytes = count_at(now, "of_bytes");
+    if (stage == "validating" && of_bytes != 0) {
+        progress.show(stage, count_at(now, "bytes"), of_bytes, true);
+    } else {
+        progress.show(stage.empty() ? text_at(upload, "state") : stage, count_at(now, "rows"),
+                      accepted, false);
+    }
+}
+
+Result<boost::json::object> upload_and_wait(const ApiClient& api, const Arguments& arguments,
+                                            const std::string& file) {
+    Progress progress(file_name_of(file));
+    RH_ASSIGN(boost::json::object upload, send(api, arguments, file, progress));
+    const bool duplicate = flag_at(upload, "duplicate");
+    const std::string target = "/v1/uploads/" + text_at(upload, "id");
+    for (auto pause = kPollFirst; !is_final(upload) && !arguments.no_wait;
+         pause = std::min(pause * 3 / 2, kPollMost)) {
+        show(progress, upload);
+        std::this_thread::sleep_for(pause);
+        RH_ASSIGN(upload, api.get(target));
+    }
+    upload["duplicate"] = duplicate;  // only the first answer knows that
+    return upload;
+}
+
+Result<int> run_uploads(const Arguments& arguments, const Invocation& invocation) {
+    RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
+    if (arguments.files.size() > 1 && !arguments.filename.empty()) {
+        return fail(ErrorKind::invalid_request, "usage", "--filename goes with one file only.");
+    }
+    int code = kExitOk;
+    for (const std::string& file : arguments.files) {
+        const auto upload = upload_and_wait(api, arguments, file);
+        if (!upload) {
+            Error error = upload.error();
+            error.message = fmt::format("{}: {}", file_name_of(file), error.message);
+            const int failed = report(error, invocation.json);
+            if (failed == kExitUnreachable) {
+                return failed;
+            }
+            code = code == kExitOk || code == kExitRejects ? failed : code;
+            continue;
+        }
+        RH_TRY(write_out(invocation.json ? boost::json::serialize(*upload) + "\n"
+                                         : upload_text(*upload)));
+        const int ended = upload_exit_code(*upload, arguments.strict);
+        code = ended == kExitFailure || code == kExitOk ? ended : code;
+    }
+    return code;
+}
+
+}  // namespace
+
+void add_upload(CLI::App& program, Invocation& invocation) {
+    CLI::App& command =
+        add_command(program, invocation, "upload",
+                    "Send CSV files and wait until every accepted row is stored.",
+                    {"roundhouse upload rounds.csv",
+                     "roundhouse upload --strict --on-error abort october-*.csv.gz",
+                     "zcat rounds.csv.gz | roundhouse upload --filename rounds.csv -",
+                     "roundhouse upload --dry-run --json rounds.csv"});
+    auto arguments = std::make_shared<Arguments>();
+    command
+        .add_option("files", arguments->files,
+                    "Files (.gz and .zst as they are), or - for standard input")
+        ->required();
+    add_row_flags(command, arguments->rows);
+    command.add_option("--filename", arguments->filename, "Name to give the file");
+    command
+        .add_option("--on-error", arguments->on_error,
+                    "quarantine (default: good rows go on) or abort (one bad row refuses the file)")
+        ->check(CLI::IsMember({"quarantine", "abort"}));
+    command.add_option("--max-errors", arguments->max_errors,
+                       "Refuse the file if more rows than this are bad");
+    command.add_option("--allow-duplicate", arguments->allow_duplicate,
+                       "Count the same file once more, under this label");
+    command.add_option("--replaces", arguments->replaces,
+                       "Upload that this file corrects: it is voided in the same moment");
+    command.add_flag("--dry-run", arguments->dry_run, "Report only; nothing is stored");
+    command.add_flag("--no-wait", arguments->no_wait, "Return when the file is received");
+    command.add_flag("--strict", arguments->strict, "Exit with 3 if rows were refused");
+    add_settings(command, invocation, app::Audience::client);
+    command.callback([&invocation, arguments] {
+        invocation.action = [&invocation, arguments] {
+            return run_uploads(*arguments, invocation);
+        };
+    });
+}
+
+}  // namespace rh::cli

@@ -1,0 +1,62 @@
+#include "cli/upload_report.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/text.h"
+#include "model/row_batch.h"
+
+namespace rh::cli {
+
+std::string upload_text(const boost::json::object& upload) {
+    const auto& rows = object_at(upload, "rows");
+    const auto& totals = object_at(upload, "totals");
+    const auto& empty = object_at(upload, "empty_amounts");
+    const std::string id = text_at(upload, "id");
+    const std::string state = text_at(upload, "state");
+    std::string out = fmt::format(
+        "{}: {}{}{}\n", text_at(upload, "filename"), state, id.empty() ? "" : " as " + id,
+        flag_at(upload, "duplicate") ? " (it was there already; nothing is counted twice)" : "");
+    out += fmt::format("  {}, {}, delimiter {}\n", byte_size(count_at(upload, "bytes")),
+                       text_at(upload, "encoding"),
+                       text_at(upload, "delimiter") == "\t" ? "tab" : text_at(upload, "delimiter"));
+    out +=
+        fmt::format("  rows: {} read = {} accepted + {} rejected; {} blank lines\n",
+                    with_commas(count_at(rows, "read")), with_commas(count_at(rows, "accepted")),
+                    with_commas(count_at(rows, "rejected")), with_commas(count_at(rows, "blank")));
+    for (const auto amount : model::kAmountNames) {
+        out += fmt::format("  {:<17} {:>20}", amount, text_at(totals, amount));
+        const uint64_t without = count_at(empty, amount);
+        out += without == 0 ? "\n" : fmt::format("   ({} without)\n", with_commas(without));
+    }
+    if (const auto* warnings = upload.if_contains("warnings"); warnings && warnings->is_array()) {
+        for (const auto& warning : warnings->get_array()) {
+            out += fmt::format("  warning: {}\n", warning.is_object()
+                                                      ? text_at(warning.get_object(), "detail")
+                                                      : text_of(warning));
+        }
+    }
+    const auto& error = object_at(upload, "error");
+    if (!error.empty()) {
+        out += fmt::format("  {}: {}\n", text_at(error, "code"), text_at(error, "detail"));
+    }
+    if (count_at(rows, "rejected") != 0 && state != "checked" && !id.empty()) {
+        out += fmt::format("  refused rows: roundhouse rejects {}\n", id);
+    }
+    return out;
+}
+
+int upload_exit_code(const boost::json::object& upload, bool strict) {
+    const std::string state = text_at(upload, "state");
+    if (state == "failed" || state == "refused" || state == "cancelled") {
+        return kExitFailure;
+    }
+    const bool rejects = count_at(object_at(upload, "rows"), "rejected") != 0;
+    return strict && rejects ? kExitRejects : kExitOk;
+}
+
+}  // namespace rh::cli
