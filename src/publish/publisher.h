@@ -13,7 +13,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <mutex>
 
 #include "base/result.h"
@@ -45,6 +44,10 @@ class Publisher {
     // upload_finished (it names the state; a stored upload is voided, not cancelled).
     Result<uploads::Upload> cancel(const model::UploadId& id);
 
+    // At start: removes from the log what belongs to no upload that was going to be stored (a crash
+    // came between a cancel or a DELETE and the end of a run).
+    Result<void> remove_orphans();
+
     // The program ends: running and later runs return unavailable stopping, and go on at the next
     // start.
     void stop();
@@ -52,16 +55,17 @@ class Publisher {
     uint64_t rows_validated() const { return rows_validated_; }  // since the start, for metrics
 
   private:
+    static constexpr int64_t kProgressIntervalMs = 100;
     struct Run {
         std::atomic<bool> cancelled = false;
     };
     class RunScope;
-    class Validation;
-    Result<uploads::State> run_once(uploads::Upload upload, Run& run);
-    Result<uploads::State> validate(uploads::Upload& upload, Run& run);
-    Result<uploads::State> publish_sealed(uploads::Upload& upload, Run& run);
-    // Writes the change unless the run was cancelled meanwhile (then the state is cancelled).
-    Result<uploads::State> change(uploads::Upload& upload, uploads::State expected, Run& run);
+    Result<uploads::State> run_steps(uploads::Upload& upload, Run& run);
+    Result<void> validate_and_seal(uploads::Upload& upload, Run& run);
+    Result<void> publish_sealed(uploads::Upload& upload, Run& run);
+    // Writes the upload with its new state, unless the run was cancelled meanwhile.
+    Result<void> change(uploads::Upload& upload, uploads::State to, Run& run);
+    Result<void> keep_going(const Run& run) const;
 
     const uploads::Layout& layout_;
     uploads::Ledger& ledger_;
@@ -71,7 +75,7 @@ class Publisher {
     std::atomic<uint64_t> rows_validated_ = 0;
     std::mutex mutex_;  // guards runs_, and orders cancel() against change()
     std::condition_variable run_ended_;
-    std::map<model::UploadId, std::shared_ptr<Run>> runs_;
+    std::map<model::UploadId, Run*> runs_;  // at most one of an upload
 };
 
 }  // namespace rh::publish

@@ -1,0 +1,59 @@
+#include "publish/outcome.h"
+
+#include <fmt/format.h>
+
+namespace rh::publish {
+
+void write_report(const Validated& validated, uploads::Upload& upload) {
+    const csv::Report& report = validated.report;
+    upload.rows = report.rows;
+    upload.totals = report.totals;
+    upload.empty_amounts = report.empty_amounts;
+    upload.ignored_columns = report.ignored_columns;
+    upload.faults.clear();
+    for (const auto& [code, count] : report.faults) {
+        upload.faults[std::string(model::name(code))] = count;
+    }
+    const bool any = report.rows.accepted > 0;
+    upload.created_ms_min = any ? report.created_ms_min : 0;
+    upload.created_ms_max = any ? report.created_ms_max : 0;
+    upload.warnings.clear();
+    if (const auto& duplicates = validated.duplicates; duplicates.ids > 0) {
+        upload.warnings.push_back(
+            {.code = "duplicate_game_instance_id",
+             .detail =
+                 fmt::format("{} game_instance_ids occur more than once in the file ({} rows "
+                             "repeat one), for example {}. All of the rows are counted.",
+                             duplicates.ids, duplicates.repeats, duplicates.smallest.value_or(0)),
+             .count = duplicates.ids,
+             .upload_id = ""});
+    }
+}
+
+uint64_t rejects_max(const uploads::Request& request) {
+    return request.abort_on_error ? 0 : request.errors_max.value_or(UINT64_MAX);
+}
+
+Refusal judge_by_policy(const uploads::Request& request, const model::RowCounts& rows) {
+    constexpr std::string_view kRemedy =
+        "Nothing was published. The list of rejects says why; correct the rows and send the file "
+        "again.";
+    if (rows.rejected > rejects_max(request)) {
+        const bool abort = request.abort_on_error;
+        return {
+            .code = abort ? "rejects_found" : "too_many_rejects",
+            .message = fmt::format(
+                "{} of {} rows are refused, and {}. {}", rows.rejected, rows.read,
+                abort ? std::string("on_error=abort bears none")
+                      : fmt::format("max_errors={} bears no more", request.errors_max.value_or(0)),
+                kRemedy)};
+    }
+    if (rows.accepted == 0) {
+        return {.code = "no_accepted_rows",
+                .message = fmt::format("All {} rows are refused, so nothing is left to store. {}",
+                                       rows.read, kRemedy)};
+    }
+    return {};
+}
+
+}  // namespace rh::publish
