@@ -53,8 +53,7 @@ char* put_decimal(char* at, int64_t micros) {
 char* put_string(char* at, const model::StringColumn& column, size_t i) {
     const std::string_view text = column[i];
     at = put_long(at, static_cast<int64_t>(text.size()));
-    std::memcpy(at, text.data(), text.size());
-    return at + text.size();
+    return at + text.copy(at, text.size());  // unlike memcpy, of no bytes from null too
 }
 
 size_t text_bytes(const model::StringColumn& column, size_t begin, size_t end) {

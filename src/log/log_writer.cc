@@ -29,10 +29,7 @@ class FileWriter final : public Writer {
     }
 
     Result<void> append(const model::RowBatch& batch) override {
-        if (dead_) {
-            return fail(ErrorKind::internal, "log_writer_dead",
-                        "The log of this upload had an error before; send the upload again.");
-        }
+        RH_TRY(check_alive());
         if (batch.empty()) {
             return {};
         }
@@ -56,7 +53,7 @@ class FileWriter final : public Writer {
     }
 
     Result<Manifest> seal() override {
-        RH_ASSERT(!dead_);
+        RH_TRY(check_alive());
         dead_ = true;  // nothing may follow; and after a failed sync nothing is trusted
         RH_TRY(file_.sync());
         RH_TRY(file_.close());
@@ -74,6 +71,14 @@ class FileWriter final : public Writer {
 
   private:
     Manifest::LogFile& log_file() { return manifest_.files.front(); }
+
+    Result<void> check_alive() const {
+        if (dead_) {
+            return fail(ErrorKind::internal, "log_writer_dead",
+                        "Writing the log of this upload failed before; send the upload again.");
+        }
+        return {};
+    }
 
     // Writes and empties the buffer; says where it lies and its hash.
     Result<Manifest::Block> write_buffer() {
