@@ -58,8 +58,9 @@ class Exchange {
 
     // Exactly one of: send() once; or begin() and write()* and end(). A handler that returns an
     // Error before either gets it sent as problem+json; after begin() the connection is cut without
-    // the last chunk. The answer to HEAD has no body: write() then does nothing, so a handler whose
-    // answer has no natural end must look at request().method.
+    // the last chunk. begin() with a header Content-Length needs exactly that many bytes; without
+    // one the answer is chunked. The answer to HEAD has no body: write() then does nothing, so a
+    // handler whose answer has no natural end must look at request().method.
     virtual Result<void> send(Response response) = 0;
     virtual Result<void> begin(int status, std::string_view content_type,
                                const Headers& headers) = 0;

@@ -145,6 +145,12 @@ Router test_router(Hold* hold = nullptr) {
     router.add({"POST", "/echo", Scope::none, {}, echo});
     router.add({"POST", "/ignore", Scope::none, {}, hello});
     router.add({"GET", "/stream", Scope::none, {}, stream_three});
+    router.add({"GET", "/sized", Scope::none, {}, [](Exchange& exchange) -> Result<void> {
+                    RH_TRY(exchange.begin(200, "text/plain", {{"Content-Length", "6"}}));
+                    RH_TRY(exchange.write("one"));
+                    RH_TRY(exchange.write("two"));
+                    return exchange.end();
+                }});
     router.add({"GET", "/cut", Scope::none, {}, break_in_the_middle});
     router.add({"GET", "/throw", Scope::none, {}, [](Exchange&) -> Result<void> {
                     throw std::runtime_error("thrown by a test");
@@ -292,6 +298,19 @@ TEST(Server, AFailureAfterTheFirstByteCutsTheAnswer) {
     RawClient client(server->port());
     client.send("GET /cut HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_THAT(client.until_closed(), EndsWith("4\r\nhalf\r\n"));
+}
+
+TEST(Server, AStreamOfKnownLengthIsNotChunked) {
+    const auto server = start();
+    RawClient client(server->port());
+    client.send("HEAD /sized HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(client.until("\r\n\r\n"), HasSubstr("Content-Length: 6"));
+    client.send("GET /sized HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(client.answer(), EndsWith("\r\n\r\nonetwo"));
+    client.send("GET /sized HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    EXPECT_THAT(client.answer(), EndsWith("\r\n\r\nonetwo"));
+    client.send("GET /things/kept HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(client.answer(), EndsWith("\r\n\r\nkept"));
 }
 
 TEST(Server, WhatAHandlerThrowsIsA500) {

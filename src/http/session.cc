@@ -4,10 +4,12 @@
 #include <array>
 #include <exception>
 #include <optional>
+#include <string>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/body_reader.h"
@@ -68,6 +70,8 @@ class Session final : public Exchange {
     Request& request_;
     State state_ = State::fresh;
     int status_ = 0;
+    bool chunked_ = false;              // of a streamed answer
+    std::optional<uint64_t> to_write_;  // left of a streamed answer with a Content-Length
 };
 
 Result<std::string> Session::read_whole_body(size_t bytes_max) {
@@ -126,11 +130,14 @@ Result<void> Session::send(Response response) {
 Result<void> Session::begin(int status, std::string_view content_type, const Headers& headers) {
     settle_connection();
     status_ = status;
-    if (http_1_0_) {
-        keep_alive_ = false;
+    const auto length = std::ranges::find(headers, "Content-Length", &Headers::value_type::first);
+    if (length != headers.end()) {
+        to_write_ = std::stoull(length->second);
     }
+    chunked_ = !http_1_0_ && !to_write_;
+    keep_alive_ = keep_alive_ && (chunked_ || to_write_);
     Framing answer = framing();
-    answer.chunked = !http_1_0_;
+    answer.chunked = chunked_;
     state_ = State::streaming;
     return note(
         stream_.write(response_head(status, content_type, headers, answer, request_.trace_id)));
@@ -140,7 +147,11 @@ Result<void> Session::write(std::string_view bytes) {
     if (bytes.empty() || is_head()) {
         return {};
     }
-    if (http_1_0_) {
+    if (to_write_) {
+        RH_ASSERT(bytes.size() <= *to_write_);
+        *to_write_ -= bytes.size();
+    }
+    if (!chunked_) {
         return note(stream_.write(bytes));
     }
     const std::string size = fmt::format("{:x}\r\n", bytes.size());
@@ -148,7 +159,8 @@ Result<void> Session::write(std::string_view bytes) {
 }
 
 Result<void> Session::end() {
-    if (!http_1_0_ && !is_head()) {
+    RH_ASSERT(is_head() || to_write_.value_or(0) == 0);
+    if (chunked_ && !is_head()) {
         RH_TRY(note(stream_.write("0\r\n\r\n")));
     }
     state_ = State::done;
@@ -158,7 +170,8 @@ Result<void> Session::end() {
 SessionOutcome Session::outcome() {
     SessionOutcome outcome;
     if (state_ != State::done) {
-        outcome.next = http_1_0_ ? SessionOutcome::Next::reset : SessionOutcome::Next::linger;
+        outcome.next =
+            http_1_0_ && !to_write_ ? SessionOutcome::Next::reset : SessionOutcome::Next::linger;
         return outcome;
     }
     if (!keep_alive_) {
