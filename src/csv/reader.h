@@ -6,6 +6,7 @@
 // result never depends on where the pieces are cut. Invalid UTF-8 inside a row refuses that row.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "csv/scan.h"
 #include "model/reject.h"
 #include "model/row_batch.h"
 #include "model/totals.h"
@@ -30,8 +32,10 @@ struct Options {
     bool allow_negative = false;  // negative amounts are accepted
 };
 
-// Takes what the reader finds. Calls come in the order of the file; the batch is cleared after the
-// call, so a consumer that keeps rows swaps the batch for an empty one of its own.
+// Takes what the reader finds. Rows come in the order of the file, and so do rejects; the two kinds
+// are not ordered against each other (rows are handed over at the end of each cell, rejects 256 at
+// a time). The batch is cleared after the call, so a consumer that keeps rows swaps the batch for
+// an empty one of its own. The rejects are gone after the call.
 class Consumer {
   public:
     virtual ~Consumer() = default;
@@ -52,7 +56,9 @@ struct Report {
 
 class Reader {
   public:
-    Reader(const Options& options, Consumer& consumer);
+    // `target`: how structure is scanned; only tests and benchmarks choose (the result is the
+    // same).
+    Reader(const Options& options, Consumer& consumer, ScanTarget target = ScanTarget::best);
     ~Reader();
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
@@ -63,6 +69,7 @@ class Reader {
     Result<void> feed(std::string_view utf8);
     // The end of the file: judges the last record. Errors also: empty_file, no_rows (header only).
     Result<void> finish();
+    // `rows` and `faults` are up to date after each feed(), the rest is complete after finish().
     const Report& report() const;
 
   private:

@@ -1,0 +1,28 @@
+// Quotes of one field (RFC 4180). The scan decides where fields end; this decides what they hold.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+namespace rh::csv {
+
+// Memory for unquoted text, good for one record.
+class Scratch {
+  public:
+    // Room for the fields of a record of that size; forgets what was there before.
+    void begin(size_t record_bytes);
+    char* at() { return bytes_.data() + used_; }
+    void take(size_t bytes) { used_ += bytes; }
+
+  private:
+    std::vector<char> bytes_;
+    size_t used_ = 0;
+};
+
+// Takes the quotes off: `field` becomes the text, which points into the field or into `scratch`.
+// False if a quote stands where none may (`field` is left as it was). A field that is never
+// closed is not known here: its opening quote alone makes it false.
+bool unquote(std::string_view& field, Scratch& scratch);
+
+}  // namespace rh::csv

@@ -1,0 +1,154 @@
+#include "csv/row.h"
+
+#include <cstring>
+
+#include "csv/utf8.h"
+
+namespace rh::csv {
+namespace {
+
+using model::Column;
+using model::RejectCode;
+
+constexpr size_t at(Column c) { return static_cast<size_t>(c); }
+
+// Copies in steps of 32 bytes, reading and writing up to 31 beyond: both sides have slack.
+inline void copy_loosely(char* to, const char* from, size_t n) {
+    size_t i = 0;
+    do {
+        std::memcpy(to + i, from + i, 32);
+        i += 32;
+    } while (i < n);
+}
+
+// 0x80 in some byte if a byte of `word` is below 0x20 or is 0x7F; the bytes are ASCII.
+inline uint64_t control_bytes(uint64_t word) {
+    return ((word - repeat_byte(' ')) & ~word & kHighBits) | zero_bytes(word ^ repeat_byte('\x7f'));
+}
+
+inline bool has_ascii_control(const char* p, size_t n) {
+    if (n < 8) {
+        const uint64_t filler = repeat_byte('a') << (8 * n);
+        return control_bytes((load8(p) & ~(~uint64_t{0} << (8 * n))) | filler) != 0;
+    }
+    uint64_t found = control_bytes(load8(p + n - 8));
+    for (size_t i = 0; i + 8 <= n; i += 8) {
+        found |= control_bytes(load8(p + i));
+    }
+    return found != 0;
+}
+
+template <size_t Bytes>
+inline void stage(StagedTexts<Bytes>& texts, std::string_view text, size_t row) {
+    copy_loosely(texts.chars.data() + texts.used, text.data(), text.size());
+    texts.end[row] = texts.used + static_cast<uint32_t>(text.size());
+}
+
+inline FaultMark judge_ascii_user(std::string_view text) {
+    if (text.empty()) {
+        return mark(RejectCode::missing_value);
+    }
+    if (text.size() > kUserIdCharactersMax) {
+        return mark(RejectCode::text_too_long);
+    }
+    return has_ascii_control(text.data(), text.size()) ? mark(RejectCode::control_character)
+                                                       : kFine;
+}
+
+FaultMark judge_user(std::string_view text) {
+    if (text.empty()) {
+        return mark(RejectCode::missing_value);
+    }
+    if (utf8_characters(text) > kUserIdCharactersMax) {
+        return mark(RejectCode::text_too_long);
+    }
+    return has_control_character(text) ? mark(RejectCode::control_character) : kFine;
+}
+
+inline FaultMark judge_ascii_name(std::string_view text) {
+    return text.size() > kNameCharactersMax ? mark(RejectCode::text_too_long) : kFine;
+}
+
+FaultMark judge_name(std::string_view text) {
+    return text.size() > kNameCharactersMax && utf8_characters(text) > kNameCharactersMax
+               ? mark(RejectCode::text_too_long)
+               : kFine;
+}
+
+// Timestamp, ids and amounts: the same for ASCII and other rows. Returns the empty amounts.
+inline uint32_t judge_numbers(const RowFields& fields, const RowRules& rules, Staging& staging,
+                              RowMarks& marks) {
+    const size_t row = staging.rows;
+    const auto& created = fields[at(Column::created_timestamp)];
+    marks[at(Column::created_timestamp)] =
+        parse_timestamp(created.data(), created.size(), rules.zone_ms, staging.created_ms[row]);
+    const auto& instance = fields[at(Column::game_instance_id)];
+    marks[at(Column::game_instance_id)] =
+        parse_integer(instance.data(), instance.size(), staging.game_instance_id[row]);
+    const auto& game = fields[at(Column::game_id)];
+    marks[at(Column::game_id)] = parse_integer(game.data(), game.size(), staging.game_id[row]);
+    uint32_t empty = 0;
+    for (size_t a = 0; a < 4; ++a) {
+        const auto& text = fields[at(Column::real_amount_bet) + a];
+        uint32_t none = 0;
+        marks[at(Column::real_amount_bet) + a] =
+            parse_amount(text.data(), text.size(), rules.amounts, staging.amount[a][row], none);
+        empty |= none << a;
+    }
+    return empty;
+}
+
+// Stages the texts and counts the row, if nothing is wrong.
+inline bool accept(const RowFields& fields, uint64_t row_number, Staging& staging,
+                   const RowMarks& marks) {
+    unsigned wrong = 0;
+    for (const FaultMark m : marks) {
+        wrong |= m;
+    }
+    if (wrong != 0) {
+        return false;
+    }
+    const size_t row = staging.rows;
+    stage(staging.user_id, fields[at(Column::user_id)], row);
+    stage(staging.game_name, fields[at(Column::game_name)], row);
+    stage(staging.provider, fields[at(Column::provider)], row);
+    staging.user_id.used = staging.user_id.end[row];
+    staging.game_name.used = staging.game_name.end[row];
+    staging.provider.used = staging.provider.end[row];
+    staging.row_number[row] = row_number;
+    staging.rows = row + 1;
+    return true;
+}
+
+}  // namespace
+
+RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uint64_t row_number,
+                             Staging& staging, RowMarks& marks) {
+    RowJudgement judgement;
+    judgement.empty_amounts = judge_numbers(fields, rules, staging, marks);
+    marks[at(Column::user_id)] = judge_ascii_user(fields[at(Column::user_id)]);
+    marks[at(Column::game_name)] = judge_ascii_name(fields[at(Column::game_name)]);
+    marks[at(Column::provider)] = judge_ascii_name(fields[at(Column::provider)]);
+    judgement.accepted = accept(fields, row_number, staging, marks);
+    return judgement;
+}
+
+RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const KnownFaults& known,
+                       uint64_t row_number, Staging& staging, RowMarks& marks) {
+    RowJudgement judgement;
+    judgement.empty_amounts = judge_numbers(fields, rules, staging, marks);
+    marks[at(Column::user_id)] = judge_user(fields[at(Column::user_id)]);
+    marks[at(Column::game_name)] = judge_name(fields[at(Column::game_name)]);
+    marks[at(Column::provider)] = judge_name(fields[at(Column::provider)]);
+    for (size_t c = 0; c < kColumns; ++c) {
+        if (known.marks[c] != kFine) {
+            marks[c] = known.marks[c];
+        } else if (!utf8_valid(fields[c])) {
+            marks[c] = mark(RejectCode::invalid_encoding);
+        }
+    }
+    judgement.accepted = !known.refused && accept(fields, row_number, staging, marks);
+    return judgement;
+}
+
+}  // namespace rh::csv

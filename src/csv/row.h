@@ -1,0 +1,42 @@
+// The row rules (docs/formats/csv.md): ten fields → ten values in the staging, or what is wrong
+// with each. Plain functions on pointers; nothing is allocated.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "csv/fields.h"
+#include "csv/header.h"
+#include "csv/staging.h"
+
+namespace rh::csv {
+
+struct RowRules {
+    int64_t zone_ms = 0;
+    AmountRules amounts;
+};
+
+using RowFields = std::array<std::string_view, kColumns>;  // by column, without their quotes
+using RowMarks = std::array<FaultMark, kColumns>;          // by column
+
+struct RowJudgement {
+    bool accepted = false;
+    uint32_t empty_amounts = 0;  // bit a: amount a is not there
+};
+
+// Judges a row of ASCII; the values of an accepted one stand in `staging` and count there.
+// `marks` is written whole.
+RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uint64_t row_number,
+                             Staging& staging, RowMarks& marks);
+
+// Faults known before the fields are judged.
+struct KnownFaults {
+    RowMarks marks{};      // bad_quote: such a field is not judged
+    bool refused = false;  // something else is wrong with the row
+};
+// The same for any bytes.
+RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const KnownFaults& known,
+                       uint64_t row_number, Staging& staging, RowMarks& marks);
+
+}  // namespace rh::csv

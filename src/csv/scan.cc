@@ -1,0 +1,56 @@
+#include "csv/scan.h"
+
+#include "csv/scan_kernel.h"
+
+namespace rh::csv {
+
+uint64_t exact_block(const char* data, size_t bytes, char delimiter, ScanState& state) {
+    bool inside = state.inside != 0;
+    bool may_open = state.may_open != 0;
+    uint64_t structural = 0;
+    for (size_t i = 0; i < bytes; ++i) {
+        const char c = data[i];
+        const bool quote = c == '"';
+        if (inside) {
+            inside = !quote;
+            may_open = quote;
+        } else if (c == delimiter || c == '\n' || c == '\r') {
+            structural |= uint64_t{1} << i;
+            may_open = true;
+        } else {
+            inside = quote && may_open;
+            may_open = false;
+        }
+    }
+    state.inside = inside ? ~uint64_t{0} : 0;
+    state.may_open = may_open ? 1 : 0;
+    return structural;
+}
+
+void scan_tail(const char* data, size_t bytes, uint32_t base, char delimiter, ScanState& state,
+               ScanOutput& out) {
+    uint8_t flags = 0;
+    uint64_t line_ends = 0;
+    for (size_t i = 0; i < bytes; ++i) {
+        flags |= data[i] == '"' ? kHasQuote : 0;
+        flags |= (static_cast<uint8_t>(data[i]) & 0x80) != 0 ? kHasNonAscii : 0;
+        if (data[i] == '\n' || data[i] == '\r') {
+            line_ends |= uint64_t{1} << i;
+        }
+    }
+    const uint64_t structural = exact_block(data, bytes, delimiter, state);
+    out.flags[0] = flags;
+    write_positions(structural, structural & line_ends, base, out);
+}
+
+bool cpu_has_avx2() {
+    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("pclmul") != 0 &&
+           __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("bmi2") != 0;
+}
+
+ScanFunction scan_function(ScanTarget target) {
+    static const bool avx2 = cpu_has_avx2();
+    return target != ScanTarget::scalar && avx2 ? scan_avx2 : scan_scalar;
+}
+
+}  // namespace rh::csv
