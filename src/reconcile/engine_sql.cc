@@ -1,0 +1,167 @@
+#include "reconcile/engine_sql.h"
+
+#include <string_view>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "model/row_batch.h"
+
+namespace rh::reconcile {
+namespace {
+
+// Nullable columns are avoided where rows are kept, and nothing here throws on a bad row: a row is
+// valid or counted as invalid, whatever stands in it.
+constexpr std::string_view kRowSql = R"sql(
+SELECT row, user_id, game_name, provider,
+    replaceOne(substring(created_timestamp, 1, 19), 'T', ' ') AS head,
+    substring(created_timestamp, 20) AS tail,
+    toDateTimeOrNull(head, 'UTC') AS naive,
+    tail = '' OR match(tail, '^([.][0-9]{{1,9}})?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?$') AS tail_good,
+    toInt64OrZero(substring(rightPad(extract(tail, '^[.]([0-9]+)'), 3, '0'), 1, 3)) AS fraction_ms,
+    extract(tail, '([Z+-].*)$') AS zone,
+    multiIf(zone = '', {timezone}, zone = 'Z', 0,
+        if(startsWith(zone, '-'), -1, 1)
+            * (toInt32OrZero(substring(zone, 2, 2)) * 60 + toInt32OrZero(right(zone, 2)))) AS zone_minutes,
+    ifNull(toInt64(toUnixTimestamp(naive)), 0) * 1000 + fraction_ms - zone_minutes * 60000 AS created_ms,
+    ifNull(toString(naive) = head, 0) AND tail_good AND created_ms >= 0 AS time_good,
+    toUInt64OrNull(game_instance_id) AS instance_value,
+    toUInt64OrNull(game_id) AS game_value,
+    ifNull(instance_value <= 9223372036854775807, 0) AS instance_good,
+    ifNull(game_value <= 9223372036854775807, 0) AS game_good,
+    ifNull(instance_value, 0) AS instance,
+    ifNull(game_value, 0) AS game_number,
+    {amounts},
+    isValidUTF8(user_id) AND lengthUTF8(user_id) BETWEEN 1 AND 128
+        AND NOT match(user_id, '[\\x00-\\x1f\\x7f]') AS user_good,
+    isValidUTF8(game_name) AND lengthUTF8(game_name) <= 256
+        AND isValidUTF8(provider) AND lengthUTF8(provider) <= 256 AS names_good,
+    time_good AND instance_good AND game_good AND user_good AND names_good AND {all_good} AS ok,
+    arrayStringConcat(arrayFilter(x -> x != '', [
+        if(time_good, '', concat('created_timestamp ', created_timestamp)),
+        if(instance_good, '', concat('game_instance_id ', game_instance_id)),
+        if(game_good, '', concat('game_id ', game_id)),
+        if(user_good, '', concat('user_id ', user_id)),
+        {problems},
+        if(names_good, '', 'game_name or provider')]), ', ') AS problem
+FROM table)sql";
+
+// An exponent or a long fraction can make an amount vanish (1e-20): that is no zero.
+constexpr std::string_view kAmountSql = R"sql(
+    {column} IN ('', 'NaN', 'null', 'NULL', '\\N') AS empty{i},
+    toDecimal128OrNull({column}, 6) AS parsed{i},
+    if(empty{i}, toDecimal128(0, 6), ifNull(parsed{i}, toDecimal128(0, 6))) AS value{i},
+    if(empty{i}, {empty_good}, ifNull(parsed{i} = toDecimal128OrNull({column}, 18)
+        AND abs(parsed{i}) < 1000000000000 {sign}
+        AND match({column}, '^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$')
+        AND NOT (parsed{i} = 0 AND match({column}, '^[^eE]*[1-9]')), 0)) AS good{i})sql";
+
+// Written for files of any size: what does not fit in memory goes to disk.
+constexpr std::string_view kSettings =
+    "SETTINGS max_threads = 2, max_memory_usage = 3000000000, "
+    "max_bytes_before_external_group_by = 400000000, max_bytes_before_external_sort = 400000000, "
+    "max_bytes_ratio_before_external_group_by = 0, max_bytes_ratio_before_external_sort = 0, "
+    "input_format_null_as_default = 0, input_format_csv_trim_whitespaces = 0, "
+    "format_csv_allow_single_quotes = 0, input_format_with_names_use_header = 1, "
+    "input_format_skip_unknown_fields = 1, input_format_csv_detect_header = 0, "
+    "input_format_csv_use_best_effort_in_schema_inference = 0, short_circuit_function_evaluation = "
+    "'enable', format_csv_delimiter = {}";
+
+std::string settings(const CsvRules& rules) {
+    return fmt::format(kSettings, sql_literal(std::string_view(&rules.delimiter, 1)));
+}
+
+std::string row_sql(const CsvRules& rules) {
+    std::vector<std::string> amounts;
+    std::vector<std::string> good;
+    std::vector<std::string> problems;
+    for (size_t i = 0; i < model::kAmountNames.size(); ++i) {
+        const auto column = model::kAmountNames[i];
+        amounts.push_back(fmt::format(
+            kAmountSql, fmt::arg("column", column), fmt::arg("i", i),
+            fmt::arg("empty_good", rules.empty_amount_is_invalid ? 0 : 1),
+            fmt::arg("sign", rules.allow_negative ? "" : fmt::format("AND parsed{} >= 0", i))));
+        good.push_back(fmt::format("good{}", i));
+        problems.push_back(fmt::format("if(good{0}, '', concat('{1} ', {1}))", i, column));
+    }
+    return fmt::format(kRowSql, fmt::arg("timezone", rules.timezone_offset_minutes),
+                       fmt::arg("amounts", fmt::join(amounts, ",")),
+                       fmt::arg("all_good", fmt::join(good, " AND ")),
+                       fmt::arg("problems", fmt::join(problems, ",\n        ")));
+}
+
+std::string scope_sql(const Scope& scope) {
+    std::string sql = "1";
+    if (scope.from_ms) {
+        sql += fmt::format(" AND created_ms >= {}", *scope.from_ms);
+    }
+    if (scope.to_ms) {
+        sql += fmt::format(" AND created_ms < {}", *scope.to_ms);
+    }
+    if (!scope.games.empty()) {
+        sql += fmt::format(" AND game_number IN ({})", fmt::join(scope.games, ","));
+    }
+    if (!scope.providers.empty()) {
+        std::vector<std::string> literals;
+        for (const auto& provider : scope.providers) {
+            literals.push_back(sql_literal(provider));
+        }
+        sql += fmt::format(" AND provider IN ({})", fmt::join(literals, ","));
+    }
+    return sql;
+}
+
+}  // namespace
+
+std::string sql_literal(std::string_view text) {
+    std::string literal = "'";
+    for (const char c : text) {
+        if (c == '\'' || c == '\\') {
+            literal += '\\';
+        }
+        if (c == '\0') {
+            literal += "\\0";
+            continue;
+        }
+        literal += c;
+    }
+    return literal + "'";
+}
+
+std::string keys_sql(const CsvRules& rules, const Scope& scope, const std::string& out_file) {
+    std::string keep;
+    for (size_t i = 0; i < model::kAmountNames.size(); ++i) {
+        keep += fmt::format("if(kind = 0, value{0}, toDecimal128(0, 6)) AS a{0}, ", i);
+    }
+    return fmt::format(
+        "SELECT kind, player, game, hour, count(), sum(a0), sum(a1), sum(a2), sum(a3), "
+        "groupArrayIf((content, ms), kind = 0), groupArrayIf({0})((row, problem), kind = 1) FROM ("
+        "SELECT multiIf(NOT ok, 1, NOT ({1}), 2, 0) AS kind, row, problem, "
+        "if(kind = 0, user_id, '') AS player, if(kind = 0, game_number, 0) AS game, "
+        "toUInt32(if(kind = 0, intDiv(created_ms, 3600000), 0)) AS hour, "
+        "toUInt32(if(kind = 0, created_ms % 3600000, 0)) AS ms, {2}"
+        "sipHash64(instance, user_id, game_number, a0, a1, a2, a3, game_name, provider) AS content "
+        "FROM ({3})) GROUP BY kind, player, game, hour ORDER BY kind, player, game, hour "
+        "INTO OUTFILE {4} TRUNCATE FORMAT RowBinary {5}",
+        20, scope_sql(scope), keep, row_sql(rules), sql_literal(out_file), settings(rules));
+}
+
+std::string extent_sql(const CsvRules& rules, const std::string& out_file) {
+    return fmt::format(
+        "SELECT countIf(ok) AS rows, intDiv(minIf(created_ms, ok), 3600000) * 3600000 AS from_ms, "
+        "(intDiv(maxIf(created_ms, ok), 3600000) + 1) * 3600000 AS to_ms, "
+        "groupUniqArrayIf({0})(provider, ok) AS providers FROM ({1}) "
+        "INTO OUTFILE {2} TRUNCATE FORMAT JSONEachRow {3}, output_format_json_quote_64bit_integers "
+        "= 0",
+        kProvidersMax + 1, row_sql(rules), sql_literal(out_file), settings(rules));
+}
+
+std::string csv_structure() {
+    std::string structure = "row UInt64";
+    for (const auto column : model::kColumnNames) {
+        structure += fmt::format(", {} String", column);
+    }
+    return structure;
+}
+
+}  // namespace rh::reconcile

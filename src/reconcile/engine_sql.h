@@ -1,0 +1,43 @@
+// The SQL by which the engine reads a CSV of game rounds: every column as text, judged and parsed
+// by ClickHouse's own functions, then summed by player, game and hour. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rh::reconcile {
+
+// What a reconciliation looks at. Empty or absent: no limit.
+struct Scope {
+    std::optional<int64_t> from_ms, to_ms;  // whole hours, half-open
+    std::vector<uint64_t> games;
+    std::vector<std::string> providers;
+    bool empty() const { return !from_ms && !to_ms && games.empty() && providers.empty(); }
+};
+
+struct CsvRules {
+    char delimiter = ',';
+    int32_t timezone_offset_minutes = 0;  // of timestamps without an offset of their own
+    bool allow_negative = false;
+    bool empty_amount_is_invalid = false;
+};
+
+// Columns{kind, marks, examples} as RowBinary into `out_file`; rows outside of the scope are
+// counted (Kind::out_of_scope), rows that are not valid too, with examples (Kind::invalid).
+std::string keys_sql(const CsvRules& rules, const Scope& scope, const std::string& out_file);
+
+// One line of JSON into `out_file`: {"rows","from_ms","to_ms","providers":[…]} of the valid rows;
+// hours are whole and half-open; at most kProvidersMax + 1 providers.
+std::string extent_sql(const CsvRules& rules, const std::string& out_file);
+inline constexpr size_t kProvidersMax = 1000;
+
+// "row UInt64, created_timestamp String, …, ignored_0 String": the columns RecordScanner writes.
+std::string csv_structure();
+
+// 'text' with quotes and backslashes escaped. For values this program made or a person sent, where
+// the engine takes no parameters.
+std::string sql_literal(std::string_view text);
+
+}  // namespace rh::reconcile

@@ -1,0 +1,303 @@
+#include "reconcile/reconciler.h"
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/file.h"
+
+namespace rh::reconcile {
+namespace {
+
+constexpr auto kWaitStep = std::chrono::milliseconds(200);
+
+std::unexpected<Error> not_found() {
+    return fail(ErrorKind::not_found, "reconciliation_not_found",
+                "There is no reconciliation with this id.");
+}
+
+}  // namespace
+
+Reconciler::Spool::~Spool() {
+    if (!directory_.empty()) {
+        // A directory without a record is removed at the next start, if it cannot be now.
+        if (const auto removed = io::remove_tree(directory_); !removed) {
+            log_event(LogLevel::warning, removed.error().message);
+        }
+    }
+}
+
+Reconciler::Reconciler(ReconcilerOptions options, const clickhouse::Client& clickhouse,
+                       const uploads::Ledger& ledger, const uploads::Layout& layout)
+    : options_(std::move(options)), clickhouse_(clickhouse), ledger_(ledger), layout_(layout) {}
+
+Result<std::unique_ptr<Reconciler>> Reconciler::start(ReconcilerOptions options,
+                                                      const clickhouse::Client& clickhouse,
+                                                      const uploads::Ledger& ledger,
+                                                      const uploads::Layout& layout) {
+    std::unique_ptr<Reconciler> reconciler(
+        new Reconciler(std::move(options), clickhouse, ledger, layout));
+    RH_TRY(io::make_directories(reconciler->options_.directory));
+    RH_TRY(reconciler->load());
+    reconciler->worker_ = std::thread([r = reconciler.get()] { r->work(); });
+    return reconciler;
+}
+
+Reconciler::~Reconciler() { stop(); }
+
+void Reconciler::stop() {
+    {
+        const std::scoped_lock lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    if (worker_.joinable()) {
+        worker_.join();
+    }
+}
+
+std::string Reconciler::directory_of(std::string_view id) const {
+    return fmt::format("{}/{}", options_.directory, id);
+}
+
+Result<void> Reconciler::save(const Reconciliation& reconciliation) const {
+    return io::write_file_durably(
+        fmt::format("{}/{}", directory_of(reconciliation.id), kRecordFile),
+        to_record(reconciliation));
+}
+
+// At start, before the worker: what is there, and what was interrupted.
+Result<void> Reconciler::load() {
+    RH_ASSIGN(const auto names, io::list_directory(options_.directory));
+    std::map<Position, Reconciliation> interrupted;
+    for (const auto& id : names) {
+        const std::string path = fmt::format("{}/{}", directory_of(id), kRecordFile);
+        if (!is_id(id) || !io::exists(path)) {
+            RH_TRY(io::remove_tree(directory_of(id)));
+            continue;
+        }
+        RH_ASSIGN(const std::string text, io::read_file(path));
+        auto record = parse_record(text);
+        if (!record) {
+            log_event(LogLevel::error, record.error().message, {{"file", path}});
+            continue;
+        }
+        index_[{record->created_at, record->id}] = true;
+        if (record->state == RunState::running) {
+            interrupted.emplace(Position{record->created_at, record->id}, std::move(*record));
+        }
+    }
+    for (auto& [position, record] : interrupted) {
+        queue_.push_back(record.id);
+        running_.emplace(record.id, std::move(record));
+    }
+    return {};
+}
+
+Result<void> Reconciler::check_room() const {
+    const std::scoped_lock lock(mutex_);
+    if (queue_.size() >= options_.queue_max) {
+        return fail(ErrorKind::busy, "too_many_reconciliations",
+                    fmt::format("{} reconciliations are waiting already. Try again when some of "
+                                "them are done.",
+                                queue_.size()),
+                    Verdict::retry);
+    }
+    return {};
+}
+
+Result<void> Reconciler::enqueue(const Reconciliation& reconciliation) {
+    RH_TRY(save(reconciliation));
+    RH_TRY(io::sync_directory(options_.directory));
+    {
+        const std::scoped_lock lock(mutex_);
+        queue_.push_back(reconciliation.id);
+        running_.emplace(reconciliation.id, reconciliation);
+        index_[{reconciliation.created_at, reconciliation.id}] = true;
+    }
+    changed_.notify_all();
+    return {};
+}
+
+Result<Reconciliation> Reconciler::submit(const model::UploadId& id) {
+    RH_ASSIGN(const auto upload, ledger_.find(id));
+    if (!upload) {
+        return fail(ErrorKind::not_found, "upload_not_found", "There is no upload with this id.");
+    }
+    if (upload->state != uploads::State::stored) {
+        return fail(ErrorKind::conflict, "upload_not_stored",
+                    fmt::format("The upload is {}, so there is nothing to compare it with. Wait "
+                                "until it is stored.",
+                                uploads::name(upload->state)));
+    }
+    RH_TRY(check_room());
+    Reconciliation reconciliation;
+    reconciliation.id = new_id();
+    reconciliation.upload_id = id;
+    reconciliation.created_at = now_ms();
+    RH_TRY(io::make_directories(directory_of(reconciliation.id)));
+    RH_TRY(enqueue(reconciliation));
+    return reconciliation;
+}
+
+Result<Reconciler::Spool> Reconciler::spool(Packing packing) {
+    RH_TRY(check_room());
+    std::string id = new_id();
+    std::string directory = directory_of(id);
+    RH_TRY(io::make_directories(directory));
+    RH_ASSIGN(auto writer, StatementWriter::create(fmt::format("{}/{}", directory, kStatementFile),
+                                                   packing, options_.limits));
+    return Spool(std::move(id), std::move(directory), std::move(writer));
+}
+
+Result<Reconciliation> Reconciler::submit(Spool spool, StatementOptions options, Scope scope) {
+    RH_TRY(spool.writer_.finish());
+    RH_TRY(check_room());
+    if (!options.charset) {
+        options.charset = spool.writer_.detected_charset();
+    }
+    Reconciliation reconciliation;
+    reconciliation.id = spool.id_;
+    reconciliation.statement = std::move(options);
+    reconciliation.scope = std::move(scope);
+    reconciliation.created_at = now_ms();
+    RH_TRY(enqueue(reconciliation));
+    spool.directory_.clear();
+    return reconciliation;
+}
+
+void Reconciler::work() {
+    while (true) {
+        Reconciliation next;
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+            if (stopping_) {
+                return;
+            }
+            next = running_.at(queue_.front());
+            queue_.pop_front();
+        }
+        run_one(std::move(next));
+    }
+}
+
+void Reconciler::run_one(Reconciliation reconciliation) {
+    const RunContext context{
+        options_.program, options_.libchdb, clickhouse_, ledger_, layout_, [this] {
+            const std::scoped_lock lock(mutex_);
+            return stopping_;
+        }};
+    const std::string directory = directory_of(reconciliation.id);
+    const int64_t begun = monotonic_ms();
+    Result<void> ran;
+    try {
+        ran = run(context, directory, reconciliation);
+    } catch (const std::exception& problem) {  // the top of a worker thread
+        ran = fail(ErrorKind::internal, "internal_error", problem.what());
+    }
+    if (!ran && ran.error().code == kInterrupted) {
+        return;
+    }
+    reconciliation.state = ran ? RunState::done : RunState::failed;
+    if (!ran) {
+        reconciliation.error_code = ran.error().code;
+        reconciliation.error_message = ran.error().message;
+    }
+    reconciliation.finished_at = now_ms();
+    // The record first: a statement is needed until its verdict is on disk.
+    auto saved = save(reconciliation);
+    for (const std::string_view name : {kStatementFile, kScratchDirectory}) {
+        if (saved) {
+            saved = io::remove_tree(fmt::format("{}/{}", directory, name));
+        }
+    }
+    if (!saved) {
+        log_event(LogLevel::error, saved.error().message);
+    }
+    log_event(LogLevel::info, "reconciled",
+              {{"id", reconciliation.id},
+               {"verdict", !ran                     ? reconciliation.error_code
+                           : reconciliation.matched ? "matched"
+                                                    : "mismatched"},
+               {"rows", std::to_string(reconciliation.rows.read)},
+               {"discrepancies", std::to_string(reconciliation.discrepancies)},
+               {"ms", std::to_string(monotonic_ms() - begun)}});
+    {
+        const std::scoped_lock lock(mutex_);
+        running_.erase(reconciliation.id);
+    }
+    changed_.notify_all();
+}
+
+Result<Reconciliation> Reconciler::find(std::string_view id) const {
+    if (!is_id(id)) {
+        return not_found();
+    }
+    {
+        const std::scoped_lock lock(mutex_);
+        if (const auto found = running_.find(id); found != running_.end()) {
+            return found->second;
+        }
+    }
+    const std::string path = fmt::format("{}/{}", directory_of(id), kRecordFile);
+    if (!io::exists(path)) {
+        return not_found();
+    }
+    RH_ASSIGN(const std::string text, io::read_file(path));
+    return parse_record(text);
+}
+
+Result<std::vector<Reconciliation>> Reconciler::list(size_t limit,
+                                                     const std::optional<Position>& after) const {
+    std::vector<std::string> ids;
+    {
+        const std::scoped_lock lock(mutex_);
+        auto at = after ? index_.lower_bound(*after) : index_.end();
+        while (at != index_.begin() && ids.size() < limit) {
+            --at;
+            ids.push_back(at->first.second);
+        }
+    }
+    std::vector<Reconciliation> found;
+    for (const auto& id : ids) {
+        RH_ASSIGN(auto reconciliation, find(id));
+        found.push_back(std::move(reconciliation));
+    }
+    return found;
+}
+
+Result<FindingsPage> Reconciler::findings(std::string_view id, uint64_t offset,
+                                          size_t limit) const {
+    RH_ASSIGN(const auto reconciliation, find(id));
+    if (reconciliation.state == RunState::running) {
+        return fail(ErrorKind::conflict, "reconciliation_running",
+                    "The reconciliation is still running. Ask again when it is done.",
+                    Verdict::retry);
+    }
+    if (reconciliation.state == RunState::failed) {
+        return fail(ErrorKind::conflict, "reconciliation_failed",
+                    fmt::format("The reconciliation failed, so it has no discrepancies. {}",
+                                reconciliation.error_message));
+    }
+    return read_findings(fmt::format("{}/{}", directory_of(id), kFindingsFile), offset, limit);
+}
+
+Result<Reconciliation> Reconciler::wait(std::string_view id, unsigned seconds,
+                                        const std::function<bool()>& stopping) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    {
+        std::unique_lock lock(mutex_);
+        while (running_.contains(id) && !stopping_ && !stopping() &&
+               std::chrono::steady_clock::now() < deadline) {
+            changed_.wait_for(lock, kWaitStep);
+        }
+    }
+    return find(id);
+}
+
+}  // namespace rh::reconcile

@@ -1,0 +1,296 @@
+#include "reconcile/records.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "model/row_batch.h"
+
+namespace rh::reconcile {
+namespace {
+
+constexpr size_t kFlushBytes = 1 << 20;
+
+std::string normalised(std::string_view field) {
+    while (!field.empty() && (field.front() == ' ' || field.front() == '\t')) {
+        field.remove_prefix(1);
+    }
+    while (!field.empty() && (field.back() == ' ' || field.back() == '\t')) {
+        field.remove_suffix(1);
+    }
+    std::string name(field);
+    for (char& c : name) {
+        if (c >= 'A' && c <= 'Z') {
+            c = static_cast<char>(c - 'A' + 'a');
+        }
+    }
+    return name;
+}
+
+// Fields of one whole record, unquoted.
+std::vector<std::string> split_record(std::string_view record, char delimiter) {
+    std::vector<std::string> fields(1);
+    bool quoted = false;
+    for (size_t i = 0; i < record.size(); ++i) {
+        const char c = record[i];
+        if (quoted) {
+            if (c != '"') {
+                fields.back() += c;
+            } else if (i + 1 < record.size() && record[i + 1] == '"') {
+                fields.back() += c;
+                ++i;
+            } else {
+                quoted = false;
+            }
+        } else if (c == '"' && normalised(fields.back()).empty()) {
+            quoted = true;
+        } else if (c == delimiter) {
+            fields.emplace_back();
+        } else {
+            fields.back() += c;
+        }
+    }
+    return fields;
+}
+
+bool is_known(const std::string& name) {
+    return std::ranges::find(model::kColumnNames, name) != model::kColumnNames.end();
+}
+
+}  // namespace
+
+RecordScanner::RecordScanner(char delimiter, Ranges ranges, Sink sink)
+    : delimiter_(delimiter), ranges_(std::move(ranges)), sink_(std::move(sink)) {
+    for (const char c : {delimiter, '"', '\n', '\r'}) {
+        special_[static_cast<uint8_t>(c)] = true;
+    }
+}
+
+void RecordScanner::take(std::string_view text) {
+    if (skipping_) {
+        return;
+    }
+    if (out_.size() - record_at_ + text.size() > kRecordBytesMax) {
+        too_long_ = true;
+        return;
+    }
+    out_.append(text);
+}
+
+// Called with the first byte of a record, which may be its line end.
+Result<void> RecordScanner::begin_record() {
+    if (!std::exchange(ranges_begun_, true)) {
+        RH_ASSIGN(range_, ranges_());
+    }
+    bad_quote_ = false;
+    too_long_ = false;
+    fields_ = 1;
+    place_ = Place::field_start;
+    record_at_ = out_.size();
+    skipping_ = counts_.header && range_ && range_->first == line_;
+    if (counts_.header && !skipping_) {
+        fmt::format_to(std::back_inserter(out_), "{}{}", counts_.records + 1, delimiter_);
+    }
+    text_at_ = out_.size();
+    return {};
+}
+
+void RecordScanner::malformed(std::string_view record, std::string problem) {
+    ++counts_.malformed;
+    if (examples_.size() < kBadExamplesMax) {
+        examples_.push_back(
+            {counts_.records, std::string(record.substr(0, kExampleBytesMax)), std::move(problem)});
+    }
+    out_.resize(record_at_);
+}
+
+// The record's last byte before its line end has been taken.
+Result<void> RecordScanner::end_record() {
+    const std::string_view record = std::string_view(out_).substr(text_at_);
+    place_ = Place::record_start;
+    if (normalised(record).empty() && fields_ == 1 && !too_long_) {
+        ++counts_.blank;
+        out_.resize(record_at_);
+        return {};
+    }
+    if (!counts_.header) {
+        return end_header(record);
+    }
+    ++counts_.records;
+    if (too_long_) {
+        malformed(record, fmt::format("It is longer than {} bytes.", kRecordBytesMax));
+    } else if (bad_quote_) {
+        malformed(record, "A quote does not open or close a whole field.");
+    } else if (fields_ != columns_) {
+        malformed(record, fmt::format("It has {} fields, the header has {}.", fields_, columns_));
+    } else {
+        ++counts_.kept;
+        out_ += '\n';
+    }
+    record_at_ = out_.size();
+    return flush(kFlushBytes);
+}
+
+Result<void> RecordScanner::end_header(std::string_view record) {
+    auto names = split_record(record, delimiter_);
+    columns_ = names.size();
+    std::string line = "row";
+    std::vector<std::string> seen;
+    for (const std::string& field : names) {
+        std::string name = normalised(field);
+        if (!is_known(name)) {
+            line += fmt::format("{}ignored_{}", delimiter_, ignored_.size());
+            ignored_.push_back(field);
+            continue;
+        }
+        if (std::ranges::find(seen, name) != seen.end()) {
+            return fail(ErrorKind::invalid_content, "duplicate_column",
+                        fmt::format("The header names the column {} twice.", name));
+        }
+        line += delimiter_;
+        line += name;
+        seen.push_back(std::move(name));
+    }
+    for (const std::string_view column : model::kColumnNames) {
+        if (std::ranges::find(seen, column) == seen.end()) {
+            return fail(ErrorKind::invalid_content, "missing_column",
+                        fmt::format("The header has no column {}. It needs all ten, parted by the "
+                                    "delimiter the file uses.",
+                                    column));
+        }
+    }
+    counts_.header = true;
+    out_ = line + "\n";
+    record_at_ = out_.size();
+    return {};
+}
+
+// A line has ended, inside a record or with it.
+void RecordScanner::line_end() {
+    ++line_;
+    ++counts_.lines;
+}
+
+Result<void> RecordScanner::flush(size_t bytes_min) {
+    if (record_at_ < bytes_min) {
+        return {};
+    }
+    RH_TRY(sink_(std::string_view(out_).substr(0, record_at_)));
+    out_.erase(0, record_at_);
+    record_at_ = 0;
+    return {};
+}
+
+Result<void> RecordScanner::feed(std::string_view utf8) {
+    const char* at = utf8.data();
+    const char* const end = at + utf8.size();
+    while (at < end) {
+        if (std::exchange(after_cr_, false) && *at == '\n') {
+            if (place_ == Place::quoted && !skipping_) {
+                take({at, 1});
+            }
+            ++at;
+            continue;
+        }
+        if (place_ == Place::record_start) {
+            RH_TRY(begin_record());
+        }
+        const char* run = at;
+        while (at < end && !special_[static_cast<uint8_t>(*at)]) {
+            ++at;
+        }
+        if (at != run) {
+            take({run, static_cast<size_t>(at - run)});
+            // Text after a closing quote: the field is no RFC 4180 field any more.
+            bad_quote_ = bad_quote_ || place_ == Place::quote_in_quoted;
+            if (place_ != Place::quoted) {
+                place_ = Place::plain;
+            }
+            if (at == end) {
+                break;
+            }
+        }
+        const char c = *at++;
+        if (c == '\n' || c == '\r') {
+            after_cr_ = c == '\r';
+            line_end();
+            if (skipping_) {
+                if (line_ > range_->last) {
+                    skipping_ = false;
+                    place_ = Place::record_start;
+                    ++counts_.records;
+                    ++counts_.dropped;
+                    RH_ASSIGN(range_, ranges_());
+                }
+            } else if (place_ == Place::quoted) {
+                take({&c, 1});
+            } else {
+                RH_TRY(end_record());
+            }
+            continue;
+        }
+        take({&c, 1});
+        if (c == '"') {
+            switch (place_) {
+                case Place::field_start:
+                case Place::quote_in_quoted:
+                    place_ = Place::quoted;
+                    break;
+                case Place::quoted:
+                    place_ = Place::quote_in_quoted;
+                    break;
+                case Place::record_start:
+                case Place::plain:
+                    bad_quote_ = true;
+                    break;
+            }
+        } else if (place_ != Place::quoted) {  // a delimiter
+            ++fields_;
+            place_ = Place::field_start;
+        }
+    }
+    return {};
+}
+
+Result<void> RecordScanner::finish() {
+    if (skipping_) {
+        ++counts_.lines;
+        ++counts_.records;
+        ++counts_.dropped;
+        skipping_ = false;
+        RH_ASSIGN(range_, ranges_());
+    } else if (place_ != Place::record_start) {
+        bad_quote_ = bad_quote_ || place_ == Place::quoted;  // never closed
+        ++counts_.lines;
+        RH_TRY(end_record());
+    }
+    if (!counts_.header) {
+        return fail(ErrorKind::invalid_content, "empty_file",
+                    "The file has no header and no rows.");
+    }
+    return flush(0);
+}
+
+std::optional<char> find_delimiter(std::string_view utf8_head) {
+    const size_t begin = utf8_head.find_first_not_of("\r\n");
+    if (begin == std::string_view::npos) {
+        return std::nullopt;
+    }
+    utf8_head.remove_prefix(begin);
+    const std::string_view line = utf8_head.substr(0, utf8_head.find_first_of("\r\n"));
+    std::optional<char> best;
+    size_t best_known = 0;
+    for (const char delimiter : {',', ';', '\t', '|'}) {
+        const auto fields = split_record(line, delimiter);
+        const auto known = static_cast<size_t>(std::ranges::count_if(
+            fields, [](const std::string& field) { return is_known(normalised(field)); }));
+        if (known > best_known && known > 1) {
+            best = delimiter;
+            best_known = known;
+        }
+    }
+    return best;
+}
+
+}  // namespace rh::reconcile

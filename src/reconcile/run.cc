@@ -1,0 +1,333 @@
+#include "reconcile/run.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "io/file.h"
+#include "reconcile/compare.h"
+#include "reconcile/engine.h"
+#include "reconcile/findings.h"
+#include "reconcile/key_stream.h"
+#include "reconcile/records.h"
+#include "reconcile/stored.h"
+#include "uploads/original.h"
+#include "uploads/reject_file.h"
+
+namespace rh::reconcile {
+namespace {
+
+constexpr size_t kPieceBytes = 256 * 1024;
+constexpr size_t kRejectPage = 1000;
+
+Result<void> check_stopping(const RunContext& context) {
+    if (context.stopping()) {
+        return fail(ErrorKind::unavailable, std::string(kInterrupted),
+                    "The server was stopped while it reconciled; it runs again at the next start.",
+                    Verdict::retry);
+    }
+    return {};
+}
+
+// Everything that reading one original needs: where its bytes come from, and how to read them.
+struct Original {
+    std::function<Result<Pieces>()> open;  // from the first byte
+    std::function<Result<RecordScanner::Ranges>()> rejects;
+    Charset charset = Charset::utf8;
+    CsvRules rules;
+};
+
+Result<Pieces> file_pieces(const std::string& path) {
+    RH_ASSIGN(auto opened, io::File::open_read(path));
+    const auto file = std::make_shared<io::File>(std::move(opened));
+    const auto buffer = std::make_shared<std::string>(kPieceBytes, '\0');
+    return [file, buffer]() -> Result<std::string_view> {
+        RH_ASSIGN(const size_t got, file->read(*buffer));
+        return std::string_view(*buffer).substr(0, got);
+    };
+}
+
+Result<Pieces> upload_pieces(const std::string& path) {
+    RH_ASSIGN(auto opened, uploads::OriginalReader::open(path));
+    const auto reader = std::make_shared<uploads::OriginalReader>(std::move(opened));
+    return [reader] { return reader->next(); };
+}
+
+struct RejectPages {
+    uploads::RejectReader reader;
+    std::vector<uploads::StoredReject> page = {};
+    size_t at = 0;
+};
+
+Result<RecordScanner::Ranges> upload_rejects(const std::string& path) {
+    RH_ASSIGN(auto reader, uploads::RejectReader::open(path, 0));
+    const auto pages = std::make_shared<RejectPages>(RejectPages{std::move(reader)});
+    return [pages]() -> Result<std::optional<LineRange>> {
+        if (pages->at == pages->page.size()) {
+            RH_TRY(pages->reader.next(kRejectPage, pages->page));
+            pages->at = 0;
+            if (pages->page.empty()) {
+                return std::nullopt;
+            }
+        }
+        const auto& reject = pages->page[pages->at++].reject;
+        return LineRange{reject.line, reject.line_last};
+    };
+}
+
+Result<RecordScanner::Ranges> no_rejects() {
+    return [] { return Result<std::optional<LineRange>>(std::nullopt); };
+}
+
+Charset charset_of(const uploads::Request& request) {
+    using Encoding = decltype(request.encoding);
+    switch (request.encoding) {
+        case Encoding::utf8:
+            return Charset::utf8;
+        case Encoding::utf16le:
+            return Charset::utf16le;
+        case Encoding::utf16be:
+            return Charset::utf16be;
+        case Encoding::windows1252:
+            return Charset::windows1252;
+    }
+    return Charset::utf8;
+}
+
+// Reads the original once through scanner and engine, which answers into a file of `sql`.
+struct Reading {
+    RecordCounts counts;
+    std::vector<BadRecord> malformed;
+    std::optional<LineRange> unmatched;
+};
+
+Result<Reading> read_original(const RunContext& context, const std::string& scratch,
+                              const Original& original, const std::string& sql) {
+    Reading reading;
+    RH_TRY(io::remove_tree(scratch));
+    RH_TRY(io::make_directories(scratch));
+    const EngineQuery query{context.program, context.libchdb, scratch, csv_structure(), sql};
+    const auto feed = [&](const Sink& sink) -> Result<void> {
+        RH_ASSIGN(auto pieces, original.open());
+        RH_ASSIGN(auto rejects, original.rejects());
+        RH_ASSIGN(auto decoder, Decoder::open(original.charset));
+        RecordScanner scanner(original.rules.delimiter, std::move(rejects), sink);
+        while (true) {
+            RH_TRY(check_stopping(context));
+            RH_ASSIGN(const std::string_view piece, pieces());
+            if (piece.empty()) {
+                break;
+            }
+            RH_ASSIGN(const std::string_view text, decoder.feed(piece));
+            RH_TRY(scanner.feed(text));
+        }
+        RH_TRY(scanner.feed(decoder.finish()));
+        RH_TRY(scanner.finish());
+        reading = {scanner.counts(), scanner.examples(), scanner.unmatched_range()};
+        return {};
+    };
+    RH_TRY(run_engine(query, feed, [&] { return check_stopping(context); }));
+    RH_TRY(io::remove_tree(scratch));
+    return reading;
+}
+
+Result<Original> upload_original(const RunContext& context, const uploads::Upload& upload) {
+    Original original;
+    original.open = [path = context.layout.original(upload.id)] { return upload_pieces(path); };
+    original.rejects = [path = context.layout.rejects(upload.id)] { return upload_rejects(path); };
+    original.charset = charset_of(upload.request);
+    original.rules.delimiter = upload.request.csv.delimiter;
+    original.rules.timezone_offset_minutes = upload.request.csv.timezone_offset_minutes;
+    original.rules.allow_negative = upload.request.csv.allow_negative;
+    original.rules.empty_amount_is_invalid = upload.request.csv.empty_amount_is_reject;
+    return original;
+}
+
+Result<Original> statement_original(const std::string& directory, StatementOptions& options) {
+    const std::string path = fmt::format("{}/{}", directory, kStatementFile);
+    Original original;
+    original.open = [path] { return file_pieces(path); };
+    original.rejects = no_rejects;
+    original.charset = options.charset.value_or(Charset::utf8);
+    if (!options.delimiter) {
+        RH_ASSIGN(auto pieces, file_pieces(path));
+        RH_ASSIGN(auto decoder, Decoder::open(original.charset));
+        RH_ASSIGN(const std::string_view piece, pieces());
+        RH_ASSIGN(const std::string_view head, decoder.feed(piece));
+        options.delimiter = find_delimiter(head);
+    }
+    // Without any known column the comma gives the message that names the first missing one.
+    original.rules.delimiter = options.delimiter.value_or(',');
+    original.rules.timezone_offset_minutes = options.timezone_offset_minutes;
+    original.rules.allow_negative = true;  // corrections; what is stored decides
+    return original;
+}
+
+// Completes the scope from what the statement itself covers. False: it has no valid row.
+Result<bool> complete_scope(const std::string& extent_file, Scope& scope) {
+    RH_ASSIGN(const std::string text, io::read_file(extent_file));
+    boost::system::error_code error;
+    const auto value = boost::json::parse(text, error);
+    const auto* object = error ? nullptr : value.if_object();
+    const auto* rows = object != nullptr ? object->if_contains("rows") : nullptr;
+    const auto* from = object != nullptr ? object->if_contains("from_ms") : nullptr;
+    const auto* to = object != nullptr ? object->if_contains("to_ms") : nullptr;
+    const auto* providers = object != nullptr ? object->if_contains("providers") : nullptr;
+    if (rows == nullptr || from == nullptr || to == nullptr || providers == nullptr ||
+        !providers->is_array()) {
+        return fail(
+            ErrorKind::internal, "engine_failed",
+            fmt::format("The engine's answer about the statement cannot be read: {}", text));
+    }
+    const bool any = rows->to_number<uint64_t>(error) > 0;
+    if (!scope.from_ms) {
+        scope.from_ms = from->to_number<int64_t>(error);
+    }
+    if (!scope.to_ms) {
+        scope.to_ms = to->to_number<int64_t>(error);
+    }
+    if (scope.providers.empty()) {
+        for (const auto& provider : providers->as_array()) {
+            scope.providers.emplace_back(provider.is_string() ? provider.as_string() : "");
+        }
+    }
+    if (scope.providers.size() > kProvidersMax) {
+        return fail(ErrorKind::invalid_content, "too_many_providers",
+                    fmt::format("The statement names more than {} providers. Check the column, or "
+                                "name the providers to compare in the query (provider=…).",
+                                kProvidersMax));
+    }
+    return any;
+}
+
+void warn(Reconciliation& r, bool if_true, std::string code, uint64_t count, std::string detail) {
+    if (if_true) {
+        r.warnings.push_back({std::move(code), std::move(detail), count});
+    }
+}
+
+// Line balance and control totals of an upload. Each break is a warning and a mismatch.
+bool check_balance(const uploads::Upload& upload, const Reading& reading,
+                   const CompareResult& compared, Reconciliation& r) {
+    const size_t before = r.warnings.size();
+    const auto& counts = reading.counts;
+    warn(r, r.rows != upload.rows, "line_balance", counts.records,
+         fmt::format("This reading of the file has {} records ({} valid, {} refused) and {} blank "
+                     "lines; the upload's report has {} ({} accepted, {} refused) and {}.",
+                     r.rows.read, r.rows.accepted, r.rows.rejected, r.rows.blank, upload.rows.read,
+                     upload.rows.accepted, upload.rows.rejected, upload.rows.blank));
+    warn(r, reading.unmatched.has_value(), "line_balance",
+         reading.unmatched ? reading.unmatched->first : 0,
+         fmt::format("A refused row of the report begins at line {}, where this reading sees no "
+                     "record begin.",
+                     reading.unmatched ? reading.unmatched->first : 0));
+    warn(r, compared.invalid + counts.malformed > 0, "accepted_rows_unreadable",
+         compared.invalid + counts.malformed,
+         fmt::format("{} accepted rows are not valid in this reading; see rejected_examples.",
+                     compared.invalid + counts.malformed));
+    warn(r, compared.original != upload.totals, "control_totals", compared.original.rows,
+         "Rows or sums of the file are not the control totals of the upload's report.");
+    return r.warnings.size() == before;
+}
+
+void take_examples(const Reading& reading, const CompareResult& compared, Reconciliation& r) {
+    for (const auto& bad : reading.malformed) {
+        r.rejected_examples.push_back({bad.row, fmt::format("{} {}", bad.problem, bad.text)});
+    }
+    for (const auto& example : compared.examples) {
+        r.rejected_examples.push_back({example.row, "Not valid: " + example.text});
+    }
+    if (r.rejected_examples.size() > kBadExamplesMax) {
+        r.rejected_examples.resize(kBadExamplesMax);
+    }
+}
+
+Result<CompareResult> compare_sides(const RunContext& context, const std::string& directory,
+                                    const std::string& keys_file, const StoredSelection& selection,
+                                    bool is_statement) {
+    RH_ASSIGN(auto pieces, file_pieces(keys_file));
+    KeyStream original({.kind = true, .marks = true, .examples = true}, std::move(pieces));
+    RH_ASSIGN(auto stored, open_stored(context.clickhouse, selection));
+    RH_ASSIGN(auto aggregated, open_aggregated(context.clickhouse, selection));
+    RH_ASSIGN(auto findings,
+              FindingsWriter::create(fmt::format("{}/{}", directory, kFindingsFile)));
+    RH_ASSIGN(auto result, compare(
+                               [&](KeyRow& row) -> Result<bool> {
+                                   RH_TRY(check_stopping(context));
+                                   return original.next(row);
+                               },
+                               [&](KeyRow& row) { return stored.next(row); },
+                               [&](KeyRow& row) { return aggregated.next(row); },
+                               {.original_may_repeat = is_statement},
+                               [&](const Discrepancy& found) { return findings.add(found); }));
+    RH_TRY(findings.finish());
+    RH_TRY(io::remove_file(keys_file));
+    return result;
+}
+
+}  // namespace
+
+Result<void> run(const RunContext& context, const std::string& directory, Reconciliation& r) {
+    const std::string scratch = fmt::format("{}/{}", directory, kScratchDirectory);
+    const std::string keys_file = directory + "/original.keys";
+    RH_ASSIGN(r.version, context.ledger.current_version());
+    r.warnings.clear();
+    r.rejected_examples.clear();
+
+    Original original;
+    StoredSelection selection;
+    std::optional<uploads::Upload> upload;
+    if (r.upload_id) {
+        RH_ASSIGN(upload, context.ledger.find(*r.upload_id));
+        if (!upload) {
+            return fail(ErrorKind::not_found, "upload_not_found", "The upload is gone.");
+        }
+        RH_ASSIGN(original, upload_original(context, *upload));
+        selection.upload_id = r.upload_id;
+    } else {
+        RH_ASSIGN(original, statement_original(directory, *r.statement));
+        const std::string extent_file = directory + "/extent.json";
+        RH_TRY(read_original(context, scratch, original, extent_sql(original.rules, extent_file)));
+        RH_ASSIGN(const bool any, complete_scope(extent_file, r.scope));
+        RH_TRY(io::remove_file(extent_file));
+        if (!any) {
+            return fail(ErrorKind::invalid_content, "no_rows",
+                        "No row of the statement is valid, so there is nothing to compare. Check "
+                        "its encoding, delimiter and columns.");
+        }
+        selection.version = r.version;
+        selection.scope = r.scope;
+    }
+    RH_ASSIGN(const auto reading, read_original(context, scratch, original,
+                                                keys_sql(original.rules, r.scope, keys_file)));
+    RH_ASSIGN(const auto compared,
+              compare_sides(context, directory, keys_file, selection, r.statement.has_value()));
+    r.original = compared.original;
+    r.stored = compared.stored;
+    r.aggregated = compared.aggregated;
+    r.discrepancies = compared.discrepancies;
+    r.rows.accepted = compared.original.rows + compared.out_of_scope;
+    r.rows.rejected = reading.counts.dropped + reading.counts.malformed + compared.invalid;
+    r.rows.read = reading.counts.records;
+    r.rows.blank = reading.counts.blank;
+    take_examples(reading, compared, r);
+    bool balanced = r.rows.read == r.rows.accepted + r.rows.rejected;
+    warn(r, !balanced, "line_balance", r.rows.read,
+         fmt::format("The file has {} records, but the engine answered for {}.", r.rows.read,
+                     r.rows.accepted + r.rows.rejected));
+    warn(r, compared.out_of_scope > 0, "rows_out_of_scope", compared.out_of_scope,
+         fmt::format("{} rows of the statement lie outside of the scope and were not compared.",
+                     compared.out_of_scope));
+    if (upload) {
+        balanced = check_balance(*upload, reading, compared, r) && balanced;
+    }
+    r.matched =
+        balanced && r.discrepancies == 0 && r.original == r.stored && r.stored == r.aggregated;
+    return {};
+}
+
+}  // namespace rh::reconcile

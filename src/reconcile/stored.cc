@@ -1,0 +1,124 @@
+#include "reconcile/stored.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace rh::reconcile {
+namespace {
+
+constexpr std::string_view kVisibleSql =
+    "upload_id IN (SELECT upload_id FROM uploads FINAL WHERE stored_version <= {version:UInt64} "
+    "AND voided_version > {version:UInt64})";
+// `games` also lists games of uploads that are not visible; that only makes the set wider.
+constexpr std::string_view kGamesOfProvidersSql =
+    "game_id IN (SELECT game_id FROM games WHERE provider IN {providers:Array(String)})";
+
+constexpr std::string_view kAmountsSql =
+    "toDecimal128(sum(real_amount_bet), 6), toDecimal128(sum(bonus_amount_bet), 6), "
+    "toDecimal128(sum(real_amount_win), 6), toDecimal128(sum(bonus_amount_win), 6)";
+
+const clickhouse::Settings kSettings = {
+    {"max_threads", "2"},
+    {"max_execution_time", "0"},
+    {"max_result_rows", "0"},
+    {"max_result_bytes", "0"},
+    {"max_bytes_before_external_group_by", "400000000"},
+    {"max_bytes_before_external_sort", "400000000"},
+    {"max_bytes_ratio_before_external_group_by", "0"},
+    {"max_bytes_ratio_before_external_sort", "0"},
+};
+
+struct Query {
+    std::string where;
+    clickhouse::Parameters parameters;
+};
+
+// Upload or scope as a condition over `time`, an expression of milliseconds; providers left out.
+Query selection_query(const StoredSelection& selection, std::string_view time) {
+    if (selection.upload_id) {
+        return {"upload_id = {upload_id:UUID}",
+                {{"upload_id", model::to_string(*selection.upload_id)}}};
+    }
+    const Scope& scope = selection.scope;
+    Query query;
+    query.where = fmt::format(
+        "{0} AND {1} >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') AND "
+        "{1} < fromUnixTimestamp64Milli({{to:Int64}}, 'UTC')",
+        kVisibleSql, time);
+    query.parameters = {{"version", std::to_string(selection.version)},
+                        {"from", std::to_string(scope.from_ms.value_or(0))},
+                        {"to", std::to_string(scope.to_ms.value_or(0))}};
+    if (!scope.games.empty()) {
+        query.where += " AND game_id IN {games:Array(UInt64)}";
+        query.parameters.emplace_back("games", fmt::format("[{}]", fmt::join(scope.games, ",")));
+    }
+    if (!scope.providers.empty()) {
+        query.where += fmt::format(" AND {}", kGamesOfProvidersSql);
+        std::vector<std::string> literals;
+        for (const auto& provider : scope.providers) {
+            literals.push_back(sql_literal(provider));
+        }
+        query.parameters.emplace_back("providers", fmt::format("[{}]", fmt::join(literals, ",")));
+    }
+    return query;
+}
+
+Result<KeyStream> open(const clickhouse::Client& client, Columns columns, const std::string& sql,
+                       const clickhouse::Parameters& parameters) {
+    RH_ASSIGN(auto response, client.stream(sql, parameters, kSettings));
+    // std::function wants a copyable target, so the stream is shared with nobody else.
+    std::shared_ptr<clickhouse::ResponseStream> shared = std::move(response);
+    return KeyStream(columns, [shared] { return shared->next(); });
+}
+
+}  // namespace
+
+Result<KeyStream> open_stored(const clickhouse::Client& client, const StoredSelection& selection) {
+    const Query query = selection_query(selection, "created_timestamp");
+    const bool scoped = !selection.upload_id && !selection.scope.providers.empty();
+    std::string others;
+    for (const std::string_view amount : model::kAmountNames) {
+        others += fmt::format(", toDecimal128(sumIf({}, NOT inside), 6)", amount);
+    }
+    std::string sums;
+    for (const std::string_view amount : model::kAmountNames) {
+        sums += fmt::format(", toDecimal128(sumIf({}, inside), 6)", amount);
+    }
+    const std::string sql = fmt::format(
+        "SELECT player, game, hour_number, countIf(inside){0}, groupArrayIf((content, ms), "
+        "inside), "
+        "countIf(NOT inside){1} FROM (SELECT user_id AS player, game_id AS game, "
+        "toUInt32(intDiv(toUnixTimestamp64Milli(created_timestamp), 3600000)) AS hour_number, "
+        "toUInt32(toUnixTimestamp64Milli(created_timestamp) % 3600000) AS ms, {2} AS inside, "
+        "real_amount_bet, bonus_amount_bet, real_amount_win, bonus_amount_win, "
+        "sipHash64(game_instance_id, user_id, game_id, toDecimal128(real_amount_bet, 6), "
+        "toDecimal128(bonus_amount_bet, 6), toDecimal128(real_amount_win, 6), "
+        "toDecimal128(bonus_amount_win, 6), toString(game_name), toString(provider)) AS content "
+        "FROM game_rounds FINAL WHERE {3}) GROUP BY player, game, hour_number "
+        "ORDER BY player, game, hour_number FORMAT RowBinary",
+        sums, others, scoped ? "provider IN {providers:Array(String)}" : "toUInt8(1)", query.where);
+    return open(client, Columns{.marks = true, .others = true}, sql, query.parameters);
+}
+
+Result<KeyStream> open_aggregated(const clickhouse::Client& client,
+                                  const StoredSelection& selection) {
+    const Query query = selection_query(selection, "hour");
+    const std::string sql = fmt::format(
+        "SELECT player_id, game_id, hour_number, sum(rounds_max), {} FROM (SELECT player_id, "
+        "game_id, toUInt32(intDiv(toUnixTimestamp(hour), 3600)) AS hour_number, max(rounds) AS "
+        "rounds_max, argMax(h.real_amount_bet, rounds) AS real_amount_bet, "
+        "argMax(h.bonus_amount_bet, rounds) AS bonus_amount_bet, "
+        "argMax(h.real_amount_win, rounds) AS real_amount_win, "
+        "argMax(h.bonus_amount_win, rounds) AS bonus_amount_win FROM hourly AS h WHERE {} "
+        "GROUP BY player_id, game_id, hour, upload_id, part, cell) "
+        "GROUP BY player_id, game_id, hour_number ORDER BY player_id, game_id, hour_number "
+        "FORMAT RowBinary",
+        kAmountsSql, query.where);
+    return open(client, Columns{}, sql, query.parameters);
+}
+
+}  // namespace rh::reconcile

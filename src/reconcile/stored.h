@@ -1,0 +1,27 @@
+// The two sides that ClickHouse keeps, as streams in the order of player, game and hour: the rows
+// of `game_rounds` and the sums of `hourly`. Read over HTTP, by upload or by scope. Any thread; a
+// stream belongs to one.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.h"
+#include "clickhouse/client.h"
+#include "model/upload_id.h"
+#include "reconcile/engine_sql.h"
+#include "reconcile/key_stream.h"
+
+namespace rh::reconcile {
+
+// What is compared: all rows of one upload, or what readers see of a scope at a version.
+struct StoredSelection {
+    std::optional<model::UploadId> upload_id;
+    uint64_t version = 0;  // without upload_id
+    Scope scope;           // without upload_id; from_ms and to_ms are there
+};
+
+Result<KeyStream> open_stored(const clickhouse::Client& client, const StoredSelection& selection);
+Result<KeyStream> open_aggregated(const clickhouse::Client& client,
+                                  const StoredSelection& selection);
+
+}  // namespace rh::reconcile
