@@ -217,8 +217,10 @@ std::string array_parameter(std::span<const std::string> elements) {
     for (const std::string& element : elements) {
         text += text.size() == 1 ? "'" : ",'";
         for (const char c : element) {
-            if (c == '\'' || c == '\\') {
-                text += '\\';
+            // Backslashes and tabs are escaped when the parameter is sent: ClickHouse reads an
+            // array's elements with the same escapes as a string alone.
+            if (c == '\'') {
+                text += '\'';
             }
             text += c;
         }

@@ -28,8 +28,8 @@ struct Endpoint {
     std::string database = "roundhouse";
 };
 
-// name → value as plain text (strings as they are, numbers in decimal, arrays as ClickHouse writes
-// them: "['a','b']", see array_parameter); the client escapes them.
+// name → value as plain text (strings as they are, numbers in decimal, arrays by array_parameter);
+// the client escapes them.
 using Parameters = std::vector<std::pair<std::string, std::string>>;
 // The setting `database` here replaces the endpoint's for one statement.
 using Settings = std::vector<std::pair<std::string, std::string>>;
@@ -68,7 +68,7 @@ class Client {
     std::unique_ptr<Impl> impl_;
 };
 
-// The text of a parameter of type Array(String) ("['a','it\\'s']") or of an array of integers.
+// The text of a parameter of type Array(String) ("['a','it''s']") or of an array of integers.
 std::string array_parameter(std::span<const std::string> elements);
 std::string array_parameter(std::span<const int64_t> elements);
 

@@ -1,6 +1,7 @@
 #include "clickhouse/server.h"
 
 #include <csignal>
+#include <fstream>
 #include <functional>
 #include <thread>
 
@@ -93,7 +94,8 @@ TEST_F(ServerRuns, ListensOnLoopbackOnlyAndWithoutCostlyLogs) {
                   "AND name LIKE '%\\_log'"),
               "['query_log']");
     // A line of /proc/net/tcp for each listening socket: 0100007F is 127.0.0.1.
-    const std::string sockets = io::read_file("/proc/net/tcp").value();
+    std::ifstream file("/proc/net/tcp");
+    const std::string sockets(std::istreambuf_iterator<char>(file), {});
     const std::string port = fmt::format(":{:04X} ", server->owner().port);
     EXPECT_THAT(sockets, HasSubstr("0100007F" + port + "00000000:0000 0A"));
     EXPECT_THAT(sockets, Not(HasSubstr("00000000" + port)));

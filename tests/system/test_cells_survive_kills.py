@@ -81,10 +81,10 @@ class Engine:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/"
         library = ROOT / "build" / "lib" / "libchdb.so"
+        arguments = ["--directory", self.directory, "--http-port", str(port), "--tcp-port", str(free_port())]
         with open(self.directory / "log" / "stderr", "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "clickhouse", "server", "--directory", self.directory]
-                + ["--http-port", str(port), "--tcp-port", str(free_port())],
+                [BINARY, "clickhouse", "server", *arguments],
                 env={**os.environ, "ROUNDHOUSE_LIBCHDB": str(library)},
                 stdout=log,
                 stderr=log,
