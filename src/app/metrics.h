@@ -1,5 +1,5 @@
-// What /metrics prints, in Prometheus' text format. Rooms hold plain counters; only this file knows the format.
-// No label ever holds a player or an upload. Any thread.
+// What /metrics prints, in Prometheus' text format. Rooms hold plain counters; only this file knows
+// the format. No label ever holds a player or an upload. Any thread.
 #pragma once
 
 #include <array>
@@ -22,8 +22,8 @@ struct Sample {
 };
 
 // Appends `# HELP`, `# TYPE` and the samples. `type` is counter or gauge.
-void append_metric(std::string& out, std::string_view name, std::string_view type, std::string_view help,
-                   const std::vector<Sample>& samples);
+void append_metric(std::string& out, std::string_view name, std::string_view type,
+                   std::string_view help, const std::vector<Sample>& samples);
 
 // Requests by route, method and status, and how long they took.
 class RequestMetrics {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/kill_point.h"
 #include "model/money.h"
+#include "model/timestamp.h"
 #include "model/upload_id.h"
 
 namespace rh::sink {
@@ -29,11 +30,11 @@ std::string row_of(const uploads::Upload& upload, uint64_t revision) {
     for (size_t a = 0; a < model::kAmountNames.size(); ++a) {
         row[model::kAmountNames[a]] = model::to_string(upload.totals.sums[a]);
     }
-    row["created_min_ms"] = upload.created_ms_min;
-    row["created_max_ms"] = upload.created_ms_max;
+    row["created_min"] = model::format_rfc3339(upload.created_ms_min);
+    row["created_max"] = model::format_rfc3339(upload.created_ms_max);
     row["stored_version"] = upload.stored_version.value_or(revision);
     row["voided_version"] = upload.voided_version.value_or(kNever);
-    row["stored_at_ms"] = upload.finished_at.value_or(now_ms());
+    row["stored_at"] = model::format_rfc3339(upload.finished_at.value_or(now_ms()));
     row["revision"] = revision;
     return boost::json::serialize(row) + "\n";
 }
@@ -48,7 +49,7 @@ Result<void> Versions::write_rows(const std::vector<uploads::Upload>& uploads, u
     const std::string_view piece = body;
     kill_point("stored_before_uploads_row");
     RH_TRY(owner_.insert("INSERT INTO uploads FORMAT JSONEachRow", {&piece, 1}, {},
-                         {{"async_insert", "0"}}));
+                         {{"async_insert", "0"}, {"date_time_input_format", "best_effort"}}));
     RH_TRY(make_durable_());
     kill_point("stored_before_ledger");
     return {};
@@ -83,9 +84,10 @@ Result<uploads::Upload> Versions::finish_void(uploads::Upload upload, uint64_t v
 
 Result<uploads::Upload> Versions::commit_voided(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
-    RH_ASSIGN(const auto upload, ledger_.find(id));
+    RH_ASSIGN(auto upload, ledger_.find(id));
     if (!upload) {
-        return fail(ErrorKind::not_found, "unknown_upload", "There is no upload with this id.");
+        return fail(ErrorKind::not_found, "upload_not_found",
+                    fmt::format("There is no upload {}.", model::to_string(id)));
     }
     if (upload->state != uploads::State::stored) {
         return fail(
@@ -96,8 +98,7 @@ Result<uploads::Upload> Versions::commit_voided(const model::UploadId& id) {
                 uploads::name(upload->state)));
     }
     if (upload->voided_version) {
-        return fail(ErrorKind::conflict, "already_voided",
-                    fmt::format("The upload was voided at version {}.", *upload->voided_version));
+        return std::move(*upload);
     }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(id));
     return finish_void(*upload, version);

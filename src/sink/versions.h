@@ -24,7 +24,8 @@ class Versions {
     // `upload` is in state storing and audited; it becomes stored, and what it replaces voided, at
     // once.
     Result<void> commit_stored(uploads::Upload upload);
-    // Takes a stored upload out of the figures. Errors: conflict upload_not_stored, already_voided.
+    // Takes a stored upload out of the figures; one that is voided already is left as it is.
+    // Errors: not_found upload_not_found, conflict upload_not_stored.
     Result<uploads::Upload> commit_voided(const model::UploadId& id);
     // Finishes a void that a crash interrupted. A reservation of an upload that is being stored is
     // left to the sink.
