@@ -1,0 +1,46 @@
+// The SQL of the aggregates. Values travel as typed parameters, never as text in the SQL. Only
+// rollup tables and `uploads` are read, never game_rounds.
+//
+// A page takes two statements: find_page_end walks the keys in the order of a rollup and stops
+// after one page, then sum_page adds up what lies between the page's ends. Both say where a page
+// begins and ends by plain comparisons of the rollup's key columns, nested as (a > x OR (a = x AND
+// (b > y OR …))), which the primary index can use; a comparison of tuples cannot.
+//
+// sum_page reads with FINAL: of the rows of one full key (…, upload_id, part, cell) the one with
+// most rounds counts, so a cell that was inserted twice counts once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "aggregates/query.h"
+#include "clickhouse/client.h"
+
+namespace rh::aggregates {
+
+struct Statement {
+    std::string sql;
+    clickhouse::Parameters parameters;
+    clickhouse::Settings settings;
+};
+
+// The rollup that answers the query with the least reading.
+std::string_view rollup_of(const Query& query);
+
+// Keys after `after` in the query's order, of rows that count at `version`: number `rows_max` (the
+// page's last) and the one after it, as far as they exist. Format RowBinary: the fields of
+// key_fields() in order; player String, game UInt64, period Int64. The query must have key fields.
+Statement find_page_end(const Query& query, uint64_t version, const std::optional<Key>& after,
+                        uint64_t rows_max);
+
+// The rows after `after` up to and with `last`, in the query's order. Format RowBinary: the key's
+// fields as above, rounds UInt64, four sums Decimal(38, 6).
+Statement sum_page(const Query& query, uint64_t version, const std::optional<Key>& after,
+                   const std::optional<Key>& last);
+
+// How many rows the whole answer has. Format RowBinary: UInt64. The query must have key fields.
+Statement count_rows(const Query& query, uint64_t version);
+
+}  // namespace rh::aggregates

@@ -1,0 +1,197 @@
+#include "api/aggregates.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "aggregates/cursor.h"
+#include "aggregates/formats.h"
+#include "aggregates/parameters.h"
+#include "aggregates/reader.h"
+#include "http/negotiate.h"
+
+namespace rh::api {
+namespace {
+
+using aggregates::Format;
+
+// In the order of aggregates::Format.
+constexpr std::array kOffers = {http::kJson, http::kCsv, http::kNdjson};
+
+// A streamed answer is read in pages of this many rows: a few MiB of memory each.
+constexpr uint64_t kStreamedRows = 20'000;
+
+// Changes whenever the same rows would be written as other bytes, so that old ETags die.
+constexpr int kRepresentation = 1;
+
+struct Question {
+    aggregates::Asked asked;
+    Format format = Format::json;
+    uint64_t version = 0;
+    std::optional<aggregates::Key> after;
+
+    bool whole() const { return format != Format::json && !asked.limit; }
+    uint64_t limit() const { return asked.limit.value_or(aggregates::kLimitDefault); }
+};
+
+Result<Question> read_question(const http::Request& request, uint64_t current_version) {
+    Question question;
+    RH_ASSIGN(question.asked, aggregates::parse_parameters(request.query));
+    RH_ASSIGN(const size_t offer, http::negotiate(request, kOffers));
+    question.format = static_cast<Format>(offer);
+    question.version = question.asked.query.as_of.value_or(current_version);
+    if (!question.asked.cursor.empty()) {
+        RH_ASSIGN(aggregates::Cursor cursor,
+                  aggregates::decode_cursor(question.asked.cursor, question.asked.query));
+        question.version = cursor.version;
+        question.after = std::move(cursor.after);
+    }
+    if (question.version > current_version) {
+        return fail(ErrorKind::invalid_request, "unknown_version",
+                    fmt::format("There is no version {} yet; the newest is {}.", question.version,
+                                current_version));
+    }
+    return question;
+}
+
+std::string etag_of(const Question& question) {
+    const aggregates::Asked& asked = question.asked;
+    return http::strong_etag(fmt::format(
+        "{}.{}.{:016x}.{}{}{}{}.{}", kRepresentation, question.version,
+        aggregates::fingerprint(asked.query), kOffers[static_cast<size_t>(question.format)].name,
+        asked.exact_count ? ".count" : "", asked.csv_guard ? "" : ".bare",
+        question.whole() ? ".whole" : fmt::format(".{}", question.limit()), asked.cursor));
+}
+
+http::Headers common_headers(const Question& question, const std::string& etag) {
+    return {{"ETag", etag},
+            {"Cache-Control", "private, no-cache"},
+            {"Vary", "Accept, Accept-Encoding"},
+            {"X-Roundhouse-Version", std::to_string(question.version)}};
+}
+
+class Answer {
+  public:
+    Answer(http::Exchange& exchange, const aggregates::Reader& reader, const Question& question)
+        : exchange_(exchange), reader_(reader), question_(question) {
+        envelope_.version = question.version;
+    }
+
+    Result<void> send() {
+        const std::string etag = etag_of(question_);
+        headers_ = common_headers(question_, etag);
+        if (http::matches_etag(exchange_.request().header("if-none-match"), etag)) {
+            return exchange_.send({304, "", "", std::move(headers_)});
+        }
+        if (question_.asked.exact_count) {
+            RH_ASSIGN(envelope_.count, reader_.count(query(), question_.version));
+            headers_.emplace_back("X-Total-Count", std::to_string(*envelope_.count));
+        }
+        if (question_.format == Format::csv) {
+            headers_.emplace_back(
+                "Content-Disposition",
+                http::content_disposition(fmt::format("aggregates-v{}.csv", question_.version)));
+        }
+        return question_.whole() ? send_whole() : send_page();
+    }
+
+  private:
+    const aggregates::Query& query() const { return question_.asked.query; }
+
+    std::string text_of(const aggregates::Page& page) const {
+        std::string text;
+        for (const aggregates::Row& row : page.rows) {
+            if (question_.format == Format::csv) {
+                append_csv(text, query(), row, question_.asked.csv_guard);
+            } else {
+                append_ndjson(text, query(), row);
+            }
+        }
+        return text;
+    }
+
+    Result<void> send_page() {
+        RH_ASSIGN(const aggregates::Page page,
+                  reader_.page(query(), question_.version, question_.after, question_.limit()));
+        if (page.more) {
+            envelope_.next_cursor =
+                aggregates::encode_cursor({question_.version, page.rows.back().key}, query());
+            headers_.emplace_back("Link",
+                                  http::next_link(exchange_.request(), *envelope_.next_cursor));
+        }
+        std::string body;
+        switch (question_.format) {
+            case Format::json:
+                body = aggregates::json_page(query(), page.rows, envelope_);
+                break;
+            case Format::csv:
+                body = aggregates::csv_header(query()) + text_of(page);
+                break;
+            case Format::ndjson:
+                body = text_of(page) + aggregates::ndjson_end(page.rows.size(), envelope_);
+                break;
+        }
+        return exchange_.send({200, std::string(aggregates::content_type(question_.format)),
+                               std::move(body), std::move(headers_)});
+    }
+
+    // The first page is read before the status is sent; an error after that cuts the body.
+    Result<void> send_whole() {
+        std::optional<aggregates::Key> after = question_.after;
+        uint64_t rows = 0;
+        bool begun = false;
+        while (true) {
+            RH_ASSIGN(const aggregates::Page page,
+                      reader_.page(query(), question_.version, after, kStreamedRows));
+            if (!begun) {
+                RH_TRY(exchange_.begin(200, aggregates::content_type(question_.format), headers_));
+                if (question_.format == Format::csv) {
+                    RH_TRY(exchange_.write(aggregates::csv_header(query())));
+                }
+                begun = true;
+            }
+            rows += page.rows.size();
+            if (const std::string text = text_of(page); !text.empty()) {
+                RH_TRY(exchange_.write(text));
+            }
+            if (!page.more) {
+                break;
+            }
+            if (exchange_.stopping()) {
+                return fail(ErrorKind::unavailable, "shutting_down",
+                            "The server is shutting down. Ask again.", Verdict::retry);
+            }
+            after = page.rows.back().key;
+        }
+        if (question_.format == Format::ndjson) {
+            RH_TRY(exchange_.write(aggregates::ndjson_end(rows, envelope_)));
+        }
+        return exchange_.end();
+    }
+
+    http::Exchange& exchange_;
+    const aggregates::Reader& reader_;
+    const Question& question_;
+    aggregates::Envelope envelope_;
+    http::Headers headers_;
+};
+
+}  // namespace
+
+void add_aggregates_routes(http::Router& router, const clickhouse::Client& reader,
+                           std::function<Result<uint64_t>()> current_version) {
+    router.add({"GET", "/v1/aggregates", http::Scope::read, aggregates::parameter_names(),
+                [reader = aggregates::Reader(reader), current_version = std::move(current_version)](
+                    http::Exchange& exchange) -> Result<void> {
+                    RH_ASSIGN(const uint64_t newest, current_version());
+                    RH_ASSIGN(const Question question, read_question(exchange.request(), newest));
+                    return Answer(exchange, reader, question).send();
+                }});
+}
+
+}  // namespace rh::api

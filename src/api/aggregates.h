@@ -1,0 +1,24 @@
+// GET /v1/aggregates: reads the request, asks aggregates::Reader, writes JSON, CSV or NDJSON.
+//
+// JSON always comes by pages. CSV and NDJSON without `limit` are the whole answer, streamed at one
+// version with flat memory; with `limit` they are a page, as JSON is. A page that is not the last
+// has `Link: <…>; rel="next"`. X-Roundhouse-Version names the version, and X-Total-Count the rows
+// of all pages if count=exact was asked for.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/result.h"
+#include "clickhouse/client.h"
+#include "http/router.h"
+
+namespace rh::api {
+
+// `reader` is of ClickHouse's reading user and must live as long as the router. `current_version`
+// is the newest version that readers may see (uploads::Ledger::current_version); it is called from
+// worker threads, once a request.
+void add_aggregates_routes(http::Router& router, const clickhouse::Client& reader,
+                           std::function<Result<uint64_t>()> current_version);
+
+}  // namespace rh::api
