@@ -13,15 +13,32 @@ void Scratch::begin(size_t record_bytes) {
     }
 }
 
+namespace {
+
+bool has_quote(std::string_view text) {
+    const char* p = text.data();
+    size_t i = 0;
+    for (; i + 8 <= text.size(); i += 8) {
+        if (zero_bytes(load8(p + i) ^ repeat_byte('"')) != 0) {
+            return true;
+        }
+    }
+    // The slack behind the field: its bytes are shifted out.
+    const size_t rest = text.size() - i;
+    return rest > 0 && zero_bytes(load8(p + i) ^ repeat_byte('"')) << (64 - 8 * rest) != 0;
+}
+
+}  // namespace
+
 bool unquote(std::string_view& field, Scratch& scratch) {
     if (field.empty() || field.front() != '"') {
-        return field.find('"') == std::string_view::npos;
+        return !has_quote(field);
     }
     if (field.size() < 2 || field.back() != '"') {
         return false;
     }
     const std::string_view inner = field.substr(1, field.size() - 2);
-    if (inner.find('"') == std::string_view::npos) {
+    if (!has_quote(inner)) {
         field = inner;
         return true;
     }

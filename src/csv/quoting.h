@@ -20,9 +20,10 @@ class Scratch {
     size_t used_ = 0;
 };
 
-// Takes the quotes off: `field` becomes the text, which points into the field or into `scratch`.
-// False if a quote stands where none may (`field` is left as it was). A field that is never
-// closed is not known here: its opening quote alone makes it false.
+// `field` must have kFieldSlack readable bytes behind it. Takes the quotes off: `field` becomes the
+// text, which points into the field or into `scratch`. False if a quote stands where none may
+// (`field` is left as it was). A field that is never closed is not known here: its opening quote
+// alone makes it false.
 bool unquote(std::string_view& field, Scratch& scratch);
 
 }  // namespace rh::csv

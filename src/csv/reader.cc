@@ -52,7 +52,7 @@ struct Reader::State {
     bool is_blank(const Record& record) const;
     void refuse_structure(const Record& record);
     void refuse_count(const Record& record);
-    void gather(const Record& record, RowFields& fields, RowMarks& given);
+    void gather(const Record& record, RowFields& fields, KnownFaults& known);
     void count(const RowJudgement& judgement);
     void refuse(const Record& record, const RowFields& fields, const RowMarks& marks);
     void end_reject();
@@ -157,11 +157,13 @@ void Reader::State::judge_carefully(const Record& record) {
         return end_of_row();
     }
     RowFields fields;
-    RowMarks given{};
-    gather(record, fields, given);
+    KnownFaults known;
+    gather(record, fields, known);
+    const bool plain = !known.refused && (record.flags & kHasNonAscii) == 0;
     RowMarks marks;
     const RowJudgement judgement =
-        judge_row(fields, rules, {given, !extra_faults.empty()}, row_number, *staging, marks);
+        plain ? judge_ascii_row(fields, rules, row_number, *staging, marks)
+              : judge_row(fields, rules, known, row_number, *staging, marks);
     if (judgement.accepted) {
         count(judgement);
     } else {
@@ -210,23 +212,28 @@ void Reader::State::refuse_count(const Record& record) {
     end_reject();
 }
 
-// Fields by column without their quotes; `given` and extra_faults get what is wrong already.
-void Reader::State::gather(const Record& record, RowFields& fields, RowMarks& given) {
+// Fields by column without their quotes; `known` and extra_faults get what is wrong already.
+void Reader::State::gather(const Record& record, RowFields& fields, KnownFaults& known) {
     extra_faults.clear();
     scratch.begin(record.text.size());
+    const bool quotes = (record.flags & kHasQuote) != 0;
     for (uint32_t f = 0; f < record.fields; ++f) {
         std::string_view field = record.field(f);
-        const bool quotes_fine = (record.flags & kHasQuote) == 0 || unquote(field, scratch);
+        const bool quotes_fine = !quotes || unquote(field, scratch);
         const int8_t column = header.column[f];
         if (column >= 0) {
             fields[static_cast<size_t>(column)] = field;
-            given[static_cast<size_t>(column)] = quotes_fine ? kFine : mark(RejectCode::bad_quote);
+            if (!quotes_fine) {
+                known.marks[static_cast<size_t>(column)] = mark(RejectCode::bad_quote);
+                known.refused = true;
+            }
         } else if (!quotes_fine) {
             extra_faults.emplace_back(RejectCode::bad_quote, field);
         } else if (!utf8_valid(field)) {
             extra_faults.emplace_back(RejectCode::invalid_encoding, field);
         }
     }
+    known.refused |= !extra_faults.empty();
 }
 
 inline void Reader::State::count(const RowJudgement& judgement) {

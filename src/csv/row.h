@@ -33,7 +33,7 @@ RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uin
 // Faults known before the fields are judged.
 struct KnownFaults {
     RowMarks marks{};      // bad_quote: such a field is not judged
-    bool refused = false;  // something else is wrong with the row
+    bool refused = false;  // one of these, or a fault of an extra column
 };
 // The same for any bytes.
 RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const KnownFaults& known,

@@ -29,18 +29,16 @@ uint64_t exact_block(const char* data, size_t bytes, char delimiter, ScanState& 
 
 void scan_tail(const char* data, size_t bytes, uint32_t base, char delimiter, ScanState& state,
                ScanOutput& out) {
-    uint8_t flags = 0;
-    uint64_t line_ends = 0;
+    BlockMasks m{};
     for (size_t i = 0; i < bytes; ++i) {
-        flags |= data[i] == '"' ? kHasQuote : 0;
-        flags |= (static_cast<uint8_t>(data[i]) & 0x80) != 0 ? kHasNonAscii : 0;
-        if (data[i] == '\n' || data[i] == '\r') {
-            line_ends |= uint64_t{1} << i;
-        }
+        const uint64_t bit = uint64_t{1} << i;
+        m.quote |= data[i] == '"' ? bit : 0;
+        m.line_end |= data[i] == '\n' || data[i] == '\r' ? bit : 0;
+        m.non_ascii |= (static_cast<uint8_t>(data[i]) & 0x80) != 0 ? bit : 0;
     }
     const uint64_t structural = exact_block(data, bytes, delimiter, state);
-    out.flags[0] = flags;
-    write_positions(structural, structural & line_ends, base, out);
+    out.flags[0] = flags_of(m, structural);
+    write_positions(structural, structural & m.line_end, base, out);
 }
 
 bool cpu_has_avx2() {

@@ -37,6 +37,7 @@ struct ScanState {
 // Block flags.
 inline constexpr uint8_t kHasQuote = 1;
 inline constexpr uint8_t kHasNonAscii = 2;
+inline constexpr uint8_t kHasInnerBreak = 4;  // CR or LF inside quotes
 
 inline constexpr size_t kBlockBytes = 64;
 

@@ -39,8 +39,13 @@ inline void write_positions(uint64_t structural, uint64_t line_ends, uint32_t ba
     }
 }
 
-// Isa: static BlockMasks masks(const char*, Isa) and static uint64_t prefix_xor(uint64_t), made for
-// one delimiter.
+inline uint8_t flags_of(const BlockMasks& m, uint64_t structural) {
+    return static_cast<uint8_t>((m.quote != 0 ? kHasQuote : 0) |
+                                (m.non_ascii != 0 ? kHasNonAscii : 0) |
+                                ((m.line_end & ~structural) != 0 ? kHasInnerBreak : 0));
+}
+
+// Isa, made for one delimiter: BlockMasks masks(const char*) and uint64_t prefix_xor(uint64_t).
 template <class Isa>
 inline void scan_blocks(const char* data, size_t blocks, uint32_t base, char delimiter,
                         ScanState& state, ScanOutput& out) {
@@ -64,8 +69,7 @@ inline void scan_blocks(const char* data, size_t blocks, uint32_t base, char del
                 structural = exact_block(data, kBlockBytes, delimiter, now);
             }
         }
-        out.flags[b] = static_cast<uint8_t>((m.quote != 0 ? kHasQuote : 0) |
-                                            (m.non_ascii != 0 ? kHasNonAscii : 0));
+        out.flags[b] = flags_of(m, structural);
         write_positions(structural, structural & m.line_end, base, out);
     }
     state = now;

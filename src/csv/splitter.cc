@@ -80,14 +80,14 @@ bool Splitter::last_record(Record& record) {
     record.fields = index_count_ - first_;
     describe(static_cast<uint32_t>(filled_), record);
     record.unclosed = state_.inside != 0;
-    if (record.unclosed && absorbed_.at_break) {
+    if (record.unclosed && record.line_last > record.line && absorbed_.at_break) {
         --record.line_last;  // the file ends with that line break: no line stands behind it
     }
     first_ = index_count_;
     return true;
 }
 
-void Splitter::describe_quoted(uint32_t end, Record& record) {
+void Splitter::describe_broken(uint32_t end, Record& record) {
     if (absorbing_ || record.text.size() > kRecordBytesMax) {
         absorb(end);
         record.text = beginning_;

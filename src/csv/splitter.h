@@ -34,7 +34,7 @@ struct Record {
     // Not there if the record is too long.
     const uint32_t* bounds = nullptr;
     uint32_t fields = 0;
-    uint8_t flags = 0;      // kHasQuote, kHasNonAscii: a bit too many is possible
+    uint8_t flags = 0;      // of its blocks (csv/scan.h), so a bit too many is possible
     bool too_long = false;  // more than kRecordBytesMax bytes
     bool unclosed = false;  // the file ends inside quotes
     uint64_t line = 0;
@@ -67,7 +67,7 @@ class Splitter {
     uint32_t begin() const { return index_[first_ - 1] + 1; }
     bool last_record(Record& record);
     void describe(uint32_t end, Record& record);
-    void describe_quoted(uint32_t end, Record& record);
+    void describe_broken(uint32_t end, Record& record);
     void absorb(uint32_t end);
 
     char delimiter_;
@@ -134,8 +134,8 @@ inline void Splitter::describe(uint32_t end, Record& record) {
         flags |= flags_[block];
     }
     record.flags = flags;
-    if ((flags & kHasQuote) != 0 || end - from > kRecordBytesMax || absorbing_) [[unlikely]] {
-        describe_quoted(end, record);
+    if ((flags & kHasInnerBreak) != 0 || end - from > kRecordBytesMax || absorbing_) [[unlikely]] {
+        describe_broken(end, record);
     }
 }
 
