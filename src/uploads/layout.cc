@@ -57,7 +57,8 @@ Result<uint64_t> Layout::remove_unknown(const Ledger& ledger) const {
     return removed;
 }
 
-Result<void> Layout::remove(Ledger& ledger, const model::UploadId& id) const {
+Result<void> Layout::remove(Ledger& ledger, const model::UploadId& id,
+                            const std::function<Result<void>()>& first) const {
     const auto held = lock(id);
     RH_ASSIGN(const auto upload, ledger.find(id));
     if (!upload) {
@@ -68,6 +69,9 @@ Result<void> Layout::remove(Ledger& ledger, const model::UploadId& id) const {
         return fail(ErrorKind::conflict, "upload_running",
                     fmt::format("Upload {} is {}. Cancel it before you remove it.",
                                 model::to_string(id), name(upload->state)));
+    }
+    if (first && upload->state != State::stored) {
+        RH_TRY(first());
     }
     RH_TRY(ledger.remove(id));
     return io::remove_tree(directory(id));

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -49,10 +50,12 @@ class Layout {
     // not know. Returns how many.
     Result<uint64_t> remove_unknown(const Ledger& ledger) const;
 
-    // The last step of DELETE: forgets the upload, then removes its files, under lock(id). The
-    // caller has removed its rows from the log and from ClickHouse. Errors: not_found
+    // DELETE: runs `first` (removes its rows from the log and from ClickHouse), forgets the upload,
+    // then removes its files, all under lock(id), so that the same file sent in this moment waits
+    // and then starts anew. Nothing is forgotten if `first` fails. Errors: not_found
     // upload_not_found; conflict upload_stored, upload_running (cancel it first).
-    Result<void> remove(Ledger& ledger, const model::UploadId& id) const;
+    Result<void> remove(Ledger& ledger, const model::UploadId& id,
+                        const std::function<Result<void>()>& first = {}) const;
 
   private:
     explicit Layout(std::string data_directory) : data_directory_(std::move(data_directory)) {}
