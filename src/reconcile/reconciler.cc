@@ -43,7 +43,9 @@ Result<std::unique_ptr<Reconciler>> Reconciler::start(ReconcilerOptions options,
         new Reconciler(std::move(options), clickhouse, ledger, layout));
     RH_TRY(io::make_directories(reconciler->options_.directory));
     RH_TRY(reconciler->load());
-    reconciler->worker_ = std::thread([r = reconciler.get()] { r->work(); });
+    for (unsigned i = 0; i < reconciler->options_.simultaneous_max; ++i) {
+        reconciler->workers_.emplace_back([r = reconciler.get()] { r->work(); });
+    }
     return reconciler;
 }
 
@@ -55,9 +57,10 @@ void Reconciler::stop() {
         stopping_ = true;
     }
     changed_.notify_all();
-    if (worker_.joinable()) {
-        worker_.join();
+    for (std::thread& worker : workers_) {
+        worker.join();
     }
+    workers_.clear();
 }
 
 std::string Reconciler::directory_of(std::string_view id) const {
@@ -70,7 +73,7 @@ Result<void> Reconciler::save(const Reconciliation& reconciliation) const {
         to_record(reconciliation));
 }
 
-// At start, before the worker: what is there, and what was interrupted.
+// At start, before the workers: what is there, and what was interrupted.
 Result<void> Reconciler::load() {
     RH_ASSIGN(const auto names, io::list_directory(options_.directory));
     std::map<Position, Reconciliation> interrupted;
@@ -210,14 +213,15 @@ void Reconciler::run_one(Reconciliation reconciliation) {
     }
     reconciliation.finished_at = now_ms();
     // The record first: a statement is needed until its verdict is on disk.
-    auto saved = save(reconciliation);
+    const auto saved = save(reconciliation);
+    auto removed = saved;
     for (const std::string_view name : {kStatementFile, kScratchDirectory}) {
-        if (saved) {
-            saved = io::remove_tree(fmt::format("{}/{}", directory, name));
+        if (removed) {
+            removed = io::remove_tree(fmt::format("{}/{}", directory, name));
         }
     }
-    if (!saved) {
-        log_event(LogLevel::error, saved.error().message);
+    if (!removed) {
+        log_event(LogLevel::error, removed.error().message);
     }
     log_event(LogLevel::info, "reconciled",
               {{"id", reconciliation.id},
@@ -229,7 +233,11 @@ void Reconciler::run_one(Reconciliation reconciliation) {
                {"ms", std::to_string(monotonic_ms() - begun)}});
     {
         const std::scoped_lock lock(mutex_);
-        running_.erase(reconciliation.id);
+        if (saved) {
+            running_.erase(reconciliation.id);
+        } else {  // what the disk does not take stays here, until a restart runs it again
+            running_[reconciliation.id] = reconciliation;
+        }
     }
     changed_.notify_all();
 }
@@ -292,7 +300,11 @@ Result<Reconciliation> Reconciler::wait(std::string_view id, unsigned seconds,
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     {
         std::unique_lock lock(mutex_);
-        while (running_.contains(id) && !stopping_ && !stopping() &&
+        const auto is_running = [&] {
+            const auto found = running_.find(id);
+            return found != running_.end() && found->second.state == RunState::running;
+        };
+        while (is_running() && !stopping_ && !stopping() &&
                std::chrono::steady_clock::now() < deadline) {
             changed_.wait_for(lock, kWaitStep);
         }

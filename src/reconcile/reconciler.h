@@ -1,4 +1,4 @@
-// Runs reconciliations one after the other on a thread of its own, and remembers them under
+// Runs reconciliations on threads of its own, and remembers them under
 // DIR/reconciliations/ID. One that was running when the program ended is run again at the next
 // start. Any thread may call; the queue is bounded.
 #pragma once
@@ -30,7 +30,8 @@ struct ReconcilerOptions {
     std::string program;    // this binary
     std::string libchdb;    // empty: where the program looks for it
     StatementLimits limits;
-    size_t queue_max = 32;
+    size_t queue_max = 32;          // that wait
+    unsigned simultaneous_max = 1;  // that run at once
 };
 
 class Reconciler {
@@ -105,7 +106,7 @@ class Reconciler {
     std::map<std::string, Reconciliation, std::less<>> running_;  // waiting or at work
     std::map<Position, bool> index_;                              // every one there is
 
-    std::thread worker_;
+    std::vector<std::thread> workers_;
 };
 
 }  // namespace rh::reconcile

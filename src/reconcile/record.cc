@@ -128,6 +128,8 @@ void read_statement(const json::object& object, Reconciliation& r) {
     const auto delimiter = text_from(hidden.at("delimiter"));
     options.delimiter = delimiter.empty() ? std::nullopt : std::optional(delimiter[0]);
     options.timezone_offset_minutes = hidden.at("timezone_minutes").to_number<int32_t>();
+    options.allow_negative = hidden.at("allow_negative").as_bool();
+    options.empty_amount_is_invalid = hidden.at("empty_amount_is_invalid").as_bool();
     r.statement = std::move(options);
     const auto& scope = object.at("scope").as_object();
     r.scope.from_ms = time_from(scope.at("from"));
@@ -197,7 +199,9 @@ std::string to_record(const Reconciliation& reconciliation) {
         object["statement"] = json::object{
             {"encoding", options.charset ? name(*options.charset) : std::string_view()},
             {"delimiter", options.delimiter ? std::string(1, *options.delimiter) : std::string()},
-            {"timezone_minutes", options.timezone_offset_minutes}};
+            {"timezone_minutes", options.timezone_offset_minutes},
+            {"allow_negative", options.allow_negative},
+            {"empty_amount_is_invalid", options.empty_amount_is_invalid}};
     }
     return json::serialize(object);
 }

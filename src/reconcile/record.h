@@ -35,6 +35,8 @@ struct StatementOptions {
     std::optional<Charset> charset;
     std::optional<char> delimiter;
     int32_t timezone_offset_minutes = 0;
+    bool allow_negative = true;  // corrections
+    bool empty_amount_is_invalid = false;
 };
 
 struct Reconciliation {

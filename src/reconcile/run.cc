@@ -163,7 +163,8 @@ Result<Original> statement_original(const std::string& directory, StatementOptio
     // Without any known column the comma gives the message that names the first missing one.
     original.rules.delimiter = options.delimiter.value_or(',');
     original.rules.timezone_offset_minutes = options.timezone_offset_minutes;
-    original.rules.allow_negative = true;  // corrections; what is stored decides
+    original.rules.allow_negative = options.allow_negative;
+    original.rules.empty_amount_is_invalid = options.empty_amount_is_invalid;
     return original;
 }
 
