@@ -145,7 +145,7 @@ Result<Page> Reader::page(const Query& query, uint64_t version, const std::optio
                           uint64_t rows_max) const {
     const std::vector<KeyField> fields = key_fields(query);
     std::vector<Key> ends;
-    if (!fields.empty()) {
+    if (!fields.empty() && is_walkable(query)) {
         RH_TRY(
             read_rows(client_, find_page_end(query, version, after, rows_max), [&](BinaryRow& in) {
                 Key key = read_key(in, fields);
@@ -154,11 +154,12 @@ Result<Page> Reader::page(const Query& query, uint64_t version, const std::optio
                 }
             }));
     }
-    // With fewer rows than a page has, there is no end to stop at.
+    // With fewer rows than a page has, there is no end to stop at; without a walk, the row after
+    // the page says that there is more.
     const std::optional<Key> last = ends.empty() ? std::nullopt : std::optional(ends.front());
     Page page;
-    page.more = ends.size() > 1;
-    RH_TRY(read_rows(client_, sum_page(query, version, after, last), [&](BinaryRow& in) {
+    const Statement sums = sum_page(query, version, after, last, rows_max + 1);
+    RH_TRY(read_rows(client_, sums, [&](BinaryRow& in) {
         Row row{read_key(in, fields), in.fixed<uint64_t>(), {}};
         for (model::MoneySum& sum : row.sums) {
             sum.micros = in.fixed<__int128>();
@@ -167,9 +168,13 @@ Result<Page> Reader::page(const Query& query, uint64_t version, const std::optio
             page.rows.push_back(std::move(row));
         }
     }));
-    const bool whole = !last || (page.rows.size() == rows_max && page.rows.back().key == *last);
-    if (!whole || page.rows.size() > rows_max) {
+    if (last && (page.rows.size() != rows_max || page.rows.back().key != *last)) {
         return page_changed();
+    }
+    page.more = ends.size() > 1;
+    if (page.rows.size() > rows_max) {
+        page.more = true;
+        page.rows.pop_back();
     }
     return page;
 }

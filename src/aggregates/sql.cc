@@ -26,10 +26,16 @@ class Builder {
 
     const std::vector<KeyField>& fields() const { return fields_; }
 
-    // "player_id, game_id, period"; with `directions` "period DESC" where the order says so.
+    // "player_id, game_id, period"; with `directions` "period DESC" where the order says so. A
+    // single game is put first, whatever the order: it changes nothing but that hourly_by_game is
+    // then in order.
     std::string columns(bool directions) const {
-        std::string list;
+        const bool one_game = query_.game_ids.size() == 1 && rollup_of(query_) == "hourly_by_game";
+        std::string list = one_game ? "game_id" : "";
         for (const KeyField field : fields_) {
+            if (one_game && field == KeyField::game) {
+                continue;
+            }
             const bool down =
                 directions && field == KeyField::period && query_.order == Order::latest;
             list +=
@@ -197,13 +203,19 @@ std::string_view rollup_of(const Query& query) {
     if (!query.by_player) {
         return "game_hourly";
     }
-    return query.order == Order::game || !query.game_ids.empty() ? "hourly_by_game" : "hourly";
+    return query.order == Order::game || query.game_ids.size() == 1 ? "hourly_by_game" : "hourly";
+}
+
+bool is_walkable(const Query& query) {
+    const std::string_view rollup = rollup_of(query);
+    return rollup == "hourly_by_game" ||
+           query.order == (rollup == "hourly" ? Order::player : Order::game);
 }
 
 Statement find_page_end(const Query& query, uint64_t version, const std::optional<Key>& after,
                         uint64_t rows_max) {
     Builder builder(query, version);
-    RH_ASSERT(!builder.fields().empty() && rows_max > 0);
+    RH_ASSERT(is_walkable(query) && !builder.fields().empty() && rows_max > 0);
     std::string sql = "SELECT " + builder.key_expressions();
     sql += source(builder, query, false, after, std::nullopt);
     sql += fmt::format(" GROUP BY {} ORDER BY {}", builder.columns(false), builder.columns(true));
@@ -212,7 +224,7 @@ Statement find_page_end(const Query& query, uint64_t version, const std::optiona
 }
 
 Statement sum_page(const Query& query, uint64_t version, const std::optional<Key>& after,
-                   const std::optional<Key>& last) {
+                   const std::optional<Key>& last, uint64_t rows_max) {
     Builder builder(query, version);
     std::string sql = "SELECT " + builder.key_expressions();
     sql += builder.fields().empty() ? "" : ", ";
@@ -224,6 +236,7 @@ Statement sum_page(const Query& query, uint64_t version, const std::optional<Key
     if (!builder.fields().empty()) {
         sql +=
             fmt::format(" GROUP BY {} ORDER BY {}", builder.columns(false), builder.columns(true));
+        sql += " LIMIT " + builder.parameter("UInt64", std::to_string(rows_max));
     }
     return builder.finish(std::move(sql));
 }

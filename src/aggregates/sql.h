@@ -29,16 +29,21 @@ struct Statement {
 // The rollup that answers the query with the least reading.
 std::string_view rollup_of(const Query& query);
 
-// Keys after `after` in the query's order, of rows that count at `version`: number `rows_max` (the
-// page's last) and the one after it, as far as they exist. Format RowBinary: the fields of
-// key_fields() in order; player String, game UInt64, period Int64. The query must have key fields.
+// Whether that rollup is sorted by the query's order, so that walking its keys stops after a page.
+// Where it is not, everything that matches is read for each page: find_page_end would only read it
+// twice.
+bool is_walkable(const Query& query);
+
+// For walkable queries: keys after `after` in the query's order, of rows that count at `version`:
+// number `rows_max` (the page's last) and the one after it, as far as they exist. Format RowBinary:
+// the fields of key_fields() in order; player String, game UInt64, period Int64.
 Statement find_page_end(const Query& query, uint64_t version, const std::optional<Key>& after,
                         uint64_t rows_max);
 
-// The rows after `after` up to and with `last`, in the query's order. Format RowBinary: the key's
-// fields as above, rounds UInt64, four sums Decimal(38, 6).
+// The rows after `after` up to and with `last`, in the query's order, at most `rows_max`. Format
+// RowBinary: the key's fields as above, rounds UInt64, four sums Decimal(38, 6).
 Statement sum_page(const Query& query, uint64_t version, const std::optional<Key>& after,
-                   const std::optional<Key>& last);
+                   const std::optional<Key>& last, uint64_t rows_max);
 
 // How many rows the whole answer has. Format RowBinary: UInt64. The query must have key fields.
 Statement count_rows(const Query& query, uint64_t version);

@@ -22,7 +22,8 @@ Query hostile_query() {
 }
 
 std::vector<Statement> statements(const Query& query, const Key& key) {
-    return {find_page_end(query, 7, key, 100), sum_page(query, 7, key, key), count_rows(query, 7)};
+    return {find_page_end(query, 7, key, 100), sum_page(query, 7, key, key, 100),
+            count_rows(query, 7)};
 }
 
 TEST(Sql, ValuesTravelAsParameters) {
@@ -49,7 +50,7 @@ TEST(Sql, EveryStatementKeepsToVisibleUploadsOfRollups) {
 }
 
 TEST(Sql, SumsReadEachKeyOnce) {
-    EXPECT_THAT(sum_page(Query(), 7, std::nullopt, std::nullopt).sql, HasSubstr("hourly FINAL"));
+    EXPECT_THAT(sum_page(Query(), 7, std::nullopt, std::nullopt, 9).sql, HasSubstr("hourly FINAL"));
 }
 
 TEST(Sql, PicksTheRollupThatIsSortedForTheQuestion) {
@@ -69,11 +70,40 @@ TEST(Sql, PicksTheRollupThatIsSortedForTheQuestion) {
 
 TEST(Sql, PageLimitsAndOrder) {
     Query query;
+    const Statement walk = find_page_end(query, 7, std::nullopt, 50);
+    EXPECT_THAT(walk.sql, HasSubstr("ORDER BY player_id, game_id, period LIMIT 2 OFFSET {"));
+    EXPECT_EQ(walk.parameters.back().second, "49");
     query.order = Order::latest;
     query.player_ids = {"p"};
-    const Statement statement = find_page_end(query, 7, std::nullopt, 50);
-    EXPECT_THAT(statement.sql, HasSubstr("ORDER BY period DESC, player_id, game_id LIMIT 2"));
-    EXPECT_EQ(statement.parameters.back().second, "49");
+    const Statement sums = sum_page(query, 7, std::nullopt, std::nullopt, 51);
+    EXPECT_THAT(sums.sql, HasSubstr("ORDER BY period DESC, player_id, game_id LIMIT {"));
+    EXPECT_EQ(sums.parameters.back().second, "51");
+}
+
+TEST(Sql, WalksOnlyWhatIsSorted) {
+    Query query;
+    EXPECT_TRUE(is_walkable(query));
+    query.player_ids = {"p"};
+    EXPECT_TRUE(is_walkable(query));
+    for (const Order order : {Order::game, Order::time, Order::latest}) {
+        query.order = order;
+        EXPECT_FALSE(is_walkable(query)) << name(order);
+    }
+    query.player_ids.clear();
+    query.by_player = false;
+    EXPECT_FALSE(is_walkable(query));
+    query.order = Order::game;
+    EXPECT_TRUE(is_walkable(query));
+}
+
+TEST(Sql, OneGameIsReadInItsOwnOrder) {
+    Query query;
+    query.game_ids = {5};
+    EXPECT_THAT(find_page_end(query, 7, std::nullopt, 1).sql,
+                HasSubstr("GROUP BY game_id, player_id, period ORDER BY game_id, player_id, "));
+    query.by_game = false;
+    EXPECT_THAT(find_page_end(query, 7, std::nullopt, 1).sql,
+                HasSubstr("GROUP BY game_id, player_id, period ORDER BY game_id, player_id, "));
 }
 
 TEST(Sql, TimesBeyondTheStoreAreCutToIt) {
