@@ -278,8 +278,8 @@ def insert_until_killed(engine: Engine, rng: random.Random, upload: Upload, afte
             upload.done = max(upload.done, end)
             cell = end
         return False
-    except httpx.TransportError:
-        return True
+    except httpx.TransportError as error:
+        return not isinstance(error, httpx.ConnectError)  # that is a kill between two inserts
     finally:
         killer.join()
         engine.process.wait()
@@ -360,3 +360,13 @@ def test_every_rollup_is_keyed_by_cell(engine):
             "old_parts_lifetime = 480",
         ):
             assert setting in line, line
+
+
+def test_the_questions_of_the_readme_have_answers(engine):
+    engine.apply_queries()
+    insert(engine, Upload(random.Random(1), 2), 0, 2)
+    readme = (ROOT / "queries" / "README.md").read_text()
+    statements = [s for s in readme.split("```sql\n")[1].split("```")[0].split(";\n") if s.strip()]
+    assert len(statements) == 7
+    for statement in statements:
+        engine.ask(statement.replace("'…'", f"'{uuid.UUID(int=1)}'"))
