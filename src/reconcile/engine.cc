@@ -35,13 +35,7 @@ Result<void> run_engine(const EngineQuery& query,
     if (!query.libchdb.empty()) {
         options.environment.emplace_back("ROUNDHOUSE_LIBCHDB", query.libchdb);
     }
-    for (const auto& [flag, value] : {std::pair<const char*, std::string>{"--path", query.scratch},
-                                      {"--structure", query.structure},
-                                      {"--input-format", "CSVWithNames"},
-                                      {"--query", query.sql}}) {
-        options.argv.emplace_back(flag);
-        options.argv.push_back(value);
-    }
+    options.argv.insert(options.argv.end(), {"--path", query.scratch, "--query", query.sql});
     options.directory = query.scratch;
     options.input = io::ChildStream::pipe;
     RH_ASSIGN(auto child, io::ChildProcess::spawn(options));

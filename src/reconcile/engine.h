@@ -12,11 +12,10 @@
 namespace rh::reconcile {
 
 struct EngineQuery {
-    std::string program;    // this binary
-    std::string libchdb;    // path of libchdb.so; empty: where the program looks for it
-    std::string scratch;    // an empty directory for its temporary files; absolute
-    std::string structure;  // of the CSV: "row UInt64, created_timestamp String, …"
-    std::string sql;        // over the table `table`, ending with INTO OUTFILE … FORMAT …
+    std::string program;  // this binary
+    std::string libchdb;  // path of libchdb.so; empty: where the program looks for it
+    std::string scratch;  // an empty directory for its temporary files; absolute
+    std::string sql;      // reads the CSV as file('-', …), ends with INTO OUTFILE … FORMAT …
 };
 
 using Sink = std::function<Result<void>(std::string_view)>;

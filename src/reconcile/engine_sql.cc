@@ -44,7 +44,7 @@ SELECT row, user_id, game_name, provider,
         if(user_good, '', concat('user_id ', user_id)),
         {problems},
         if(names_good, '', 'game_name or provider')]), ', ') AS problem
-FROM table)sql";
+FROM file('-', 'CSVWithNames', '{structure}'))sql";
 
 // An exponent or a long fraction can make an amount vanish (1e-20): that is no zero.
 constexpr std::string_view kAmountSql = R"sql(
@@ -71,6 +71,15 @@ std::string settings(const CsvRules& rules) {
     return fmt::format(kSettings, sql_literal(std::string_view(&rules.delimiter, 1)));
 }
 
+// The columns that RecordScanner writes; the header's other columns are skipped.
+std::string csv_structure() {
+    std::string structure = "row UInt64";
+    for (const auto column : model::kColumnNames) {
+        structure += fmt::format(", {} String", column);
+    }
+    return structure;
+}
+
 std::string row_sql(const CsvRules& rules) {
     std::vector<std::string> amounts;
     std::vector<std::string> good;
@@ -87,7 +96,8 @@ std::string row_sql(const CsvRules& rules) {
     return fmt::format(kRowSql, fmt::arg("timezone", rules.timezone_offset_minutes),
                        fmt::arg("amounts", fmt::join(amounts, ",")),
                        fmt::arg("all_good", fmt::join(good, " AND ")),
-                       fmt::arg("problems", fmt::join(problems, ",\n        ")));
+                       fmt::arg("problems", fmt::join(problems, ",\n        ")),
+                       fmt::arg("structure", csv_structure()));
 }
 
 std::string scope_sql(const Scope& scope) {
@@ -154,14 +164,6 @@ std::string extent_sql(const CsvRules& rules, const std::string& out_file) {
         "INTO OUTFILE {2} TRUNCATE FORMAT JSONEachRow {3}, output_format_json_quote_64bit_integers "
         "= 0",
         kProvidersMax + 1, row_sql(rules), sql_literal(out_file), settings(rules));
-}
-
-std::string csv_structure() {
-    std::string structure = "row UInt64";
-    for (const auto column : model::kColumnNames) {
-        structure += fmt::format(", {} String", column);
-    }
-    return structure;
 }
 
 }  // namespace rh::reconcile

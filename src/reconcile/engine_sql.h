@@ -33,9 +33,6 @@ std::string keys_sql(const CsvRules& rules, const Scope& scope, const std::strin
 std::string extent_sql(const CsvRules& rules, const std::string& out_file);
 inline constexpr size_t kProvidersMax = 1000;
 
-// "row UInt64, created_timestamp String, …, ignored_0 String": the columns RecordScanner writes.
-std::string csv_structure();
-
 // 'text' with quotes and backslashes escaped. For values this program made or a person sent, where
 // the engine takes no parameters.
 std::string sql_literal(std::string_view text);

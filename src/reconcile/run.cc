@@ -110,7 +110,7 @@ Result<Reading> read_original(const RunContext& context, const std::string& scra
     Reading reading;
     RH_TRY(io::remove_tree(scratch));
     RH_TRY(io::make_directories(scratch));
-    const EngineQuery query{context.program, context.libchdb, scratch, csv_structure(), sql};
+    const EngineQuery query{context.program, context.libchdb, scratch, sql};
     const auto feed = [&](const Sink& sink) -> Result<void> {
         RH_ASSIGN(auto pieces, original.open());
         RH_ASSIGN(auto rejects, original.rejects());
