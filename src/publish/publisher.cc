@@ -73,6 +73,9 @@ Result<State> Publisher::run(const model::UploadId& id) {
         return state;
     }
     if (!is_hopeless(state.error())) {
+        if (state.error().kind == ErrorKind::storage_full && upload.state == State::validating) {
+            RH_TRY(log_.remove(id));  // half a log is of no use, and others need the space
+        }
         return state;
     }
     upload.error_code = state.error().code;

@@ -1,6 +1,7 @@
 #include "publish/publisher.h"
 
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>  // mkdtemp
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -225,6 +227,24 @@ TEST_F(PublisherTest, ACancelledUploadLeavesNoRows) {
         EXPECT_EQ(run(id), State::storing);
         EXPECT_EQ(row_numbers(id).size(), 200'000U);
     }
+}
+
+TEST_F(PublisherTest, AFullDiskKeepsTheUploadForLaterAndFreesTheHalfWrittenLog) {
+    const auto id = put(rounds(200'000));
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    const auto state = station_->publisher.run(id);
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    std::signal(SIGXFSZ, handler);
+    ASSERT_FALSE(state);
+    EXPECT_EQ(state.error().kind, ErrorKind::storage_full);
+    EXPECT_EQ(find(id).state, State::validating);
+    EXPECT_TRUE(fs::is_empty(directory_ + "/log-staging"));
+    EXPECT_EQ(run(id), State::storing);
+    EXPECT_EQ(row_numbers(id).size(), 200'000U);
 }
 
 TEST_F(PublisherTest, AStoppedRunGoesOnAtTheNextStart) {

@@ -10,8 +10,8 @@
 namespace rh::uploads {
 namespace {
 
-// Measured on rounds in UTF-16BE: level 1 takes 426 MB/s at 5.7 to 1; level -1 gains 4 % of speed at
-// 5.3 to 1, level 3 halves the speed for 6.6 to 1.
+// Measured on rounds in UTF-16BE: level 1 takes 426 MB/s at 5.7 to 1; level -1 gains 4 % of speed
+// at 5.3 to 1, level 3 halves the speed for 6.6 to 1.
 constexpr int kLevel = 1;
 
 struct FreeCompressor {
