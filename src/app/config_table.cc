@@ -61,7 +61,7 @@ constexpr std::array kOptions = {
     Option{"avro.deflate", boolean, server, &Config::avro_deflate,
            "Compress the log's Avro files with deflate."},
 
-    Option{"clickhouse.libchdb", text, server, &Config::clickhouse_libchdb,
+    Option{"libchdb", text, server, &Config::clickhouse_libchdb,
            "Path of libchdb.so; empty: beside the program or in ../lib."},
     Option{"clickhouse.memory_bytes_max", bytes, server, &Config::clickhouse_memory_bytes_max,
            "Memory of the ClickHouse server; 0: a share of the machine's.", 0, 64 * kTiB},
@@ -72,6 +72,9 @@ constexpr std::array kOptions = {
 
     Option{"reconcile.simultaneous_max", count, server, &Config::reconcile_simultaneous_max,
            "Reconciliations that run at once; more of them wait.", 1, 64},
+
+    Option{"audit.interval_s", count, server, &Config::audit_interval_s,
+           "Seconds between two background audits of stored uploads; 0: none.", 0, 86'400},
 
     Option{"server", text, client, &Config::server,
            "URL of the server that client commands talk to."},

@@ -54,5 +54,10 @@ void add_rejects(CLI::App& program, Invocation& invocation);
 void add_changes(CLI::App& program, Invocation& invocation);  // void, cancel, delete
 void add_aggregates(CLI::App& program, Invocation& invocation);
 void add_reconcile(CLI::App& program, Invocation& invocation);
+void add_check(CLI::App& program, Invocation& invocation);
+void add_convert(CLI::App& program, Invocation& invocation);
+void add_clickhouse(CLI::App& program, Invocation& invocation);
+void add_migrate(CLI::App& program, Invocation& invocation);
+void add_keys(CLI::App& program, Invocation& invocation);
 
 }  // namespace rh::cli

@@ -11,6 +11,7 @@
 #include "base/kill_point.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "clickhouse/engine.h"
 
 namespace rh::cli {
 namespace {
@@ -45,7 +46,12 @@ void add_commands(CLI::App& program, Invocation& invocation) {
     add_changes(program, invocation);
     add_aggregates(program, invocation);
     add_reconcile(program, invocation);
+    add_check(program, invocation);
+    add_convert(program, invocation);
     add_generate(program, invocation);
+    add_keys(program, invocation);
+    add_migrate(program, invocation);
+    add_clickhouse(program, invocation);
     add_config(program, invocation);
     add_completion(program, invocation);
 }
@@ -60,9 +66,21 @@ int usage_error(const CLI::App& program, const CLI::ParseError& error, bool json
     return report(problem, json);
 }
 
+// The engine's own arguments are none of the parser's business.
+bool is_for_the_engine(int argc, char** argv) {
+    if (argc < 3 || std::string_view(argv[1]) != "clickhouse") {
+        return false;
+    }
+    const std::string_view word = argv[2];
+    return word == "server" || word == "local";
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
+    if (is_for_the_engine(argc, argv)) {
+        return clickhouse::run_engine(argc - 2, argv + 2);
+    }
     std::signal(SIGPIPE, SIG_IGN);
     if (!arm_kill_point_from_environment()) {
         say("ROUNDHOUSE_KILL_AT names no kill point.");

@@ -57,11 +57,13 @@ Result<int> list_uploads(const ListArguments& arguments, const Invocation& invoc
                                          : upload_text(upload)));
         return kExitOk;
     }
-    RH_TRY(print_listing(
-        api, "/v1/uploads", {{"state", arguments.state}, {"filename", arguments.filename}},
-        arguments.listing, invocation.json,
-        {"id", "state", "created_at", "accepted", "rejected", "bytes", "filename"},
-        [](const boost::json::object& upload) { return std::vector<Cells>{upload_cells(upload)}; }));
+    RH_TRY(print_listing(api, "/v1/uploads",
+                         {{"state", arguments.state}, {"filename", arguments.filename}},
+                         arguments.listing, invocation.json,
+                         {"id", "state", "created_at", "accepted", "rejected", "bytes", "filename"},
+                         [](const boost::json::object& upload) {
+                             return std::vector<Cells>{upload_cells(upload)};
+                         }));
     return kExitOk;
 }
 

@@ -1,0 +1,149 @@
+// What needs no process: the generator's determinism, texts, rows and progress lines.
+#include <map>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/generator.h"
+#include "cli/progress.h"
+#include "cli/rows.h"
+#include "cli/text.h"
+#include "receive/sha256.h"
+
+namespace rh::cli {
+namespace {
+
+std::string generate(const GeneratorOptions& options,
+                     OutputEncoding encoding = OutputEncoding::utf8) {
+    Generator generator(options);
+    std::string out(byte_order_mark(encoding));
+    for (std::string text; generator.next(text); text.clear()) {
+        encode(text, encoding, out);
+    }
+    return out;
+}
+
+std::string digest_of(const GeneratorOptions& options, OutputEncoding encoding) {
+    return receive::hex(receive::sha256(generate(options, encoding)));
+}
+
+TEST(Generator, TheSameSeedGivesTheSameBytes) {
+    GeneratorOptions options;
+    options.rows = 5000;
+    options.bad_per_million = 20'000;
+    EXPECT_EQ(generate(options), generate(options));
+    GeneratorOptions other = options;
+    other.seed = 2;
+    EXPECT_NE(generate(options), generate(other));
+}
+
+// Files of earlier versions of the program can be made again, on any machine.
+TEST(Generator, BytesAreThoseOfEveryMachine) {
+    GeneratorOptions options;
+    options.rows = 5000;
+    options.bad_per_million = 20'000;
+    EXPECT_EQ(digest_of(options, OutputEncoding::utf8), "GOLDEN_UTF8");
+    EXPECT_EQ(digest_of(options, OutputEncoding::utf16be), "GOLDEN_UTF16BE");
+    EXPECT_EQ(digest_of(options, OutputEncoding::windows1252), "GOLDEN_CP1252");
+}
+
+TEST(Generator, EveryRowIsARowAndInstancesCountUp) {
+    GeneratorOptions options;
+    options.rows = 1000;
+    const std::string text = generate(options);
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1001);
+    size_t at = text.find('\n') + 1;
+    for (uint64_t row = 0; row < options.rows; ++row) {
+        const size_t comma = text.find(',', at);
+        EXPECT_EQ(text.substr(comma + 1, 5), std::to_string(20'000 + row));
+        EXPECT_TRUE(text.substr(at).starts_with("2019-10-"));
+        at = text.find('\n', at) + 1;
+    }
+}
+
+TEST(Generator, NoRowsIsAHeader) {
+    GeneratorOptions options;
+    options.rows = 0;
+    EXPECT_TRUE(generate(options).ends_with("game_name,provider\n"));
+}
+
+TEST(Generator, OneBadRowInTwo) {
+    GeneratorOptions options;
+    options.rows = 10'000;
+    options.bad_per_million = 500'000;
+    Generator generator(options);
+    for (std::string text; generator.next(text); text.clear()) {
+    }
+    EXPECT_GT(generator.bad_rows(), 4500U);
+    EXPECT_LT(generator.bad_rows(), 5500U);
+}
+
+TEST(Encode, CharactersOfEachLength) {
+    std::string out;
+    encode("aé€\xFF\U0001F3B2", OutputEncoding::utf16be, out);
+    EXPECT_EQ(out, std::string("\0a\0\xE9\x20\xAC\xD8\0\xD8\x3C\xDF\xB2", 12));
+    out.clear();
+    encode("aé€\xFF", OutputEncoding::utf16le, out);
+    EXPECT_EQ(out, std::string("a\0\xE9\0\xAC\x20\0\xD8", 8));
+    out.clear();
+    encode("aé€\xFF", OutputEncoding::windows1252, out);
+    EXPECT_EQ(out, "a\xE9\x80\x81");
+}
+
+TEST(Text, NumbersAndSizes) {
+    EXPECT_EQ(with_commas(0), "0");
+    EXPECT_EQ(with_commas(999), "999");
+    EXPECT_EQ(with_commas(1000), "1,000");
+    EXPECT_EQ(with_commas(2'101'934), "2,101,934");
+    EXPECT_EQ(byte_size(999), "999 bytes");
+    EXPECT_EQ(byte_size(1000), "1.0 kB");
+    EXPECT_EQ(byte_size(224'100'000), "224.1 MB");
+    EXPECT_EQ(byte_size(999'999), "1.0 MB");
+}
+
+TEST(Text, Delimiters) {
+    EXPECT_EQ(parse_delimiter("tab"), '\t');
+    EXPECT_EQ(parse_delimiter("\\t"), '\t');
+    EXPECT_EQ(parse_delimiter(";"), ';');
+    EXPECT_FALSE(parse_delimiter("").has_value());
+    EXPECT_FALSE(parse_delimiter(":").has_value());
+    EXPECT_FALSE(parse_delimiter(",,").has_value());
+}
+
+TEST(CsvCell, QuotesAndGuards) {
+    EXPECT_EQ(csv_cell("plain"), "plain");
+    EXPECT_EQ(csv_cell("a,b"), "\"a,b\"");
+    EXPECT_EQ(csv_cell("a\"b"), "\"a\"\"b\"");
+    EXPECT_EQ(csv_cell("=1+1"), "'=1+1");
+    EXPECT_EQ(csv_cell("-1.5"), "-1.5");
+    EXPECT_EQ(csv_cell("-1.5x"), "'-1.5x");
+    EXPECT_EQ(csv_cell("@a,b"), "\"'@a,b\"");
+}
+
+TEST(ProgressLine, BarPercentAndRate) {
+    const std::string line =
+        progress_line({"rounds.csv", "sending", 50'000'000, 100'000'000, true, 1.0}, 100);
+    EXPECT_THAT(line, testing::HasSubstr("rounds.csv  sending"));
+    EXPECT_THAT(line, testing::HasSubstr(" 50 %  50.0 MB of 100.0 MB  50.0 MB/s"));
+    EXPECT_THAT(line, testing::HasSubstr("=>"));
+    EXPECT_LE(line.size(), 100U);
+}
+
+TEST(ProgressLine, NeverWiderThanTheTerminal) {
+    for (size_t width = 0; width < 120; ++width) {
+        for (const uint64_t done : {0, 1, 50, 99, 100, 150}) {
+            EXPECT_LE(progress_line({"rounds.csv", "storing", done, 100, false, 3.0}, width).size(),
+                      width);
+        }
+    }
+}
+
+TEST(ProgressLine, NoBarWithoutAnEnd) {
+    const std::string line = progress_line({"stdin", "sending", 1000, 0, true, 0.1}, 80);
+    EXPECT_THAT(line, testing::Not(testing::HasSubstr("%")));
+    EXPECT_THAT(line, testing::HasSubstr("1.0 kB"));
+}
+
+}  // namespace
+}  // namespace rh::cli

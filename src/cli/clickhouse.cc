@@ -1,0 +1,172 @@
+// `roundhouse clickhouse`: the engine itself, and how to reach the one that a server runs;
+// `roundhouse migrate`: the tables and views of queries/.
+#include <charconv>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/output.h"
+#include "clickhouse/client.h"
+#include "clickhouse/migrate.h"
+#include "io/file.h"
+
+namespace rh::cli {
+namespace {
+
+struct Connection {
+    std::string url, user, password, database;
+};
+
+Result<Connection> read_connection(const std::string& data, bool read_only) {
+    const std::string path = data + "/clickhouse/connection.json";
+    const auto text = io::read_file(path);
+    if (!text) {
+        if (text.error().kind != ErrorKind::not_found) {
+            return std::unexpected(text.error());
+        }
+        return fail(ErrorKind::unavailable, "clickhouse_not_running",
+                    fmt::format("No server runs on {} ({} is not there). Start one with "
+                                "`roundhouse serve --data {}`.",
+                                data, path, data));
+    }
+    boost::system::error_code error;
+    const auto value = boost::json::parse(*text, error);
+    if (error || !value.is_object()) {
+        return fail(ErrorKind::internal, "connection_unreadable",
+                    fmt::format("{} is damaged; the server writes it anew when it starts.", path));
+    }
+    const auto& object = value.get_object();
+    const auto& user = object_at(object, read_only ? "reader" : "owner");
+    return Connection{text_at(object, "url"), text_at(user, "user"), text_at(user, "password"),
+                      text_at(object, "database")};
+}
+
+Result<int> info(const Invocation& invocation, bool read_only) {
+    RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    RH_ASSIGN(const Connection found, read_connection(settings.config.data, read_only));
+    const boost::json::object out = {{"url", found.url},
+                                     {"user", found.user},
+                                     {"password", found.password},
+                                     {"database", found.database}};
+    RH_TRY(write_out(invocation.json
+                         ? boost::json::serialize(out) + "\n"
+                         : fmt::format("url       {}\nuser      {}\npassword  {}\ndatabase  {}\n",
+                                       found.url, found.user, found.password, found.database)));
+    return kExitOk;
+}
+
+struct MigrateArguments {
+    std::string url;
+    std::string user = "default";
+    std::string database = "roundhouse";
+    std::string password_file;
+};
+
+Result<clickhouse::Endpoint> endpoint_of(const std::string& url) {
+    std::string_view rest = url;
+    constexpr std::string_view kScheme = "http://";
+    clickhouse::Endpoint endpoint;
+    const bool is_http = rest.starts_with(kScheme);
+    rest.remove_prefix(is_http ? kScheme.size() : 0);
+    if (rest.ends_with('/')) {
+        rest.remove_suffix(1);
+    }
+    const size_t colon = rest.rfind(':');
+    if (is_http && colon != std::string_view::npos && colon != 0) {
+        const auto digits = rest.substr(colon + 1);
+        const auto parsed =
+            std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
+        if (parsed.ec == std::errc{} && parsed.ptr == digits.data() + digits.size()) {
+            endpoint.host = rest.substr(0, colon);
+            return endpoint;
+        }
+    }
+    return fail(ErrorKind::invalid_request, "bad_clickhouse_url",
+                fmt::format("\"{}\" is no ClickHouse URL. Write http://HOST:PORT.", url));
+}
+
+Result<int> migrate(const MigrateArguments& arguments, const Invocation& invocation) {
+    clickhouse::Endpoint endpoint;
+    if (arguments.url.empty()) {
+        RH_ASSIGN(const app::Resolved settings, invocation.settings());
+        RH_ASSIGN(const Connection found, read_connection(settings.config.data, false));
+        RH_ASSIGN(endpoint, endpoint_of(found.url));
+        endpoint.user = found.user;
+        endpoint.password = found.password;
+        endpoint.database = found.database;
+    } else {
+        RH_ASSIGN(endpoint, endpoint_of(arguments.url));
+        endpoint.user = arguments.user;
+        endpoint.database = arguments.database;
+        endpoint.password = app::process_environment("ROUNDHOUSE_CLICKHOUSE_PASSWORD").value_or("");
+        if (!arguments.password_file.empty()) {
+            RH_ASSIGN(const std::string text, io::read_file(arguments.password_file));
+            endpoint.password = text.substr(0, text.find_first_of("\r\n"));
+        }
+    }
+    RH_TRY(clickhouse::migrate(clickhouse::Client(endpoint)));
+    boost::json::array files;
+    for (const auto& file : clickhouse::migration_files()) {
+        files.emplace_back(file.name);
+        if (!invocation.json) {
+            RH_TRY(write_out(fmt::format("{}\n", file.name)));
+        }
+    }
+    if (invocation.json) {
+        const boost::json::object out = {{"applied", std::move(files)}};
+        RH_TRY(write_out(boost::json::serialize(out) + "\n"));
+    }
+    return kExitOk;
+}
+
+}  // namespace
+
+void add_clickhouse(CLI::App& program, Invocation& invocation) {
+    CLI::App& command =
+        add_command(program, invocation, "clickhouse",
+                    "Run the ClickHouse engine, or say how to reach the one that a server runs.",
+                    {"roundhouse clickhouse info --data DIR --json",
+                     "roundhouse clickhouse info --data DIR --read-only",
+                     "roundhouse clickhouse local --query \"SELECT version()\""});
+    command.require_subcommand(1);
+    add_command(command, invocation, "local", "Everything that `clickhouse local` does.", {});
+    CLI::App& shown = add_command(
+        command, invocation, "info",
+        "Print URL, user, password and database of the ClickHouse that a running server has.",
+        {"roundhouse clickhouse info --data DIR --read-only"});
+    auto read_only = std::make_shared<bool>(false);
+    shown.add_flag("--read-only", *read_only, "Of the user who may only read");
+    add_settings(shown, invocation, {"data"});
+    shown.callback([&invocation, read_only] {
+        invocation.action = [&invocation, read_only] { return info(invocation, *read_only); };
+    });
+}
+
+void add_migrate(CLI::App& program, Invocation& invocation) {
+    CLI::App& command = add_command(
+        program, invocation, "migrate",
+        "Apply the tables and views of queries/ to a ClickHouse; again changes nothing.",
+        {"roundhouse migrate --data DIR",
+         "ROUNDHOUSE_CLICKHOUSE_PASSWORD=… roundhouse migrate --clickhouse http://HOST:8123"});
+    auto arguments = std::make_shared<MigrateArguments>();
+    command.add_option("--clickhouse", arguments->url,
+                       "URL of a ClickHouse; without it the one of the server on --data");
+    command.add_option("--user", arguments->user, "User of --clickhouse")->capture_default_str();
+    command.add_option("--database", arguments->database, "Database of --clickhouse")
+        ->capture_default_str();
+    command.add_option("--password-file", arguments->password_file,
+                       "File whose first line is the password of --clickhouse "
+                       "[ROUNDHOUSE_CLICKHOUSE_PASSWORD]");
+    add_settings(command, invocation, {"data"});
+    command.callback([&invocation, arguments] {
+        invocation.action = [&invocation, arguments] { return migrate(*arguments, invocation); };
+    });
+}
+
+}  // namespace rh::cli

@@ -1,0 +1,35 @@
+// A CSV file judged without a server, by the very steps that the server takes: receive/ unpacks,
+// hashes and sniffs it into a scratch directory and judges its header, csv/ reads its rows. One
+// thread.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "cli/row_flags.h"
+#include "csv/reader.h"
+#include "uploads/upload.h"
+
+namespace rh::cli {
+
+class JudgedFile {
+  public:
+    // "-" is standard input. Errors are those of receive::Receiver::receive (a file that can't be
+    // used as a whole), of the flags, and of the disk.
+    static Result<JudgedFile> open(const std::string& path, const RowFlags& flags);
+    JudgedFile(JudgedFile&& other) noexcept;
+    JudgedFile& operator=(JudgedFile&&) = delete;
+    ~JudgedFile();  // removes the scratch directory
+
+    // Gives every row and reject to `consumer`; afterwards upload() has counts and totals.
+    Result<void> read(csv::Consumer& consumer);
+    // The id is the one that an upload with the same options gets.
+    const uploads::Upload& upload() const { return upload_; }
+
+  private:
+    explicit JudgedFile(std::string directory) : directory_(std::move(directory)) {}
+    std::string directory_;
+    uploads::Upload upload_;
+};
+
+}  // namespace rh::cli

@@ -1,0 +1,415 @@
+"""The command line, as a process: what it prints, where, and its exit codes. No server needed."""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import os
+import subprocess
+from decimal import Decimal
+
+import csv_oracle
+import duckdb
+import fastavro
+import pytest
+import rounds
+from conftest import BINARY, ROOT
+from rounds import AMOUNTS, COLUMNS
+
+ENCODINGS = {
+    "utf-8": "utf-8",
+    "utf-8-bom": "utf-8-sig",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+    "utf-16le-bom": "utf-16",
+    "utf-16be-bom": "utf-16",
+    "windows-1252": "cp1252",
+}
+
+
+def run(*arguments, code: int | None = 0, stdin: bytes = b"", **environment) -> subprocess.CompletedProcess:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("ROUNDHOUSE_")} | environment
+    done = subprocess.run(
+        [str(BINARY), *map(str, arguments)], input=stdin, capture_output=True, env=env, check=False
+    )
+    if code is not None:
+        assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+    return done
+
+
+def check(*arguments, code: int | None = 0, **options) -> list[dict]:
+    done = run("check", "--json", *arguments, code=code, **options)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+# -- usage
+
+
+def test_help_begins_with_what_it_does_and_examples():
+    for command in ["", "serve", "upload", "check", "convert", "generate", "reconcile", "keys create"]:
+        text = run(*command.split(), "--help").stdout.decode()
+        assert "Examples:" in text and text.index("Examples:") < text.index("Usage:"), command
+    assert run("--version").stdout.decode().startswith("roundhouse ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["bogus"],
+        ["check"],
+        ["serve", "--no-such-flag"],
+        ["serve", "--listen", "8080"],
+        ["serve", "--http-workers", "0"],
+        ["config", "show", "--config", "/nonexistent.toml", "--http-workers", "x"],
+        ["generate", "--encoding", "ebcdic"],
+        ["generate", "--bad-share", "1.5", "--out", "/dev/null"],
+        ["generate", "--bad-kinds", "unclosed_quote", "--out", "/dev/null"],
+        ["check", "--delimiter", ":", "x.csv"],
+        ["uploads", "not-an-id"],
+        ["upload", "--server", "https://example.org", "x.csv"],
+    ],
+)
+def test_usage_errors_are_2(arguments):
+    if "/nonexistent.toml" in arguments:
+        assert run(*arguments, code=1).stderr.startswith(b"roundhouse: ")
+        return
+    done = run(*arguments, code=2)
+    assert done.stderr.startswith(b"roundhouse: ") and done.stdout == b""
+
+
+def test_usage_errors_as_json():
+    problem = json.loads(run("serve", "--json", "--listen", "8080", code=2).stdout)
+    assert problem["code"] == "bad_setting" and problem["status"] == 400 and "--listen" in problem["detail"]
+    assert json.loads(run("bogus", "--json", code=2).stdout)["code"] == "usage"
+
+
+def test_no_server_is_5(tmp_path):
+    file = tmp_path / "rounds.csv"
+    file.write_text("x")
+    for arguments in [["upload", file], ["aggregates"], ["uploads"], ["reconcile", file]]:
+        done = run(*arguments, "--server", "http://127.0.0.1:9", code=5)
+        assert b"Is the server running?" in done.stderr
+    assert b"roundhouse serve" in run("clickhouse", "info", "--data", tmp_path, code=5).stderr
+
+
+# -- configuration
+
+
+def test_config_show_names_each_origin(tmp_path):
+    toml = tmp_path / "roundhouse.toml"
+    toml.write_text('listen = "127.0.0.1:1"\n[http]\nworkers = 3\n[log]\nlevel = "debug"\n')
+    arguments = ["config", "show", "--json", "--config", toml, "--log-level", "error"]
+    shown = json.loads(run(*arguments, ROUNDHOUSE_HTTP_WORKERS="4", ROUNDHOUSE_API_KEY="secret").stdout)
+    values = {value["key"]: value for value in shown["data"]}
+    assert (values["listen"]["value"], values["listen"]["origin"]) == ("127.0.0.1:1", "file")
+    assert (values["http.workers"]["value"], values["http.workers"]["origin"]) == ("4", "environment")
+    assert (values["log.level"]["value"], values["log.level"]["origin"]) == ("error", "flag")
+    assert (values["data"]["value"], values["data"]["origin"]) == ("roundhouse-data", "default")
+    assert values["api_key"]["value"] == "(set)"
+    text = run("config", "show", "--config", toml).stdout.decode()
+    assert len(text.splitlines()) == len(values)
+
+
+def test_an_unknown_setting_names_the_nearest(tmp_path):
+    toml = tmp_path / "roundhouse.toml"
+    toml.write_text("[http]\nworkres = 3\n")
+    assert b"http.workers" in run("config", "show", "--config", toml, code=2).stderr
+
+
+def test_the_reference_page_is_that_of_the_program():
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    assert page == run("config", "reference").stdout.decode(), "run `roundhouse config reference`"
+
+
+def test_completion_knows_every_command_and_flag():
+    script = run("completion", "bash").stdout.decode()
+    call = 'COMP_WORDS=({words} ""); COMP_CWORD={count}; _roundhouse; echo "${{COMPREPLY[@]}}"'
+
+    def complete(*words: str) -> list[str]:
+        shell = script + call.format(words=" ".join(words), count=len(words))
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    commands = complete("roundhouse")
+    assert {"serve", "upload", "check", "convert", "generate", "reconcile", "keys"} <= set(commands)
+    assert set(complete("roundhouse", "keys")) >= {"create", "list", "revoke"}
+    assert "--bad-share" in complete("roundhouse", "generate")
+    assert "--read-only" in complete("roundhouse", "clickhouse", "info")
+    assert "autoload" in run("completion", "zsh").stdout.decode()
+    fish = run("completion", "fish").stdout.decode()
+    assert "-a generate" in fish and "-l bad-share" in fish
+
+
+# -- generate
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_generate_writes_each_encoding(encoding):
+    arguments = ["generate", "--rows", 3000, "--seed", 7]
+    plain = run(*arguments, "--encoding", "utf-8").stdout.decode()
+    assert run(*arguments, "--encoding", encoding).stdout.decode(ENCODINGS[encoding]) == plain
+    rows = list(csv.reader(io.StringIO(plain), strict=True))
+    assert rows[0] == COLUMNS and len(rows) == 3001
+    assert {"Play'n GO", "Blue Lantern, Ltd.", 'Quarry "Q" Works'} <= {row[9] for row in rows[1:]}
+    assert {"", "NaN"} <= {row[5] for row in rows[1:]}
+
+
+def test_generate_is_what_duckdb_reads(tmp_path):
+    file = tmp_path / "rounds.csv"
+    made = json.loads(run("generate", "--rows", 50000, "--encoding", "utf-8", "-o", file, "--json").stdout)
+    assert made == {"rows": 50000, "bad_rows": 0, "bytes": file.stat().st_size, "seed": 1}
+    count, first, last, start, end, players = duckdb.sql(
+        f"""SELECT count(*), min(game_instance_id::BIGINT), max(game_instance_id::BIGINT),
+            min(created_timestamp::TIMESTAMP)::VARCHAR, max(created_timestamp::TIMESTAMP)::VARCHAR,
+            count(DISTINCT user_id) FROM read_csv('{file}', all_varchar = true)"""
+    ).fetchone()
+    assert (count, first, last) == (50000, 20000, 69999)
+    assert start.startswith("2019-10-01 00:") and end.startswith("2019-10-31 23:") and players > 1000
+
+
+def test_generate_repeats_itself_and_differs_by_seed(tmp_path):
+    def digest(*arguments) -> str:
+        out = run("generate", "--rows", 20000, "--bad-share", "0.05", *arguments).stdout
+        return hashlib.sha256(out).hexdigest()
+
+    assert digest() == digest()
+    assert digest() != digest("--seed", 2)
+
+
+def test_bad_rows_are_as_many_as_announced_and_of_the_kinds_asked_for(tmp_path):
+    for kind in [
+        "field_count",
+        "bad_quote",
+        "invalid_encoding",
+        "bad_timestamp",
+        "timestamp_out_of_range",
+        "bad_integer",
+        "integer_out_of_range",
+        "missing_value",
+        "text_too_long",
+        "control_character",
+        "bad_decimal",
+        "decimal_out_of_range",
+        "decimal_too_precise",
+        "negative_amount",
+    ]:
+        for encoding in ["utf-8", "utf-16be", "windows-1252"]:
+            file = tmp_path / f"{kind}.{encoding}.csv"
+            arguments = ["--rows", 3000, "--encoding", encoding, "--bad-share", "0.1", "--bad-kinds", kind]
+            made = json.loads(run("generate", *arguments, "-o", file, "--json").stdout)
+            (report,) = check(file, "--encoding", encoding.removesuffix("-bom"))
+            assert report["rows"]["rejected"] == made["bad_rows"] > 200, (kind, encoding, report)
+            assert set(report["faults"]) == {kind}, (encoding, report["faults"])
+
+
+# -- check
+
+
+def test_check_reports_like_an_upload(tmp_path, rng):
+    rows = rounds.make_rows(rng, 1000)
+    rows[10][2] = ""
+    rows[20][4] = "1,5"
+    file = tmp_path / "rounds.csv"
+    file.write_bytes(rounds.to_csv(rows).encode())
+    (report,) = check(file)
+    assert report["state"] == "checked" and report["filename"] == "rounds.csv"
+    assert report["rows"] == {"read": 1000, "accepted": 998, "rejected": 2, "blank": 0}
+    assert report["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (report["encoding"], report["delimiter"]) == ("utf-8", ",")
+    judged, _ = csv_oracle.read(file.read_bytes().decode())
+    assert {n: Decimal(report["totals"][n]) for n in AMOUNTS} == csv_oracle.totals(judged)
+    first, second = report["rejects"]
+    assert (first["line"], first["row"]) == (12, 11)
+    assert first["faults"][0]["column"] == "user_id" and first["faults"][0]["code"] == "missing_value"
+    assert second["faults"][0]["column"] == "real_amount_bet" and second["faults"][0]["value"] == "1,5"
+    text = run("check", file).stdout.decode()
+    assert "1,000 read = 998 accepted + 2 rejected" in text and "line 12: user_id: missing_value" in text
+
+
+def test_check_exit_codes(tmp_path, rng):
+    rows = rounds.make_rows(rng, 20)
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_text(rounds.to_csv(rows))
+    rows[3][0] = "yesterday"
+    bad.write_text(rounds.to_csv(rows))
+    run("check", good, "--strict")
+    run("check", bad)
+    run("check", bad, "--strict", code=3)
+    run("check", good, bad, "--strict", code=3)
+    broken = tmp_path / "broken.csv"
+    broken.write_text("a,b\n1,2\n")
+    assert b"broken.csv" in run("check", broken, code=1).stderr
+    reports = check(broken, good, code=1)
+    assert reports[0]["state"] == "failed" and reports[0]["error"]["code"] == "missing_column"
+    assert reports[1]["state"] == "checked"
+    run("check", tmp_path / "nothing.csv", code=1)
+
+
+def test_check_reads_standard_input_and_compressed_files(tmp_path, rng):
+    content = rounds.to_csv(rounds.make_rows(rng, 100)).encode()
+    file = tmp_path / "rounds.csv"
+    file.write_bytes(content)
+    packed = tmp_path / "rounds.csv.gz"
+    packed.write_bytes(gzip.compress(content))
+    (plain,), (unpacked,), (piped,) = check(file), check(packed), check("-", stdin=content)
+    assert plain["id"] == unpacked["id"] == piped["id"]
+    assert plain["sha256"] == unpacked["sha256"] == piped["sha256"]
+
+
+def test_check_leaves_nothing_behind(tmp_path, rng):
+    file = tmp_path / "rounds.csv"
+    file.write_text(rounds.to_csv(rounds.make_rows(rng, 10)))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    check(file, TMPDIR=str(scratch))
+    assert list(scratch.iterdir()) == []
+
+
+VALUES = {
+    "created_timestamp": (
+        [
+            "2019-10-22 08:20:41",
+            "2019-10-22T08:20:41Z",
+            "2020-02-29 00:00:00.5",
+            "1970-01-01 00:00:00",
+            "2019-10-22 08:20:41.123456789+02:00",
+            "2105-12-31 23:59:59",
+            "1969-12-31 23:30:00-01:00",
+        ],
+        [
+            "",
+            "2019-02-29 10:00:00",
+            "2019-10-22 24:00:00",
+            "22.10.2019 08:20",
+            "2019-10-22 8:20:41",
+            "2106-01-01 00:00:00",
+            "1969-12-31 23:59:59",
+            "2019-10-22 08:20:60",
+            "NaN",
+            "1571732441",
+        ],
+    ),
+    "game_instance_id": (["0", "20000", "9223372036854775807"], ["", "-1", "1.0", "9223372036854775808", "x"]),
+    "user_id": (
+        ["a" * 32, "é" * 128, "a,b", 'say "hi"', "a;b|c\td"[:5]],
+        ["", "u" * 129, "a\x01b", "a\nb", "\x7fx"],
+    ),
+    "game_id": (["12345", "0"], ["", "12e3", "0x1", "99999999999999999999"]),
+    "real_amount_bet": (
+        ["0.05", "", "NaN", "null", "NULL", "\\N", "1e-05", "1E3", "999999999999.999999", "0.1000000", "12"],
+        ["-1", "1,5", "1.2.3", "1000000000000", "0.0000001", "1e-07", "inf", "€5", "0x10", "1e12", "--1"],
+    ),
+    "game_name": (["Book of Test", "", "n" * 256, "Fire, Ice", 'The "Q"', "two\nlines", "日本"], ["n" * 257]),
+    "provider": (["Play'n GO", "", "Ärger & Söhne"], ["p" * 300]),
+}
+for _amount in AMOUNTS[1:]:
+    VALUES[_amount] = VALUES["real_amount_bet"]
+
+
+def random_file(rng) -> tuple[str, str, str]:
+    """(text, delimiter, line end): mostly good rows, some with a bad value, a field too many, blank lines."""
+    delimiter = rng.choice([",", ";", "\t", "|"])
+    line_end = rng.choice(["\n", "\r\n"])
+    out = io.StringIO()
+    quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=line_end, quoting=quoting)
+    writer.writerow(COLUMNS)
+    for _ in range(rng.randrange(1, 25)):
+        row = [rng.choice(VALUES[name][0]) for name in COLUMNS]
+        while rng.random() < 0.2:
+            column = rng.randrange(10)
+            row[column] = rng.choice(VALUES[COLUMNS[column]][1])
+        if rng.random() < 0.03:
+            row = row[:-1] if rng.random() < 0.5 else [*row, "more"]
+        writer.writerow(row)
+        if rng.random() < 0.05:
+            out.write(line_end)
+    return out.getvalue(), delimiter, line_end
+
+
+def test_thousands_of_random_files_are_judged_as_by_pythons_csv(tmp_path, rng):
+    """2,400 files: which rows are refused, blank lines, sums of what is accepted."""
+    encodings = ["utf-8", "utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-16"]
+    for batch in range(8):
+        wanted = []
+        for number in range(300):
+            content, delimiter, _ = random_file(rng)
+            file = tmp_path / f"{number}.csv"
+            file.write_bytes(content.encode(rng.choice(encodings)))
+            wanted.append((file, content, delimiter))
+        reports = check("--show", 10**6, *(file for file, _, _ in wanted), code=None)
+        assert len(reports) == len(wanted)
+        for (file, content, delimiter), report in zip(wanted, reports, strict=True):
+            judged, blank = csv_oracle.read(content, delimiter)
+            refused = [number for number, values in judged.items() if values is None]
+            story = (batch, file.name, content, report)
+            assert report["state"] == "checked", story
+            assert [reject["row"] for reject in report["rejects"]] == refused, story
+            assert report["rows"] == {
+                "read": len(judged),
+                "accepted": len(judged) - len(refused),
+                "rejected": len(refused),
+                "blank": blank,
+            }, story
+            assert {n: Decimal(report["totals"][n]) for n in AMOUNTS} == csv_oracle.totals(judged), story
+
+
+# -- convert
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate"])
+def test_convert_writes_what_fastavro_reads(tmp_path, rng, codec):
+    rows = rounds.make_rows(rng, 70_000)  # more than one cell
+    for number in (5, 65_536, 69_999):
+        rows[number][3] = "not a game"
+    content = rounds.to_csv(rows)
+    file, avro = tmp_path / "rounds.csv", tmp_path / "rounds.avro"
+    file.write_bytes(content.encode("utf-16"))
+    done = json.loads(run("convert", file, "-o", avro, "--codec", codec, "--json").stdout)
+    assert done["rows"] == {"read": 70_000, "accepted": 69_997, "rejected": 3, "blank": 0}
+    (report,) = check(file)
+    assert done["upload_id"] == report["id"]
+    judged, _ = csv_oracle.read(content)
+    with open(avro, "rb") as stream:
+        reader = fastavro.reader(stream)
+        assert reader.metadata.get("avro.codec", "null") == codec
+        records = list(reader)
+    wanted = [(number, values) for number, values in judged.items() if values]
+    assert len(records) == len(wanted)
+    for record, (number, values) in zip(records, wanted, strict=True):
+        assert {name: record[name] for name in COLUMNS} == values
+        assert record["row_number"] == number and str(record["upload_id"]) == done["upload_id"]
+
+
+def test_convert_does_not_overwrite_and_leaves_no_halves(tmp_path, rng):
+    file, avro = tmp_path / "rounds.csv", tmp_path / "rounds.avro"
+    file.write_text(rounds.to_csv(rounds.make_rows(rng, 10)))
+    run("convert", file, "-o", avro)
+    before = avro.read_bytes()
+    assert b"--force" in run("convert", file, "-o", avro, code=1).stderr
+    assert avro.read_bytes() == before
+    run("convert", file, "-o", avro, "--force")
+    file.write_text("a,b\n1,2\n")
+    run("convert", file, "-o", tmp_path / "none.avro", code=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rounds.avro", "rounds.csv"]
+
+
+# -- keys
+
+
+def test_keys_are_shown_once_and_kept_as_hashes(tmp_path):
+    data = tmp_path / "data"
+    made = json.loads(
+        run("keys", "create", "--data", data, "--name", "loader", "--scope", "upload,read", "--json").stdout
+    )
+    assert made["key"].startswith("rh_") and made["scopes"] == ["upload", "read"]
+    kept = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
+    assert made["key"].encode() not in kept
+    listed = json.loads(run("keys", "list", "--data", data, "--json").stdout)["data"]
+    assert [key["name"] for key in listed] == ["loader"] and "key" not in listed[0]
+    run("keys", "revoke", "--data", data, "loader")
+    assert json.loads(run("keys", "list", "--data", data, "--json").stdout)["data"][0]["revoked_at"]
+    run("keys", "create", "--data", data, "--scope", "everything", code=2)
+    run("keys", "revoke", "--data", data, "nobody", code=1)
