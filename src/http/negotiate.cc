@@ -116,7 +116,7 @@ Result<uint64_t> number_parameter(const Request& request, std::string_view name,
     if (parsed.ec != std::errc{} || parsed.ptr != text->data() + text->size() || value < least ||
         value > most) {
         return fail(
-            ErrorKind::invalid_request, "bad_parameter",
+            ErrorKind::invalid_request, fmt::format("bad_{}", name),
             fmt::format("{}={} is no whole number from {} to {}.", name, *text, least, most));
     }
     return value;
@@ -128,7 +128,7 @@ Result<bool> boolean_parameter(const Request& request, std::string_view name, bo
         return standard;
     }
     if (*text != "true" && *text != "false") {
-        return fail(ErrorKind::invalid_request, "bad_parameter",
+        return fail(ErrorKind::invalid_request, fmt::format("bad_{}", name),
                     fmt::format("{}={} is neither true nor false.", name, *text));
     }
     return *text == "true";

@@ -29,10 +29,10 @@ Result<size_t> negotiate(const Request& request, std::span<const Format> offered
 // N of `Prefer: wait=N` (RFC 7240); nullopt if it was not sent or is no number.
 std::optional<unsigned> preferred_wait_s(const Request& request);
 
-// ?name=… as a number in [least, most]. Error invalid_request bad_parameter.
+// ?name=… as a number in [least, most]. Error invalid_request bad_NAME (bad_limit …).
 Result<uint64_t> number_parameter(const Request& request, std::string_view name, uint64_t standard,
                                   uint64_t least, uint64_t most);
-// ?name=true or false. Error invalid_request bad_parameter.
+// ?name=true or false. Error invalid_request bad_NAME (bad_limit …).
 Result<bool> boolean_parameter(const Request& request, std::string_view name, bool standard);
 
 // `<TARGET with cursor=…>; rel="next"` (RFC 8288): the same request, one page on.

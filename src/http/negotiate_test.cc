@@ -72,12 +72,11 @@ TEST(Parameters, NumbersAtTheBoundsAndPastThem) {
     EXPECT_EQ(*number("1"), 1U);
     EXPECT_EQ(*number("10"), 10U);
     for (const std::string_view bad : {"0", "11", "", "-1", "1.0", " 1", "99999999999999999999"}) {
-        EXPECT_EQ(number(bad).error().code, "bad_parameter") << bad;
+        EXPECT_EQ(number(bad).error().code, "bad_limit") << bad;
     }
     EXPECT_EQ(*number_parameter({}, "limit", 100, 1, 10), 100U);
     EXPECT_EQ(*boolean_parameter(with_query({{"a", "true"}}), "a", false), true);
-    EXPECT_EQ(boolean_parameter(with_query({{"a", "1"}}), "a", false).error().code,
-              "bad_parameter");
+    EXPECT_EQ(boolean_parameter(with_query({{"a", "1"}}), "a", false).error().code, "bad_a");
 }
 
 TEST(Links, NextKeepsTheOtherParameters) {

@@ -1,0 +1,130 @@
+#include "api/contract.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/docs_page.h"
+#include "api/page.h"
+#include "base/assert.h"
+#include "base/embedded.h"
+#include "http/problem.h"
+#include "http/text.h"
+
+namespace rh::api {
+
+std::span<const EmbeddedFile> contract_files();
+
+namespace {
+
+using http::Exchange;
+
+std::string_view file_named(std::string_view name) {
+    for (const EmbeddedFile& file : contract_files()) {
+        if (file.name == name) {
+            return file.text;
+        }
+    }
+    RH_ASSERT(false);
+    return {};
+}
+
+// "| `code` | 400 | meaning | remedy |"
+std::optional<ProblemEntry> parse_row(std::string_view line) {
+    if (!line.starts_with("| `")) {
+        return std::nullopt;
+    }
+    std::vector<std::string_view> cells;
+    while (line.size() > 1) {
+        line.remove_prefix(1);
+        const size_t end = std::min(line.find('|'), line.size());
+        cells.push_back(http::trim_blanks(line.substr(0, end)));
+        line.remove_prefix(end);
+    }
+    RH_ASSERT(cells.size() == 4 && cells[0].size() > 2);
+    return ProblemEntry{.code = cells[0].substr(1, cells[0].size() - 2),
+                        .status = cells[1],
+                        .meaning = cells[2],
+                        .remedy = cells[3]};
+}
+
+std::vector<ProblemEntry> parse_entries(std::string_view text) {
+    std::vector<ProblemEntry> entries;
+    while (!text.empty()) {
+        const size_t end = std::min(text.find('\n'), text.size());
+        if (const auto entry = parse_row(text.substr(0, end))) {
+            entries.push_back(*entry);
+        }
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return entries;
+}
+
+Result<void> send_problem_page(Exchange& exchange) {
+    const std::string_view code = exchange.request().parameter("code");
+    const auto found = std::ranges::find(problem_entries(), code, &ProblemEntry::code);
+    if (found == problem_entries().end()) {
+        return fail(ErrorKind::not_found, "unknown_path",
+                    fmt::format("There is no problem {}; /problems lists them.", code));
+    }
+    return exchange.send(page_response(
+        http::title_of(code),
+        fmt::format("<h1>{}</h1><p><code>{}</code>, status {}</p><h2>What it means</h2><p>{}</p>"
+                    "<h2>What to do</h2><p>{}</p><p><a href=\"/problems\">All problems</a></p>",
+                    html_text(http::title_of(code)), html_text(code), found->status,
+                    html_text(found->meaning), html_text(found->remedy))));
+}
+
+Result<void> send_problem_list(Exchange& exchange) {
+    std::string rows;
+    for (const ProblemEntry& entry : problem_entries()) {
+        rows += fmt::format(
+            "<tr><td><a href=\"/problems/{0}\"><code>{0}</code></a></td><td>{1}</td><td>{2}</td>"
+            "<td>{3}</td></tr>",
+            html_text(entry.code), entry.status, html_text(entry.meaning), html_text(entry.remedy));
+    }
+    return exchange.send(page_response(
+        "Problems", fmt::format("<h1>Problems</h1><table><thead><tr><th>code</th><th>status</th>"
+                                "<th>meaning</th><th>remedy</th></tr></thead><tbody>{}</tbody>"
+                                "</table>",
+                                rows)));
+}
+
+void add(http::Router& router, std::string pattern, http::Handler handler) {
+    router.add({.method = "GET",
+                .pattern = std::move(pattern),
+                .scope = http::Scope::none,
+                .query = {},
+                .handler = std::move(handler)});
+}
+
+}  // namespace
+
+std::string_view openapi_json() { return file_named("openapi.json"); }
+
+const std::vector<ProblemEntry>& problem_entries() {
+    static const std::vector<ProblemEntry> entries = parse_entries(file_named("problems.md"));
+    return entries;
+}
+
+void add_contract_routes(http::Router& router) {
+    add(router, "/openapi.json", [](Exchange& exchange) {
+        return exchange.send(
+            {.body = std::string(openapi_json()), .headers = {{"Cache-Control", "no-cache"}}});
+    });
+    add(router, "/docs", [](Exchange& exchange) {
+        static const std::string body = docs_body(openapi_json());
+        return exchange.send(page_response("API", body));
+    });
+    add(router, "/problems", send_problem_list);
+    add(router, "/problems/{code}", send_problem_page);
+    add(router, "/style.css", [](Exchange& exchange) {
+        return exchange.send({.content_type = "text/css; charset=utf-8",
+                              .body = std::string(file_named("style.css")),
+                              .headers = {{"Cache-Control", "no-cache"}}});
+    });
+}
+
+}  // namespace rh::api

@@ -1,0 +1,80 @@
+#include "api/health.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "http/text.h"
+
+namespace rh::api {
+namespace {
+
+using http::Exchange;
+
+http::Response text_response(int status, std::string body) {
+    return {.status = status,
+            .content_type = "text/plain; charset=utf-8",
+            .body = std::move(body),
+            .headers = {{"Cache-Control", "no-store"}}};
+}
+
+Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks) {
+    if (exchange.stopping()) {
+        checks.push_back({"server", false, "The server is shutting down."});
+    }
+    const bool ready = std::ranges::all_of(checks, &HealthCheck::ok);
+    const int status = ready ? 200 : 503;
+    http::Headers headers = {{"Cache-Control", "no-store"}};
+    if (!ready) {
+        headers.emplace_back("Retry-After", "1");
+    }
+    const auto verbose = exchange.request().query_value("verbose");
+    if (!verbose || *verbose == "false") {
+        http::Response response = text_response(status, ready ? "ready\n" : "not ready\n");
+        response.headers = std::move(headers);
+        return exchange.send(std::move(response));
+    }
+    boost::json::array list;
+    for (const HealthCheck& check : checks) {
+        list.emplace_back(boost::json::object{
+            {"name", check.name}, {"ok", check.ok}, {"detail", http::to_valid_utf8(check.detail)}});
+    }
+    return exchange.send({.status = status,
+                          .body = boost::json::serialize(
+                              boost::json::object{{"ready", ready}, {"checks", std::move(list)}}),
+                          .headers = std::move(headers)});
+}
+
+}  // namespace
+
+void add_health_routes(http::Router& router, std::function<std::vector<HealthCheck>()> checks,
+                       std::function<std::string()> metrics) {
+    router.add({.method = "GET",
+                .pattern = "/livez",
+                .scope = http::Scope::none,
+                .query = {},
+                .handler = [](Exchange& exchange) {
+                    return exchange.send(text_response(200, "alive\n"));
+                }});
+    router.add({.method = "GET",
+                .pattern = "/readyz",
+                .scope = http::Scope::none,
+                .query = {"verbose"},
+                .handler = [checks = std::move(checks)](Exchange& exchange) {
+                    return answer_ready(exchange, checks());
+                }});
+    router.add({.method = "GET",
+                .pattern = "/metrics",
+                .scope = http::Scope::none,
+                .query = {},
+                .handler = [metrics = std::move(metrics)](Exchange& exchange) {
+                    http::Response response = text_response(200, metrics());
+                    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                    return exchange.send(std::move(response));
+                }});
+}
+
+}  // namespace rh::api

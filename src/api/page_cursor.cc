@@ -1,0 +1,37 @@
+#include "api/page_cursor.h"
+
+#include <fmt/format.h>
+
+#include "http/base64.h"
+#include "receive/sha256.h"
+
+namespace rh::api {
+namespace {
+
+constexpr char kFormat = '1';
+constexpr size_t kScopeDigits = 16;
+
+std::string digest_of(std::string_view scope) {
+    return receive::hex(receive::sha256(scope)).substr(0, kScopeDigits);
+}
+
+}  // namespace
+
+std::string encode_page_cursor(std::string_view scope, std::string_view position) {
+    return http::base64url_encode(fmt::format("{}{}{}", kFormat, digest_of(scope), position));
+}
+
+Result<std::string> decode_page_cursor(std::string_view scope, std::string_view cursor) {
+    const auto text = http::base64url_decode(cursor);
+    if (!text || text->size() <= 1 + kScopeDigits || (*text)[0] != kFormat) {
+        return fail(ErrorKind::invalid_request, "bad_cursor",
+                    "The cursor is damaged; take next_cursor of the page before as it is.");
+    }
+    if (text->substr(1, kScopeDigits) != digest_of(scope)) {
+        return fail(ErrorKind::invalid_request, "cursor_mismatch",
+                    "The cursor belongs to another list or filter; begin again without it.");
+    }
+    return text->substr(1 + kScopeDigits);
+}
+
+}  // namespace rh::api

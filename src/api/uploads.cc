@@ -1,0 +1,171 @@
+#include "api/uploads.h"
+
+#include <array>
+#include <charconv>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/page_cursor.h"
+#include "api/upload_json.h"
+#include "http/negotiate.h"
+
+namespace rh::api {
+namespace {
+
+using http::Exchange;
+using http::Scope;
+using uploads::Upload;
+
+constexpr size_t kLimitDefault = 100;
+constexpr size_t kLimitMax = 10'000;
+
+std::unexpected<Error> no_such_upload(std::string_view id) {
+    return fail(ErrorKind::not_found, "upload_not_found",
+                fmt::format("There is no upload {}.", id));
+}
+
+Result<model::UploadId> id_of(const http::Request& request) {
+    const auto id = model::parse_upload_id(request.parameter("id"));
+    if (!id) {
+        return no_such_upload(request.parameter("id"));
+    }
+    return *id;
+}
+
+http::Response json_response(std::string body) {
+    return {.body = std::move(body), .headers = {{"Cache-Control", "no-store"}}};
+}
+
+using Place = std::pair<int64_t, model::UploadId>;
+
+Result<Place> place_of(std::string_view scope, std::string_view cursor) {
+    RH_ASSIGN(const std::string position, decode_page_cursor(scope, cursor));
+    const size_t colon = std::min(position.find(':'), position.size());
+    int64_t created_at = 0;
+    const auto parsed = std::from_chars(position.data(), position.data() + colon, created_at);
+    const auto id = model::parse_upload_id(
+        std::string_view(position).substr(std::min(colon + 1, position.size())));
+    if (parsed.ec != std::errc{} || parsed.ptr != position.data() + colon || !id) {
+        return fail(ErrorKind::invalid_request, "bad_cursor",
+                    "The cursor is damaged; take next_cursor of the page before as it is.");
+    }
+    return Place{created_at, *id};
+}
+
+Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exchange) {
+    const http::Request& request = exchange.request();
+    RH_TRY(http::negotiate(request, std::array{http::kJson}));
+    uploads::Ledger::ListFilter filter;
+    if (const auto state = request.query_value("state")) {
+        filter.state = uploads::parse_state(*state);
+        if (!filter.state) {
+            return fail(ErrorKind::invalid_request, "bad_state",
+                        fmt::format("state={} is none of validating, publishing, storing, stored, "
+                                    "failed, refused, cancelled, checked.",
+                                    *state));
+        }
+    }
+    filter.filename = request.query_value("filename").value_or("");
+    filter.sha256 = request.query_value("sha256").value_or("");
+    RH_ASSIGN(const uint64_t limit,
+              http::number_parameter(request, "limit", kLimitDefault, 1, kLimitMax));
+    const std::string scope =
+        fmt::format("uploads\n{}\n{}\n{}", request.query_value("state").value_or(""),
+                    filter.filename, filter.sha256);
+    if (const auto cursor = request.query_value("cursor")) {
+        RH_ASSIGN(filter.after, place_of(scope, *cursor));
+    }
+    filter.limit = limit + 1;
+    RH_ASSIGN(auto found, dependencies.ledger.list(filter));
+    const bool more = found.size() > limit;
+    if (more) {
+        found.pop_back();
+    }
+    std::string body = "{\"data\":[";
+    for (size_t i = 0; i < found.size(); ++i) {
+        body += i == 0 ? "" : ",";
+        body += current_upload_json(dependencies, found[i]);
+    }
+    http::Response response = json_response({});
+    std::string next = "null";
+    if (more) {
+        const std::string cursor = encode_page_cursor(
+            scope, fmt::format("{}:{}", found.back().created_at, to_string(found.back().id)));
+        response.headers.emplace_back("Link", http::next_link(request, cursor));
+        next = fmt::format("\"{}\"", cursor);
+    }
+    response.body = fmt::format("{}],\"next_cursor\":{}}}", body, next);
+    return exchange.send(std::move(response));
+}
+
+Result<void> get_upload(const UploadDependencies& dependencies, Exchange& exchange) {
+    RH_TRY(http::negotiate(exchange.request(), std::array{http::kJson}));
+    RH_ASSIGN(const Upload upload, find_upload(dependencies, exchange.request()));
+    http::Response response = json_response(current_upload_json(dependencies, upload));
+    if (!uploads::is_final(upload.state)) {
+        response.headers.emplace_back("Retry-After", "1");
+    }
+    return exchange.send(std::move(response));
+}
+
+Result<void> cancel_upload(const UploadDependencies& dependencies, Exchange& exchange) {
+    RH_ASSIGN(const auto id, id_of(exchange.request()));
+    RH_ASSIGN(const Upload upload, dependencies.service.cancel(id));
+    return exchange.send(json_response(current_upload_json(dependencies, upload)));
+}
+
+Result<void> void_upload(const UploadDependencies& dependencies, Exchange& exchange) {
+    RH_ASSIGN(const auto id, id_of(exchange.request()));
+    RH_ASSIGN(const Upload upload, dependencies.service.void_upload(id));
+    return exchange.send(json_response(current_upload_json(dependencies, upload)));
+}
+
+Result<void> delete_upload(const UploadDependencies& dependencies, Exchange& exchange) {
+    RH_ASSIGN(const auto id, id_of(exchange.request()));
+    RH_TRY(dependencies.service.remove(id));
+    return exchange.send({.status = 204});
+}
+
+}  // namespace
+
+Result<Upload> find_upload(const UploadDependencies& dependencies, const http::Request& request) {
+    RH_ASSIGN(const auto id, id_of(request));
+    RH_ASSIGN(auto upload, dependencies.ledger.find(id));
+    if (!upload) {
+        return no_such_upload(request.parameter("id"));
+    }
+    return std::move(*upload);
+}
+
+std::string current_upload_json(const UploadDependencies& dependencies, const Upload& upload,
+                                bool duplicate) {
+    return upload_json(upload, dependencies.board.find(upload.id), duplicate);
+}
+
+void add_upload_routes(http::Router& router, const UploadDependencies& dependencies) {
+    const auto add = [&](std::string method, std::string pattern, Scope scope,
+                         std::vector<std::string> query, auto handler) {
+        router.add({.method = std::move(method),
+                    .pattern = std::move(pattern),
+                    .scope = scope,
+                    .query = std::move(query),
+                    .handler = [dependencies, handler](Exchange& exchange) {
+                        return handler(dependencies, exchange);
+                    }});
+    };
+    add("GET", "/v1/uploads", Scope::read, {"state", "filename", "sha256", "limit", "cursor"},
+        list_uploads);
+    add("GET", "/v1/uploads/{id}", Scope::read, {}, get_upload);
+    add("DELETE", "/v1/uploads/{id}", Scope::upload, {}, delete_upload);
+    add("POST", "/v1/uploads/{id}/cancel", Scope::upload, {}, cancel_upload);
+    add("POST", "/v1/uploads/{id}/void", Scope::upload, {}, void_upload);
+    add_upload_post_route(router, dependencies);
+    add_upload_reject_routes(router, dependencies);
+    add_upload_original_route(router, dependencies);
+    add_upload_event_route(router, dependencies);
+}
+
+}  // namespace rh::api

@@ -1,0 +1,40 @@
+// /v1/uploads and what is below it: receive a file, list, state, rejects, original, events, cancel,
+// delete, void. Handlers parse, call one room, and write; they hold nothing.
+#pragma once
+
+#include "api/idempotency.h"
+#include "api/upload_service.h"
+#include "http/router.h"
+#include "receive/receiver.h"
+#include "uploads/layout.h"
+#include "uploads/ledger.h"
+#include "uploads/progress.h"
+
+namespace rh::api {
+
+// All outlive the router.
+struct UploadDependencies {
+    receive::Receiver& receiver;
+    const uploads::Layout& layout;
+    uploads::Ledger& ledger;
+    uploads::ProgressBoard& board;
+    UploadService& service;
+    IdempotencyStore& idempotency;
+};
+
+void add_upload_routes(http::Router& router, const UploadDependencies& dependencies);
+
+// One resource each; add_upload_routes calls them.
+void add_upload_post_route(http::Router& router, const UploadDependencies& dependencies);
+void add_upload_reject_routes(http::Router& router, const UploadDependencies& dependencies);
+void add_upload_original_route(http::Router& router, const UploadDependencies& dependencies);
+void add_upload_event_route(http::Router& router, const UploadDependencies& dependencies);
+
+// The upload that the path names. Error not_found upload_not_found, also for what is no id.
+Result<uploads::Upload> find_upload(const UploadDependencies& dependencies,
+                                    const http::Request& request);
+// The JSON of an upload with its progress.
+std::string current_upload_json(const UploadDependencies& dependencies,
+                                const uploads::Upload& upload, bool duplicate = false);
+
+}  // namespace rh::api
