@@ -14,26 +14,28 @@ namespace {
 // valid or counted as invalid, whatever stands in it.
 constexpr std::string_view kRowSql = R"sql(
 SELECT row, user_id, game_name, provider,
-    replaceOne(substring(created_timestamp, 1, 19), 'T', ' ') AS head,
-    substring(created_timestamp, 20) AS tail,
+    trimBoth(created_timestamp, ' \\t') AS time_text,
+    replaceOne(substring(time_text, 1, 19), 'T', ' ') AS head,
+    substring(time_text, 20) AS tail,
     toDateTimeOrNull(head, 'UTC') AS naive,
-    tail = '' OR match(tail, '^([.][0-9]{{1,9}})?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?$') AS tail_good,
+    tail = '' OR match(tail, '^([.][0-9]{{1,9}})?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)?$') AS tail_good,
     toInt64OrZero(substring(rightPad(extract(tail, '^[.]([0-9]+)'), 3, '0'), 1, 3)) AS fraction_ms,
     extract(tail, '([Z+-].*)$') AS zone,
     multiIf(zone = '', {timezone}, zone = 'Z', 0,
         if(startsWith(zone, '-'), -1, 1)
-            * (toInt32OrZero(substring(zone, 2, 2)) * 60 + toInt32OrZero(right(zone, 2)))) AS zone_minutes,
+            * (toInt32OrZero(substring(zone, 2, 2)) * 60
+               + if(length(zone) > 3, toInt32OrZero(right(zone, 2)), 0))) AS zone_minutes,
     ifNull(toInt64(toUnixTimestamp(naive)), 0) * 1000 + fraction_ms - zone_minutes * 60000 AS created_ms,
     ifNull(toString(naive) = head, 0) AND tail_good AND created_ms >= 0 AS time_good,
-    toUInt64OrNull(game_instance_id) AS instance_value,
-    toUInt64OrNull(game_id) AS game_value,
-    ifNull(instance_value <= 9223372036854775807, 0) AS instance_good,
-    ifNull(game_value <= 9223372036854775807, 0) AS game_good,
-    ifNull(instance_value, 0) AS instance,
-    ifNull(game_value, 0) AS game_number,
+    toInt64OrNull(trimBoth(game_instance_id, ' \\t')) AS instance_value,
+    toInt64OrNull(trimBoth(game_id, ' \\t')) AS game_value,
+    ifNull(instance_value >= 0, 0) AS instance_good,
+    ifNull(game_value >= 0, 0) AS game_good,
+    toUInt64(ifNull(instance_value, 0)) AS instance,
+    toUInt64(ifNull(game_value, 0)) AS game_number,
     {amounts},
     isValidUTF8(user_id) AND lengthUTF8(user_id) BETWEEN 1 AND 128
-        AND NOT match(user_id, '[\\x00-\\x1f\\x7f]') AS user_good,
+        AND NOT match(user_id, '[\\x00-\\x1f\\x7f-\\x{{9f}}]') AS user_good,
     isValidUTF8(game_name) AND lengthUTF8(game_name) <= 256
         AND isValidUTF8(provider) AND lengthUTF8(provider) <= 256 AS names_good,
     time_good AND instance_good AND game_good AND user_good AND names_good AND {all_good} AS ok,
@@ -48,13 +50,14 @@ FROM file('-', 'CSVWithNames', '{structure}'))sql";
 
 // An exponent or a long fraction can make an amount vanish (1e-20): that is no zero.
 constexpr std::string_view kAmountSql = R"sql(
-    {column} IN ('', 'NaN', 'null', 'NULL', '\\N') AS empty{i},
-    toDecimal128OrNull({column}, 6) AS parsed{i},
+    trimBoth({column}, ' \\t') AS text{i},
+    text{i} IN ('', 'NaN', 'null', 'NULL', '\\N') AS empty{i},
+    toDecimal128OrNull(text{i}, 6) AS parsed{i},
     if(empty{i}, toDecimal128(0, 6), ifNull(parsed{i}, toDecimal128(0, 6))) AS value{i},
-    if(empty{i}, {empty_good}, ifNull(parsed{i} = toDecimal128OrNull({column}, 18)
+    if(empty{i}, {empty_good}, ifNull(parsed{i} = toDecimal128OrNull(text{i}, 18)
         AND abs(parsed{i}) < 1000000000000 {sign}
-        AND match({column}, '^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$')
-        AND NOT (parsed{i} = 0 AND match({column}, '^[^eE]*[1-9]')), 0)) AS good{i})sql";
+        AND match(text{i}, '^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$')
+        AND NOT (parsed{i} = 0 AND match(text{i}, '^[^eE]*[1-9]')), 0)) AS good{i})sql";
 
 // Written for files of any size: what does not fit in memory goes to disk.
 constexpr std::string_view kSettings =
