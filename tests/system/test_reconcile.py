@@ -1,0 +1,418 @@
+"""Reconciliation against a real server: every way to break a key, one at a time, must be named, and only it."""
+
+import gzip
+import random
+from decimal import Decimal
+
+import pytest
+from rounds import AMOUNTS, COLUMNS, expected_hourly, make_rows, to_csv
+
+MILLIONTH = Decimal("0.000001")
+KEY = ("player_id", "game_id", "hour")
+
+
+def finished(server, answer) -> dict:
+    assert answer.status_code == 200, answer.text
+    reconciliation = answer.json()
+    assert reconciliation["state"] == "done", reconciliation
+    assert answer.headers["Location"] == f"/v1/reconciliations/{reconciliation['id']}"
+    assert server.get(answer.headers["Location"]).json() == reconciliation
+    return reconciliation
+
+
+def of_upload(server, upload: dict) -> dict:
+    return finished(
+        server,
+        server.post("/v1/reconciliations", json={"upload_id": upload["id"]}, headers={"Prefer": "wait=60"}),
+    )
+
+
+def of_statement(server, content: bytes | str, headers=None, **scope) -> dict:
+    headers = {"Content-Type": "text/csv", "Prefer": "wait=60", **(headers or {})}
+    if isinstance(content, str):
+        content = content.encode()
+    return finished(server, server.post("/v1/reconciliations", content=content, params=scope, headers=headers))
+
+
+def breaks(server, reconciliation: dict, limit: int = 2) -> list[tuple]:
+    """(player, game, hour, class) of all discrepancies, by small pages."""
+    found, cursor = [], None
+    while True:
+        params = {"limit": limit, **({"cursor": cursor} if cursor else {})}
+        page = server.get(f"/v1/reconciliations/{reconciliation['id']}/discrepancies", params=params)
+        assert page.status_code == 200, page.text
+        found += [(*(row[name] for name in KEY), row["class"]) for row in page.json()["data"]]
+        cursor = page.json()["next_cursor"]
+        if cursor is None:
+            assert len(found) == reconciliation["discrepancies"]
+            return found
+
+
+def assert_only(server, reconciliation: dict, *expected: tuple) -> None:
+    assert reconciliation["verdict"] == "mismatched", reconciliation
+    assert breaks(server, reconciliation) == sorted(expected)
+
+
+def assert_matched(server, reconciliation: dict, rows: list[list[str]]) -> None:
+    assert reconciliation["verdict"] == "matched", reconciliation
+    assert breaks(server, reconciliation) == []
+    hours = expected_hourly(rows)
+    for side in reconciliation["totals"].values():
+        assert side["rows"] == sum(row[3] for row in hours)
+        for i, name in enumerate(AMOUNTS):
+            assert Decimal(side[name]) == sum(row[4 + i] for row in hours)
+
+
+def key_of(row: list[str], hour_shift: int = 0) -> tuple[str, str, str]:
+    hour = int(row[0][11:13]) + hour_shift
+    return row[2], row[3], f"{row[0][:10]}T{hour:02d}:00:00Z"
+
+
+def victim(rows: list[list[str]], rng: random.Random) -> int:
+    """A row whose next hour is on the same day, so that a test can move it there by its text."""
+    return rng.choice([i for i, row in enumerate(rows) if int(row[0][11:13]) < 22])
+
+
+def moved(row: list[str]) -> list[str]:
+    return [f"{row[0][:11]}{int(row[0][11:13]) + 1:02d}{row[0][13:]}", *row[1:]]
+
+
+def more_by_a_millionth(row: list[str]) -> list[str]:
+    amount = Decimal(row[4] if row[4] not in ("", "NaN") else "0") + MILLIONTH
+    return [*row[:4], f"{amount:f}", *row[5:]]
+
+
+@pytest.fixture
+def stored(server, rng):
+    """Rows of this test's own players and provider, uploaded and stored."""
+    rows = make_rows(rng, 3000)
+    for row in rows:
+        row[9] = f"Provider {row[2][:8]}"
+    return rows, server.stored(to_csv(rows).encode())
+
+
+INSERT_CHANGED = """INSERT INTO game_rounds ({columns}) SELECT {values} FROM game_rounds FINAL
+    WHERE upload_id = {{id:UUID}} AND row_number = {{row:UInt64}} SETTINGS async_insert = 0"""
+RAW = ["upload_id", "row_number", "part", *COLUMNS]
+
+
+def change_raw(server, upload: dict, row_number: int, **changes: str) -> None:
+    """Writes a changed copy of a row to game_rounds alone: the views are detached meanwhile."""
+    views = server.clickhouse(
+        "SELECT name FROM system.tables WHERE database = 'roundhouse' AND engine = 'MaterializedView'"
+    ).split()
+    for view in views:
+        server.clickhouse(f"DETACH TABLE {view}")
+    try:
+        server.clickhouse(
+            INSERT_CHANGED.format(
+                columns=", ".join(RAW), values=", ".join(f"{changes.get(c, c)} AS {c}" if c in changes else c for c in RAW)
+            ).replace("{{", "{").replace("}}", "}"),
+            id=upload["id"],
+            row=row_number,
+        )
+    finally:
+        for view in views:
+            server.clickhouse(f"ATTACH TABLE {view}")
+
+
+def delete_raw(server, upload: dict, row_number: int) -> None:
+    server.clickhouse(
+        "DELETE FROM game_rounds WHERE upload_id = {id:UUID} AND row_number = {row:UInt64} "
+        "SETTINGS lightweight_deletes_sync = 2",
+        id=upload["id"],
+        row=row_number,
+    )
+
+
+HOURLY_WHERE = (
+    "upload_id = {id:UUID} AND player_id = {player:String} AND game_id = {game:UInt64} "
+    "AND hour = parseDateTimeBestEffort({hour:String}, 'UTC')"
+)
+
+
+def hourly_parameters(upload: dict, row: list[str]) -> dict:
+    player, game, hour = key_of(row)
+    return {"id": upload["id"], "player": player, "game": game, "hour": hour}
+
+
+def change_hourly(server, upload: dict, row: list[str], select: str) -> None:
+    server.clickhouse(
+        f"INSERT INTO hourly SELECT player_id, game_id, {select} FROM hourly FINAL "
+        f"WHERE {HOURLY_WHERE} SETTINGS async_insert = 0",
+        **hourly_parameters(upload, row),
+    )
+
+
+AFTER_HOUR = "upload_id, part, cell, rounds, real_amount_bet, bonus_amount_bet, real_amount_win, bonus_amount_win"
+
+
+class TestUpload:
+    def test_matches_when_clean(self, server, stored):
+        rows, upload = stored
+        reconciliation = of_upload(server, upload)
+        assert_matched(server, reconciliation, rows)
+        assert reconciliation["upload_id"] == upload["id"]
+        assert reconciliation["rows"] == {"read": len(rows), "accepted": len(rows), "rejected": 0, "blank": 0}
+        assert reconciliation["warnings"] == []
+
+    def test_names_an_amount_changed_in_the_rows(self, server, stored, rng):
+        rows, upload = stored
+        i = victim(rows, rng)
+        change_raw(server, upload, i + 1, real_amount_bet="game_rounds.real_amount_bet + toDecimal64('0.000001', 6)")
+        assert_only(server, of_upload(server, upload), (*key_of(rows[i]), "amount_mismatch"))
+
+    def test_names_a_changed_provider(self, server, stored, rng):
+        rows, upload = stored
+        i = victim(rows, rng)
+        change_raw(server, upload, i + 1, provider="'somebody else'")
+        assert_only(server, of_upload(server, upload), (*key_of(rows[i]), "amount_mismatch"))
+
+    def test_names_a_dropped_row(self, server, stored, rng):
+        rows, upload = stored
+        i = victim(rows, rng)
+        delete_raw(server, upload, i + 1)
+        assert_only(server, of_upload(server, upload), (*key_of(rows[i]), "missing_in_store"))
+
+    def test_names_a_doubled_row(self, server, stored, rng):
+        rows, upload = stored
+        i = victim(rows, rng)
+        change_raw(server, upload, i + 1, row_number=f"toUInt64({len(rows) + 10})")
+        assert_only(server, of_upload(server, upload), (*key_of(rows[i]), "duplicate"))
+
+    def test_names_both_hours_of_a_moved_row(self, server, stored, rng):
+        rows, upload = stored
+        i = victim(rows, rng)
+        change_raw(server, upload, i + 1, created_timestamp="game_rounds.created_timestamp + INTERVAL 1 HOUR")
+        reconciliation = of_upload(server, upload)
+        assert_only(
+            server,
+            reconciliation,
+            (*key_of(rows[i]), "wrong_hour"),
+            (*key_of(rows[i], 1), "wrong_hour"),
+        )
+        page = server.get(f"/v1/reconciliations/{reconciliation['id']}/discrepancies").json()["data"]
+        assert {row["other_hour"] for row in page} == {key_of(rows[i])[2], key_of(rows[i], 1)[2]}
+
+    def test_names_an_amount_changed_in_the_aggregate(self, server, stored, rng):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        server.clickhouse(
+            "ALTER TABLE hourly UPDATE real_amount_bet = real_amount_bet + toDecimal128('0.000001', 6) "
+            f"WHERE {HOURLY_WHERE} SETTINGS mutations_sync = 2",
+            **hourly_parameters(upload, row),
+        )
+        assert_only(server, of_upload(server, upload), (*key_of(row), "aggregate_stale"))
+
+    def test_names_a_dropped_hour_of_the_aggregate(self, server, stored, rng):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        server.clickhouse(
+            f"DELETE FROM hourly WHERE {HOURLY_WHERE} SETTINGS lightweight_deletes_sync = 2",
+            **hourly_parameters(upload, row),
+        )
+        assert_only(server, of_upload(server, upload), (*key_of(row), "aggregate_stale"))
+
+    def test_names_a_doubled_hour_of_the_aggregate(self, server, stored, rng):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        change_hourly(server, upload, row, f"hour, {AFTER_HOUR}".replace("cell", "cell + 7"))
+        assert_only(server, of_upload(server, upload), (*key_of(row), "aggregate_stale"))
+
+    def test_names_both_hours_of_a_moved_aggregate(self, server, stored, rng):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        change_hourly(server, upload, row, f"hour + INTERVAL 1 HOUR, {AFTER_HOUR}".replace("cell", "cell + 7"))
+        server.clickhouse(
+            f"DELETE FROM hourly WHERE {HOURLY_WHERE} SETTINGS lightweight_deletes_sync = 2",
+            **hourly_parameters(upload, row),
+        )
+        assert_only(
+            server,
+            of_upload(server, upload),
+            (*key_of(row), "aggregate_stale"),
+            (*key_of(row, 1), "aggregate_stale"),
+        )
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+    def test_matches_in_every_encoding(self, server, rng, encoding):
+        rows = make_rows(rng, 500)
+        for i, row in enumerate(rows):
+            row[8] = ['"', 'a""b', "line\r\nbreak", "Café €", "it's; | fine", " blanks "][i % 6]
+        delimiter = rng.choice(",;\t|")
+        content = to_csv(rows, delimiter=delimiter, line_end=rng.choice(["\n", "\r\n"])).encode(encoding)
+        assert_matched(server, of_upload(server, server.stored(content)), rows)
+
+    def test_matches_with_rejects_of_every_kind(self, server, rng):
+        rows = make_rows(rng, 300)
+        good = to_csv(rows, line_end="\n").split("\n")
+        bad = [
+            "only,three,fields",
+            '2019-10-01 00:00:00,1,u,1,1"2,0,0,0,n,p',
+            '2019-10-01 00:00:00,1,u,1,"1"2,0,0,0,n,p',
+            "2019-02-30 00:00:00,1,u,1,1,0,0,0,n,p",
+            "1969-01-01 00:00:00,1,u,1,1,0,0,0,n,p",
+            "2019-10-01 00:00:00,x,u,1,1,0,0,0,n,p",
+            "2019-10-01 00:00:00,9223372036854775808,u,1,1,0,0,0,n,p",
+            "2019-10-01 00:00:00,1,,1,1,0,0,0,n,p",
+            f"2019-10-01 00:00:00,1,{'u' * 129},1,1,0,0,0,n,p",
+            "2019-10-01 00:00:00,1,u\x01,1,1,0,0,0,n,p",
+            '2019-10-01 00:00:00,1,u,1,"1,\n5",0,0,0,n,p',
+            "2019-10-01 00:00:00,1,u,1,1.0000001,0,0,0,n,p",
+            "2019-10-01 00:00:00,1,u,1,1000000000000,0,0,0,n,p",
+            "2019-10-01 00:00:00,1,u,1,-1,0,0,0,n,p",
+            "",
+            "  ",
+        ]
+        lines = [good[0]]
+        for i, line in enumerate(good[1:-1]):
+            lines.append(line)
+            if i % 10 == 0:
+                lines.append(bad[i // 10 % len(bad)])
+        content = "\n".join(lines).encode() + b"\n2019-10-01 00:00:00,1,u\xff,1,1,0,0,0,n,p\n\"never closed,\n1,2\n"
+        upload = server.stored(content)
+        reconciliation = of_upload(server, upload)
+        assert_matched(server, reconciliation, rows)
+        assert reconciliation["rows"] == upload["rows"]
+        assert reconciliation["rows"]["rejected"] > 20 and reconciliation["rows"]["blank"] > 2
+
+
+class TestStatement:
+    def test_matches_the_same_rows_in_another_form(self, server, stored, rng):
+        rows, _ = stored
+        shuffled = rng.sample(rows, len(rows))
+        assert_matched(server, of_statement(server, to_csv(rows)), rows)
+        content = to_csv(shuffled, delimiter=";").encode("utf-16-le")
+        assert_matched(server, of_statement(server, content), rows)
+        packed = gzip.compress(to_csv(shuffled).encode())
+        assert_matched(server, of_statement(server, packed, {"Content-Encoding": "gzip"}), rows)
+
+    @pytest.mark.parametrize(
+        ("change", "classes"),
+        [
+            (lambda rows, i: rows[:i] + [more_by_a_millionth(rows[i])] + rows[i + 1 :], ["amount_mismatch"]),
+            (lambda rows, i: rows[:i] + rows[i + 1 :], ["extra_in_store"]),
+            (lambda rows, i: [*rows, rows[i]], ["duplicate"]),
+            (lambda rows, i: rows[:i] + [moved(rows[i])] + rows[i + 1 :], ["wrong_hour", "wrong_hour"]),
+            (lambda rows, i: [*rows, [*rows[i][:1], "7", *rows[i][2:]]], ["missing_in_store"]),
+        ],
+    )
+    def test_names_what_differs_and_nothing_else(self, server, stored, rng, change, classes):
+        rows, _ = stored
+        i = victim(rows, rng)
+        expected = [(*key_of(rows[i], shift), name) for shift, name in enumerate(classes)]
+        assert_only(server, of_statement(server, to_csv(change(rows, i))), *expected)
+
+    def test_counts_its_own_bad_rows_and_compares_the_rest(self, server, stored):
+        rows, _ = stored
+        content = to_csv(rows) + "1,2\r\nyesterday,1,u,1,1,0,0,0,n,p\r\n"
+        reconciliation = of_statement(server, content)
+        assert_matched(server, reconciliation, rows)
+        assert reconciliation["rows"]["rejected"] == 2
+        assert [row["row"] for row in reconciliation["rejected_examples"]] == [3001, 3002]
+
+    def test_keeps_to_its_scope(self, server, stored):
+        rows, _ = stored
+        games = sorted({row[3] for row in rows})
+        some = [row for row in rows if row[3] == games[0]]
+        reconciliation = of_statement(server, to_csv(some))
+        assert reconciliation["verdict"] == "mismatched"
+        assert {found[1] for found in breaks(server, reconciliation, 1000)} == set(games[1:])
+        assert_matched(server, of_statement(server, to_csv(some), game_id=games[0]), some)
+        day = [row for row in rows if row[0].startswith("2019-10-02")]
+        inside = of_statement(server, to_csv(rows), **{"from": "2019-10-02", "to": "2019-10-03"})
+        assert_matched(server, inside, day)
+        assert inside["warnings"][0]["code"] == "rows_out_of_scope"
+        assert inside["warnings"][0]["count"] == len(rows) - len(day)
+
+    def test_subtracts_other_providers_of_the_same_game_and_hour(self, server, rng):
+        rows = make_rows(rng, 400, players=2, games=1, hours=3)
+        names = [f"{rows[0][2][:8]} {name}" for name in "AB"]
+        for i, row in enumerate(rows):
+            row[9] = names[i % 2]
+        server.stored(to_csv(rows).encode())
+        mine = [row for row in rows if row[9] == names[0]]
+        assert_matched(server, of_statement(server, to_csv(mine)), mine)
+
+    def test_leaves_voided_uploads_out(self, server, stored):
+        rows, upload = stored
+        assert server.post(f"/v1/uploads/{upload['id']}/void").status_code == 200
+        reconciliation = of_statement(server, to_csv(rows))
+        assert {found[3] for found in breaks(server, reconciliation, 1000)} == {"missing_in_store"}
+        assert reconciliation["totals"]["stored"]["rows"] == 0
+
+
+class TestInterface:
+    def test_answers_at_once_and_survives_a_restart(self, start_server, rng):
+        server = start_server()
+        rows = make_rows(rng, 2000)
+        upload = server.stored(to_csv(rows).encode())
+        answer = server.post("/v1/reconciliations", json={"upload_id": upload["id"]})
+        assert answer.status_code == 202 and answer.json()["state"] == "running"
+        assert answer.headers["Retry-After"]
+        server.kill()
+        server.start()
+        path = answer.headers["Location"]
+        for _ in range(600):
+            reconciliation = server.get(path).json()
+            if reconciliation["state"] != "running":
+                break
+        assert_matched(server, reconciliation, rows)
+        listed = server.get("/v1/reconciliations").json()["data"]
+        assert [one["id"] for one in listed] == [reconciliation["id"]]
+
+    def test_discrepancies_as_csv_and_ndjson(self, server, stored):
+        rows, _ = stored
+        reconciliation = of_statement(server, to_csv(rows[:-1] + [more_by_a_millionth(rows[-1])]))
+        path = f"/v1/reconciliations/{reconciliation['id']}/discrepancies"
+        text = server.get(path, headers={"Accept": "text/csv"}).text
+        assert text.splitlines()[1].startswith(",".join([*key_of(rows[-1]), "amount_mismatch"]))
+        lines = server.get(path, params={"format": "ndjson"}).text.splitlines()
+        assert lines[-1] == '{"_end":{"rows":1}}' and len(lines) == 2
+
+    @pytest.mark.parametrize(
+        ("options", "status", "code"),
+        [
+            ({"json": {"upload_id": "00000000-0000-4000-8000-000000000000"}}, 404, "upload_not_found"),
+            ({"json": {"upload_id": "x"}}, 400, "bad_upload_id"),
+            ({"json": {"upload": "x"}}, 400, "unknown_key"),
+            ({"json": [1]}, 400, "bad_json"),
+            ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "bad_json"),
+            ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type"),
+            ({"content": b"", "headers": {"Content-Type": "text/csv"}}, 422, "empty_file"),
+            ({"content": b"x", "headers": {"Content-Type": "text/csv"}, "params": {"from": "x"}}, 400, "bad_from"),
+            ({"content": b"x", "headers": {"Content-Type": "text/csv"}, "params": {"game_id": "1x"}}, 400, "bad_game_id"),
+            ({"content": b"x", "headers": {"Content-Type": "text/csv"}, "params": {"nope": "1"}}, 400, "unknown_parameter"),
+            (
+                {"content": b"x", "headers": {"Content-Type": "text/csv", "Content-Encoding": "br"}},
+                415,
+                "unsupported_content_encoding",
+            ),
+            (
+                {"content": b"x", "headers": {"Content-Type": "text/csv", "Content-Encoding": "gzip"}},
+                422,
+                "bad_gzip",
+            ),
+        ],
+    )
+    def test_wrong_requests_say_what_is_wrong(self, server, options, status, code):
+        answer = server.post("/v1/reconciliations", **options)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+    def test_a_statement_without_columns_or_rows_fails_with_the_reason(self, server):
+        for content, code in [(b"a,b\n1,2\n", "missing_column"), ((",".join(COLUMNS) + "\n").encode(), "no_rows")]:
+            answer = server.post(
+                "/v1/reconciliations", content=content, headers={"Content-Type": "text/csv", "Prefer": "wait=60"}
+            )
+            assert answer.json()["state"] == "failed" and answer.json()["error"]["code"] == code, answer.text
+            assert answer.json()["verdict"] is None
+            found = server.get(f"{answer.headers['Location']}/discrepancies")
+            assert (found.status_code, found.json()["code"]) == (409, "reconciliation_failed")
+
+    def test_unknown_ids_and_cursors(self, server, stored):
+        assert server.get("/v1/reconciliations/00000000-0000-4000-8000-000000000000").status_code == 404
+        assert server.get("/v1/reconciliations/..%2f..").status_code == 404
+        _, upload = stored
+        path = f"/v1/reconciliations/{of_upload(server, upload)['id']}/discrepancies"
+        assert server.get(path, params={"cursor": "x"}).json()["code"] == "bad_cursor"
+        assert server.get(path, params={"limit": "0"}).status_code == 400
