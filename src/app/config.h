@@ -52,6 +52,8 @@ struct Config {
 
     uint64_t reconcile_simultaneous_max = 1;
 
+    uint64_t audit_interval_s = 600;
+
     std::string server = "http://127.0.0.1:8080";
     std::string api_key;
     std::string key_file;
