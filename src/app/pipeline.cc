@@ -206,10 +206,7 @@ Result<void> Pipeline::remove(const model::UploadId& id) {
                     "The upload is being cancelled; send the DELETE again in a moment.",
                     Verdict::retry);
     }
-    if (upload.state != uploads::State::stored) {
-        RH_TRY(context_.log.remove(id));
-    }
-    RH_TRY(context_.layout.remove(context_.ledger, id));
+    RH_TRY(context_.layout.remove(context_.ledger, id, [&] { return context_.log.remove(id); }));
     context_.board.forget(id);
     return {};
 }

@@ -1,9 +1,216 @@
 #include "app/service.h"
 
-namespace rh::app {
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <utility>
 
-Result<void> serve(const Config&) {
-    return fail(ErrorKind::internal, "not_assembled", "The service is not part of this build.");
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include "api/aggregates.h"
+#include "api/contract.h"
+#include "api/health.h"
+#include "api/home.h"
+#include "api/idempotency.h"
+#include "api/reconciliations.h"
+#include "api/uploads.h"
+#include "app/auditor.h"
+#include "app/metrics.h"
+#include "app/pipeline.h"
+#include "app/status.h"
+#include "auth/keys.h"
+#include "base/log.h"
+#include "clickhouse/migrate.h"
+#include "clickhouse/server.h"
+#include "http/server.h"
+#include "io/file.h"
+#include "log/embedded_log.h"
+#include "publish/publisher.h"
+#include "receive/receiver.h"
+#include "reconcile/reconciler.h"
+#include "sink/versions.h"
+#include "uploads/layout.h"
+#include "uploads/ledger.h"
+#include "uploads/progress.h"
+
+namespace rh::app {
+namespace {
+
+// Signals are taken by sigwait on the main thread; every thread started after this has them
+// blocked.
+sigset_t block_ending_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    return signals;
+}
+
+Result<void> wait_for_ending_signal(const sigset_t& signals) {
+    int signal = 0;
+    if (const int error = sigwait(&signals, &signal); error != 0) {
+        return fail(ErrorKind::internal, "signal_wait_failed",
+                    "The server cannot wait for signals.");
+    }
+    log_event(LogLevel::info, "stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+    return {};
+}
+
+receive::Limits receive_limits(const Config& config) {
+    receive::Limits limits;
+    limits.body_bytes_max = config.upload_body_bytes_max;
+    limits.unpacked_bytes_max = config.upload_unpacked_bytes_max;
+    limits.ratio_max = config.upload_decompression_ratio_max;
+    limits.free_bytes_min = config.upload_free_disk_bytes_min;
+    limits.receives_max = static_cast<unsigned>(config.upload_simultaneous_max);
+    return limits;
+}
+
+http::ServerOptions http_options(const Config& config, bool loopback_hosts_only) {
+    http::ServerOptions options;
+    options.address = config.listen_address();
+    options.port = config.listen_port();
+    options.worker_threads = static_cast<unsigned>(config.http_workers);
+    options.connections_max = static_cast<unsigned>(config.http_connections_max);
+    options.body_bytes_max = config.upload_body_bytes_max;
+    options.head_bytes_max = static_cast<uint32_t>(config.http_head_bytes_max);
+    options.target_bytes_max = static_cast<uint32_t>(config.http_target_bytes_max);
+    options.head_timeout_s = static_cast<unsigned>(config.http_head_timeout_s);
+    options.idle_timeout_s = static_cast<unsigned>(config.http_idle_timeout_s);
+    options.read_timeout_s = static_cast<unsigned>(config.http_read_timeout_s);
+    options.write_timeout_s = static_cast<unsigned>(config.http_write_timeout_s);
+    options.loopback_hosts_only = loopback_hosts_only;
+    return options;
+}
+
+// Without keys everybody who reaches the port may do everything, so it must be this machine only.
+Result<void> check_exposure(const Config& config, bool has_keys) {
+    if (has_keys || auth::is_loopback(config.listen_address())) {
+        return {};
+    }
+    return fail(
+        ErrorKind::invalid_request, "keys_needed",
+        fmt::format("Without API keys the server listens on loopback only, and {} is not. Create a "
+                    "key first: roundhouse keys create --data {} --scope admin --name NAME",
+                    config.listen, config.data));
+}
+
+reconcile::ReconcilerOptions reconciler_options(const Config& config, const std::string& data) {
+    reconcile::ReconcilerOptions options;
+    options.directory = data + "/reconciliations";
+    options.program = "/proc/self/exe";
+    options.libchdb = config.clickhouse_libchdb;
+    options.simultaneous_max = static_cast<unsigned>(config.reconcile_simultaneous_max);
+    return options;
+}
+
+void announce(const Config& config, uint16_t port, bool has_keys) {
+    const std::string address = config.listen_address();
+    const bool v6 = address.find(':') != std::string::npos;
+    // Standard output, and flushed: a script that started the server reads it to know when and
+    // where.
+    std::printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", address.c_str(), v6 ? "]" : "",
+                port);
+    std::fflush(stdout);
+    if (!has_keys) {
+        log_event(
+            LogLevel::info,
+            "there are no API keys: everybody on this machine may do everything, and the server "
+            "listens on loopback only");
+    }
+}
+
+}  // namespace
+
+Result<void> serve(const Config& config) {
+    const sigset_t signals = block_ending_signals();
+    std::error_code ignored;
+    const std::string data =
+        std::filesystem::absolute(config.data, ignored).lexically_normal().string();
+
+    RH_TRY(io::make_directories(data));
+    RH_ASSIGN(const io::LockFile lock, io::LockFile::acquire(data + "/lock"));
+    RH_ASSIGN(const auto keys, auth::KeyRing::open(data));
+    RH_TRY(check_exposure(config, keys->has_keys()));
+    RH_ASSIGN(const auto layout, uploads::Layout::open(data));
+    RH_ASSIGN(const auto ledger, uploads::Ledger::open(uploads::Layout::ledger_path(data)));
+    RH_TRY(layout->remove_unknown(*ledger));
+    RH_ASSIGN(auto log, log::EmbeddedLog::open(data + "/log", config.avro_deflate));
+
+    clickhouse::ServerOptions engine_options;
+    engine_options.directory = data + "/clickhouse";
+    engine_options.libchdb = config.clickhouse_libchdb;
+    engine_options.memory_bytes_max = config.clickhouse_memory_bytes_max;
+    engine_options.http_port = static_cast<uint16_t>(config.clickhouse_http_port);
+    engine_options.tcp_port = static_cast<uint16_t>(config.clickhouse_tcp_port);
+    RH_ASSIGN(const auto engine, clickhouse::Server::start(engine_options));
+    const clickhouse::Client owner(engine->owner());
+    const clickhouse::Client reader(engine->reader());
+    RH_TRY(clickhouse::migrate(owner));
+    const auto make_durable = [directory = engine->data_directory()] {
+        return io::sync_filesystem_of(directory);
+    };
+
+    uploads::ProgressBoard board;
+    receive::Receiver receiver(*layout, *ledger, board, receive_limits(config));
+    publish::Publisher publisher(*layout, *ledger, board, log);
+    RH_TRY(publisher.remove_orphans());
+    sink::Versions versions(owner, *ledger, make_durable);
+    Pipeline pipeline(Pipeline::Context{.layout = *layout,
+                                        .ledger = *ledger,
+                                        .board = board,
+                                        .log = log,
+                                        .publisher = publisher,
+                                        .versions = versions,
+                                        .owner = owner,
+                                        .make_durable = make_durable});
+    RH_TRY(pipeline.start());
+    const Auditor auditor(owner, *ledger, config.audit_interval_s);
+    RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),
+                                                                  owner, *ledger, *layout));
+    RH_ASSIGN(const auto idempotency, api::IdempotencyStore::open(data));
+
+    RequestMetrics requests;
+    Status status(StatusContext{.engine = *engine,
+                                .ledger = *ledger,
+                                .layout = *layout,
+                                .receiver = receiver,
+                                .publisher = publisher,
+                                .pipeline = pipeline,
+                                .auditor = auditor,
+                                .requests = requests,
+                                .free_disk_bytes_min = config.upload_free_disk_bytes_min});
+    http::Router router;
+    api::add_upload_routes(router, {.receiver = receiver,
+                                    .layout = *layout,
+                                    .ledger = *ledger,
+                                    .board = board,
+                                    .service = pipeline,
+                                    .idempotency = *idempotency});
+    api::add_aggregates_routes(router, reader, [&ledger] { return ledger->current_version(); });
+    api::add_reconciliation_routes(router, *reconciler);
+    api::add_health_routes(
+        router, [&status] { return status.checks(); }, [&status] { return status.metrics(); });
+    api::add_contract_routes(router);
+    api::add_home_route(router, *ledger, [&keys] { return !keys->has_keys(); });
+
+    RH_ASSIGN(
+        const auto server,
+        http::Server::start(
+            http_options(config, !keys->has_keys()), std::move(router),
+            [&keys](std::string_view header) { return keys->authenticate(header); },
+            [&requests](const http::Observation& observation) { requests.observe(observation); }));
+    announce(config, server->port(), keys->has_keys());
+
+    RH_TRY(wait_for_ending_signal(signals));
+    status.set_stopping();
+    server->stop(static_cast<unsigned>(config.drain_s));
+    reconciler->stop();
+    pipeline.stop();
+    return {};
 }
 
 }  // namespace rh::app

@@ -1,0 +1,112 @@
+#include "app/status.h"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "io/file.h"
+
+namespace rh::app {
+namespace {
+
+api::HealthCheck check_ledger(const uploads::Ledger& ledger) {
+    const auto version = ledger.current_version();
+    return {"ledger", version.has_value(),
+            version ? fmt::format("version {}", *version) : version.error().message};
+}
+
+api::HealthCheck check_disk(const std::string& directory, uint64_t free_bytes_min) {
+    const auto free = io::free_bytes(directory);
+    if (!free) {
+        return {"disk", false, free.error().message};
+    }
+    return {"disk", *free >= free_bytes_min,
+            fmt::format("{} bytes free; uploads are refused below {}", *free, free_bytes_min)};
+}
+
+api::HealthCheck check_sink(const Pipeline::Health& health) {
+    if (health.last_store_error) {
+        return {"sink", false,
+                fmt::format("storing is tried again: {}", health.last_store_error->message)};
+    }
+    return {"sink", true,
+            fmt::format("{} uploads wait to be published, {} to be stored",
+                        health.waiting_to_publish, health.waiting_to_store)};
+}
+
+double as_value(uint64_t count) { return static_cast<double>(count); }
+
+}  // namespace
+
+std::vector<api::HealthCheck> Status::checks() const {
+    const bool up = context_.engine.is_up();
+    const auto audit = context_.auditor.health();
+    return {
+        {"server", !stopping_, stopping_ ? "it is stopping" : ""},
+        {"clickhouse", up, up ? "" : "the ClickHouse child does not answer; it is started again"},
+        check_ledger(context_.ledger),
+        check_disk(context_.layout.data_directory(), context_.free_disk_bytes_min),
+        check_sink(context_.pipeline.health()),
+        // Reported, but no reason to take the server out of service: its figures did not change.
+        {"audit", true,
+         fmt::format("{} audits made, {} uploads differ from their manifest", audit.audits,
+                     audit.mismatched)},
+    };
+}
+
+void Status::append_upload_metrics(std::string& out) const {
+    if (const auto counts = context_.ledger.count_by_state()) {
+        std::vector<Sample> samples;
+        for (size_t i = 0; i < counts->size(); ++i) {
+            const auto state = uploads::name(static_cast<uploads::State>(i));
+            samples.push_back({fmt::format("state=\"{}\"", state), as_value((*counts)[i])});
+        }
+        append_metric(out, "roundhouse_uploads", "gauge", "Uploads in the ledger by state.",
+                      samples);
+    }
+    if (const auto version = context_.ledger.current_version()) {
+        append_metric(out, "roundhouse_version", "gauge",
+                      "Version of the figures that readers see.", {{"", as_value(*version)}});
+    }
+    const auto pipeline = context_.pipeline.health();
+    append_metric(out, "roundhouse_receives", "gauge", "Uploads being received now.",
+                  {{"", static_cast<double>(context_.receiver.receiving())}});
+    append_metric(out, "roundhouse_received_bytes_total", "counter", "Bytes of files as sent.",
+                  {{"", as_value(context_.receiver.bytes_received())}});
+    append_metric(out, "roundhouse_validated_rows_total", "counter", "Rows judged.",
+                  {{"", as_value(context_.publisher.rows_validated())}});
+    append_metric(out, "roundhouse_stored_rows_total", "counter",
+                  "Rows of uploads that became stored.", {{"", as_value(pipeline.rows_stored)}});
+    append_metric(out, "roundhouse_waiting_uploads", "gauge", "Uploads that wait for a stage.",
+                  {{"stage=\"publish\"", as_value(pipeline.waiting_to_publish)},
+                   {"stage=\"store\"", as_value(pipeline.waiting_to_store)}});
+    append_metric(out, "roundhouse_store_retries_total", "counter",
+                  "Attempts to store that were repeated.",
+                  {{"", as_value(pipeline.store_retries)}});
+}
+
+std::string Status::metrics() const {
+    std::string out;
+    append_metric(out, "roundhouse_info", "gauge", "The program.",
+                  {{"version=\"" RH_VERSION "\"", 1.0}});
+    append_upload_metrics(out);
+    append_metric(out, "roundhouse_clickhouse_up", "gauge", "1 if the ClickHouse child answers.",
+                  {{"", context_.engine.is_up() ? 1.0 : 0.0}});
+    append_metric(out, "roundhouse_clickhouse_restarts_total", "counter",
+                  "Times the ClickHouse child was started again.",
+                  {{"", as_value(context_.engine.restarts())}});
+    const auto audit = context_.auditor.health();
+    append_metric(out, "roundhouse_audits_total", "counter", "Background audits of stored uploads.",
+                  {{"", as_value(audit.audits)}});
+    append_metric(out, "roundhouse_audit_mismatched_uploads", "gauge",
+                  "Stored uploads whose rows are not what their manifest says.",
+                  {{"", as_value(audit.mismatched)}});
+    if (const auto free = io::free_bytes(context_.layout.data_directory())) {
+        append_metric(out, "roundhouse_disk_free_bytes", "gauge",
+                      "Free space of the data directory.", {{"", as_value(*free)}});
+    }
+    context_.requests.append_to(out);
+    return out;
+}
+
+}  // namespace rh::app
