@@ -163,7 +163,7 @@ def test_rejects_name_line_column_value_and_code(server, rng):
 
 
 def test_abort_refuses_the_whole_file_and_it_may_be_sent_again(server, rng):
-    content, faults, good = bad_file(rng)
+    content, _, good = bad_file(rng)
     answer = server.upload(content, on_error="abort")
     refused = server.wait_final(answer.json()["id"])
     assert refused["state"] == "refused" and refused["error"]["code"] == "rejects_found"
@@ -181,7 +181,7 @@ def test_max_errors_at_its_bound(server, rng, most, state):
 
 
 def test_dry_run_reports_everything_and_publishes_nothing(server, rng):
-    content, faults, good = bad_file(rng)
+    content, _, good = bad_file(rng)
     answer = server.upload(content, dry_run="true")
     checked = server.wait_final(answer.json()["id"])
     assert checked["state"] == "checked"
