@@ -14,6 +14,8 @@
 #include "api/uploads.h"
 #include "http/base64.h"
 #include "http/problem.h"
+#include "model/reject.h"
+#include "uploads/reject_file.h"
 
 namespace rh::api {
 namespace {

@@ -7,6 +7,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "http/negotiate.h"
 #include "http/text.h"
 
 namespace rh::api {
@@ -21,7 +22,15 @@ http::Response text_response(int status, std::string body) {
             .headers = {{"Cache-Control", "no-store"}}};
 }
 
+// ?verbose, ?verbose=true
+Result<bool> is_verbose(const http::Request& request) {
+    return request.query_value("verbose") == ""
+               ? true
+               : http::boolean_parameter(request, "verbose", false);
+}
+
 Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks) {
+    RH_ASSIGN(const bool verbose, is_verbose(exchange.request()));
     if (exchange.stopping()) {
         checks.push_back({"server", false, "The server is shutting down."});
     }
@@ -31,8 +40,7 @@ Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks) {
     if (!ready) {
         headers.emplace_back("Retry-After", "1");
     }
-    const auto verbose = exchange.request().query_value("verbose");
-    if (!verbose || *verbose == "false") {
+    if (!verbose) {
         http::Response response = text_response(status, ready ? "ready\n" : "not ready\n");
         response.headers = std::move(headers);
         return exchange.send(std::move(response));
