@@ -62,7 +62,7 @@ def test_help_begins_with_what_it_does_and_examples():
         ["serve", "--no-such-flag"],
         ["serve", "--listen", "8080"],
         ["serve", "--http-workers", "0"],
-        ["config", "show", "--config", "/nonexistent.toml", "--http-workers", "x"],
+        ["config", "show", "--http-workers", "x"],
         ["generate", "--encoding", "ebcdic"],
         ["generate", "--bad-share", "1.5", "--out", "/dev/null"],
         ["generate", "--bad-kinds", "unclosed_quote", "--out", "/dev/null"],
@@ -72,9 +72,6 @@ def test_help_begins_with_what_it_does_and_examples():
     ],
 )
 def test_usage_errors_are_2(arguments):
-    if "/nonexistent.toml" in arguments:
-        assert run(*arguments, code=1).stderr.startswith(b"roundhouse: ")
-        return
     done = run(*arguments, code=2)
     assert done.stderr.startswith(b"roundhouse: ") and done.stdout == b""
 
@@ -164,7 +161,7 @@ def test_generate_is_what_duckdb_reads(tmp_path):
         f"""SELECT count(*), min(game_instance_id::BIGINT), max(game_instance_id::BIGINT),
             min(created_timestamp::TIMESTAMP)::VARCHAR, max(created_timestamp::TIMESTAMP)::VARCHAR,
             count(DISTINCT user_id) FROM read_csv('{file}', all_varchar = true)"""
-    ).fetchone()
+    ).fetchall()[0]
     assert (count, first, last) == (50000, 20000, 69999)
     assert start.startswith("2019-10-01 00:") and end.startswith("2019-10-31 23:") and players > 1000
 
@@ -267,7 +264,7 @@ def test_check_leaves_nothing_behind(tmp_path, rng):
     assert list(scratch.iterdir()) == []
 
 
-VALUES = {
+VALUES = {  # column → values that are accepted, values that are refused
     "created_timestamp": (
         [
             "2019-10-22 08:20:41",
