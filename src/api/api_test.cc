@@ -224,7 +224,7 @@ TEST_F(UploadApiTest, MultipartIsTheSameFile) {
 TEST_F(UploadApiTest, WrongRequestsKeepNothing) {
     const std::string file(kFile);
     EXPECT_EQ(code(post("")), "empty_file");
-    EXPECT_EQ(code(post("a,b\n1,2\n")), "unknown_delimiter");
+    EXPECT_EQ(code(post("a,b\n1,2\n")), "missing_column");
     EXPECT_EQ(code(post(file, {{"nonsense", "1"}})), "unknown_parameter");
     EXPECT_EQ(code(post(file, {{"encoding", "latin1"}})), "unsupported_file_encoding");
     EXPECT_EQ(code(post(file, {{"delimiter", "x"}})), "bad_delimiter");
