@@ -82,7 +82,8 @@ int run(int argc, char** argv) {
         return clickhouse::run_engine(argc - 2, argv + 2);
     }
     std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error of write, as a full disk is
+    std::signal(SIGXFSZ,
+                SIG_IGN);  // a file at its size limit is an error of write, as a full disk is
     if (!arm_kill_point_from_environment()) {
         std::string message = "ROUNDHOUSE_KILL_AT names no kill point. There are:";
         for (const std::string_view name : kill_points()) {
