@@ -12,7 +12,6 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-
 from rounds import AMOUNTS, make_rows, to_csv
 
 PLAYERS = ["=1+1", "-7.5", "@home", "a,b", "Zoë", 'say "hi"', *[f"player-{i}" for i in range(8)]]
@@ -77,9 +76,7 @@ def served(data, granularity="hour"):
         assert set(row) == {*names, "rounds", *AMOUNTS}
         for amount in AMOUNTS:
             assert "E" not in row[amount].upper() and not ("." in row[amount] and row[amount].endswith("0"))
-    return [
-        (*[row[n] for n in names], int(row["rounds"]), *[Decimal(row[a]) for a in AMOUNTS]) for row in data
-    ]
+    return [(*[row[n] for n in names], int(row["rounds"]), *[Decimal(row[a]) for a in AMOUNTS]) for row in data]
 
 
 def pages(server, **params):

@@ -106,8 +106,11 @@ def change_raw(server, upload: dict, row_number: int, **changes: str) -> None:
     try:
         server.clickhouse(
             INSERT_CHANGED.format(
-                columns=", ".join(RAW), values=", ".join(f"{changes.get(c, c)} AS {c}" if c in changes else c for c in RAW)
-            ).replace("{{", "{").replace("}}", "}"),
+                columns=", ".join(RAW),
+                values=", ".join(f"{changes.get(c, c)} AS {c}" if c in changes else c for c in RAW),
+            )
+            .replace("{{", "{")
+            .replace("}}", "}"),
             id=upload["id"],
             row=row_number,
         )
@@ -159,7 +162,9 @@ class TestUpload:
     def test_names_an_amount_changed_in_the_rows(self, server, stored, rng):
         rows, upload = stored
         i = victim(rows, rng)
-        change_raw(server, upload, i + 1, real_amount_bet="game_rounds.real_amount_bet + toDecimal64('0.000001', 6)")
+        change_raw(
+            server, upload, i + 1, real_amount_bet="game_rounds.real_amount_bet + toDecimal64('0.000001', 6)"
+        )
         assert_only(server, of_upload(server, upload), (*key_of(rows[i]), "amount_mismatch"))
 
     def test_names_a_changed_provider(self, server, stored, rng):
@@ -269,7 +274,7 @@ class TestUpload:
             lines.append(line)
             if i % 10 == 0:
                 lines.append(bad[i // 10 % len(bad)])
-        content = "\n".join(lines).encode() + b"\n2019-10-01 00:00:00,1,u\xff,1,1,0,0,0,n,p\n\"never closed,\n1,2\n"
+        content = "\n".join(lines).encode() + b'\n2019-10-01 00:00:00,1,u\xff,1,1,0,0,0,n,p\n"never closed,\n1,2\n'
         upload = server.stored(content)
         reconciliation = of_upload(server, upload)
         assert_matched(server, reconciliation, rows)
@@ -381,8 +386,16 @@ class TestInterface:
             ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type"),
             ({"content": b"", "headers": {"Content-Type": "text/csv"}}, 422, "empty_file"),
             ({"content": b"x", "headers": {"Content-Type": "text/csv"}, "params": {"from": "x"}}, 400, "bad_from"),
-            ({"content": b"x", "headers": {"Content-Type": "text/csv"}, "params": {"game_id": "1x"}}, 400, "bad_game_id"),
-            ({"content": b"x", "headers": {"Content-Type": "text/csv"}, "params": {"nope": "1"}}, 400, "unknown_parameter"),
+            (
+                {"content": b"x", "headers": {"Content-Type": "text/csv"}, "params": {"game_id": "1x"}},
+                400,
+                "bad_game_id",
+            ),
+            (
+                {"content": b"x", "headers": {"Content-Type": "text/csv"}, "params": {"nope": "1"}},
+                400,
+                "unknown_parameter",
+            ),
             (
                 {"content": b"x", "headers": {"Content-Type": "text/csv", "Content-Encoding": "br"}},
                 415,
