@@ -17,6 +17,8 @@ finish() {
     exit "$status"
 }
 trap finish EXIT
+# The named field of the first element of a JSON answer.
+first() { /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["data"][0][sys.argv[1]])' "$1"; }
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 step "1. Start the server (HTTP API, Avro log, embedded ClickHouse) on loopback"
@@ -45,18 +47,18 @@ echo "$(wc -c <"$scratch/rounds.csv") bytes"
 
 step "3. Upload it: every row is validated, encoded as Avro, stored and aggregated"
 "$roundhouse" upload "$scratch/rounds.csv"
-id=$("$roundhouse" uploads list --json | build/venv/bin/python -c 'import json,sys; print(json.load(sys.stdin)["data"][0]["id"])')
+id=$("$roundhouse" uploads --json | first id)
 
 step "4. Why rows were refused (the first three)"
 "$roundhouse" rejects "$id" --limit 3
 
 step "5. Hourly aggregates of one player"
-player=$("$roundhouse" aggregates --limit 1 --json | build/venv/bin/python -c 'import json,sys; print(json.load(sys.stdin)["data"][0]["player_id"])')
-"$roundhouse" aggregates --player "$player" --limit 5
+player=$("$roundhouse" aggregates --limit 1 --json | first player_id)
+"$roundhouse" aggregates --player-id "$player" --limit 5
 
 step "6. Daily aggregates of one game"
-game=$("$roundhouse" aggregates --limit 1 --json | build/venv/bin/python -c 'import json,sys; print(json.load(sys.stdin)["data"][0]["game_id"])')
-"$roundhouse" aggregates --game "$game" --group-by game_id --granularity day --limit 5
+game=$("$roundhouse" aggregates --limit 1 --json | first game_id)
+"$roundhouse" aggregates --game-id "$game" --group-by game_id --granularity day --limit 5
 
 step "7. Reconcile: recompute everything from the original file with other code, and compare"
 verdict=0

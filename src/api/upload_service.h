@@ -17,7 +17,7 @@ class UploadService {
     // Queues an upload that was created (or started again) for validating, publishing, storing.
     virtual void submit(const model::UploadId& id) = 0;
     // Stops an upload that is not final; the answer is the upload as it then stands. Errors:
-    // not_found upload_not_found; conflict upload_stored, upload_final.
+    // not_found upload_not_found; conflict upload_finished.
     virtual Result<uploads::Upload> cancel(const model::UploadId& id) = 0;
     // Forgets an upload that is not stored, with its files and rows; one that runs is cancelled
     // first. Errors: not_found upload_not_found; conflict upload_stored.

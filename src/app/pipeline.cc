@@ -64,7 +64,6 @@ void Pipeline::stop() {
     publisher_thread_.request_stop();
     sink_thread_.request_stop();
     context_.publisher.stop();
-    context_.board.stop();
     if (publisher_thread_.joinable()) {
         publisher_thread_.join();
     }

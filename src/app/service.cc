@@ -207,6 +207,7 @@ Result<void> serve(const Config& config) {
 
     RH_TRY(wait_for_ending_signal(signals));
     status.set_stopping();
+    board.stop();  // handlers that wait for progress answer now
     server->stop(static_cast<unsigned>(config.drain_s));
     reconciler->stop();
     pipeline.stop();
