@@ -293,7 +293,7 @@ def test_replaces_swaps_two_uploads_in_one_version(server, rng):
     old = server.get(f"/v1/uploads/{first['id']}").json()
     assert old["voided_version"] == second["stored_version"]
     check_served(server, corrected)
-    assert not [w for w in second["warnings"] if w["code"] == "overlapping_upload"]
+    assert first["id"] not in [warning["upload_id"] for warning in second["warnings"]]
 
 
 def test_warning_of_repeated_game_instances(server, rng):
