@@ -44,7 +44,11 @@ class MachineWithADisk:
         self.run("xfs_io", "-x", "-c", "shutdown", self.mount_point)
 
     def unmount(self) -> None:
-        self.run("umount", self.mount_point)
+        """Waits for the engine, which ends a moment after the server that it belongs to."""
+        deadline = time.monotonic() + 20
+        while subprocess.run(self.inside("umount", self.mount_point), check=False).returncode != 0:
+            assert time.monotonic() < deadline, "something still uses the disk"
+            time.sleep(0.1)
 
     def scrap(self) -> None:
         subprocess.run(self.inside("umount", "-l", self.mount_point), check=False)
