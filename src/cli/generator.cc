@@ -23,8 +23,10 @@ constexpr std::array<uint64_t, 24> kHourWeights = {9,  6,  4,  3,  3,  3,  4,  5
 constexpr std::array<int64_t, 12> kStakesMicros = {50'000,    100'000,   100'000,   200'000,
                                                    200'000,   400'000,   500'000,   1'000'000,
                                                    1'000'000, 2'000'000, 5'000'000, 20'000'000};
-constexpr std::array<int64_t, 12> kWinPercents = {20,  40,  60,   100,  150,  200,
-                                                  300, 500, 1000, 2500, 5000, 20'000};
+// Of the stake, each half as likely as the one before (the last two equally). One round in three
+// wins, so that 94.6 % of the stakes come back, as in real games.
+constexpr std::array<int64_t, 12> kWinPercents = {50,    120,   250,    400,    800,    1600,
+                                                  3'000, 6'000, 12'000, 16'000, 25'000, 50'000};
 
 constexpr std::array<std::string_view, 24> kFirstWords = {
     "Golden", "Lucky",  "Wild",    "Royal",   "Crystal", "Mystic", "Jolly",  "Silver",
@@ -249,7 +251,6 @@ Generator::Round Generator::make_round() {
     round.micros[bet] = session.stake_micros;
     const uint64_t luck = random();
     if (luck % 3 == 0) {
-        // Each step up the table is half as likely as the one before.
         const size_t step = static_cast<size_t>(std::countr_one((luck >> 8) & 0x7FF));
         round.micros[2 + bet] = session.stake_micros * kWinPercents[step] / 100;
     }
