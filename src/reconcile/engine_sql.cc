@@ -26,7 +26,9 @@ SELECT row, user_id, game_name, provider,
             * (toInt32OrZero(substring(zone, 2, 2)) * 60
                + if(length(zone) > 3, toInt32OrZero(right(zone, 2)), 0))) AS zone_minutes,
     ifNull(toInt64(toUnixTimestamp(naive)), 0) * 1000 + fraction_ms - zone_minutes * 60000 AS created_ms,
-    ifNull(toString(naive) = head, 0) AND tail_good AND created_ms >= 0 AS time_good,
+    ifNull(toString(naive) = head, 0) AND tail_good AND created_ms >= 0
+        AND created_ms < toUnixTimestamp(toDateTime('2106-01-01 00:00:00', 'UTC')) * 1000
+        AS time_good,
     toInt64OrNull(trimBoth(game_instance_id, ' \\t')) AS instance_value,
     toInt64OrNull(trimBoth(game_id, ' \\t')) AS game_value,
     ifNull(instance_value >= 0, 0) AS instance_good,

@@ -58,11 +58,7 @@ Query selection_query(const StoredSelection& selection, std::string_view time) {
     }
     if (!scope.providers.empty()) {
         query.where += fmt::format(" AND {}", kGamesOfProvidersSql);
-        std::vector<std::string> literals;
-        for (const auto& provider : scope.providers) {
-            literals.push_back(sql_literal(provider));
-        }
-        query.parameters.emplace_back("providers", fmt::format("[{}]", fmt::join(literals, ",")));
+        query.parameters.emplace_back("providers", clickhouse::array_parameter(scope.providers));
     }
     return query;
 }

@@ -87,7 +87,7 @@ def stored(server, rng):
     """Rows of this test's own players and provider, uploaded and stored."""
     rows = make_rows(rng, 3000)
     for row in rows:
-        row[9] = f"Provider {row[2][:8]}"
+        row[9] = f'Play\'n "GO" \\ {row[2][:8]}'
     return rows, server.stored(to_csv(rows).encode())
 
 
@@ -315,6 +315,15 @@ class TestStatement:
         assert_matched(server, reconciliation, rows)
         assert reconciliation["rows"]["rejected"] == 2
         assert [row["row"] for row in reconciliation["rejected_examples"]] == [3001, 3002]
+
+    def test_a_bad_date_does_not_widen_the_scope(self, server, stored, rng):
+        rows, _ = stored
+        hours = sorted({row[0][:13] for row in rows})
+        early = [row for row in rows if row[0][:13] <= hours[len(hours) // 2]]
+        beyond = ["2106-01-01 00:00:00", *rng.choice(rows)[1:]]
+        reconciliation = of_statement(server, to_csv([*early, beyond]))
+        assert_matched(server, reconciliation, early)
+        assert reconciliation["rows"]["rejected"] == 1
 
     def test_keeps_to_its_scope(self, server, stored):
         rows, _ = stored
