@@ -26,8 +26,9 @@ unit: build
 system: build
 	build/venv/bin/python tools/run_tests.py --only system
 
-bench: build  ## measures, as ratios of things run in the same minute
-	build/venv/bin/python bench/run.py
+bench: build  ## measures, as ratios of things run in the same minutes (docs/benchmarks.md)
+	cmake --build build/release --target csv_bench avro_bench
+	build/venv/bin/python bench/run.py --micro build/release/bench
 
 fmt: deps  ## formats C++ and Python
 	git ls-files '*.cc' '*.h' | xargs clang-format-19 -i

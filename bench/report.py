@@ -1,0 +1,57 @@
+"""The figures of a run as Markdown."""
+
+GOALS = {"store_ratio": 1.0, "peak_memory_bytes": 300_000_000}
+
+
+def seconds(figure: dict) -> str:
+    return f"{figure['median']:.2f} s ({figure['least']:.2f} to {figure['most']:.2f})"
+
+
+def times(figure: dict) -> str:
+    return f"{figure['median']:.2f} ({figure['least']:.2f} to {figure['most']:.2f})"
+
+
+def megabytes(count: float) -> str:
+    return f"{count / 1e6:.0f} MB"
+
+
+def goal(figure: float, most: float) -> str:
+    return "met" if figure <= most else "not met"
+
+
+def markdown(f: dict) -> str:
+    machine = f["machine"]
+    lines = [
+        f"{f['started']}, commit {f['commit']}; {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['memory_bytes'] / 1e9:.0f} GB, Linux {machine['kernel']}; load average "
+        f"{times(f['load_average'])}; {f['rows']:,} rows, {f['repeats']} repeats. Median (least to most).",
+        "",
+        "| measured | roundhouse | ClickHouse alone | ratio | goal |",
+        "|---|---|---|---|---|",
+        f"| UTF-16 file, first byte to stored, against INSERT … FORMAT CSV of the same rows in UTF-8 | "
+        f"{seconds(f['store_s'])} | {seconds(f['insert_s'])} | {times(f['store_ratio'])} | "
+        f"≤ {GOALS['store_ratio']:.1f}: {goal(f['store_ratio']['median'], GOALS['store_ratio'])} |",
+        f"| the same from UTF-8 on both sides | {seconds(f['store_utf8_s'])} | {seconds(f['insert_s'])} | "
+        f"{times(f['store_utf8_ratio'])} | |",
+        f"| processor time, server and engine | {seconds(f['store_cpu_s'])} | {seconds(f['insert_cpu_s'])} | "
+        f"{times(f['cpu_ratio'])} | |",
+        f"| written to disk | {megabytes(f['store_written_bytes']['median'])} | "
+        f"{megabytes(f['insert_written_bytes']['median'])} | "
+        f"{f['store_written_bytes']['median'] / max(f['insert_written_bytes']['median'], 1):.2f} | |",
+        f"| reconciliation, against one full outer join by hand | {seconds(f['reconcile_s'])} | "
+        f"{seconds(f['join_by_hand_s'])} | {times(f['reconcile_ratio'])} | |",
+        "",
+        "| roundhouse alone | |",
+        "|---|---|",
+        *[f"| stage {name} | {seconds(figure)} |" for name, figure in f["stages_s"].items()],
+        f"| processor time of the server | {seconds(f['server_cpu_s'])} |",
+        f"| processor time of its ClickHouse | {seconds(f['engine_cpu_s'])} |",
+        *[f"| on disk: {name} | {megabytes(size)} |" for name, size in f["disk_bytes"].items()],
+        f"| peak memory of the server at {f['rows']:,} rows | {megabytes(f['peak_memory_bytes']['most'])} "
+        f"(goal < 300 MB: {goal(f['peak_memory_bytes']['most'], GOALS['peak_memory_bytes'])}) |",
+        *[
+            f"| peak memory of the server at {memory['rows']:,} rows | {megabytes(memory['peak_memory_bytes'])} |"
+            for memory in f["memory"]
+        ],
+    ]
+    return "\n".join(lines) + "\n"

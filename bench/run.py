@@ -1,0 +1,176 @@
+"""Measures roundhouse against ClickHouse on the same machine in the same minutes: `make bench`.
+
+  bench/run.py                 the whole measurement; several minutes, 15 GB of scratch space
+  bench/run.py --smoke         100,000 rows, once: shows in seconds that all of it still works
+
+Each repeat starts both sides on empty data directories, in turns, so that whatever else the machine does
+falls on both; what counts are the ratios. The figures go to build/bench as JSON and Markdown.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import measure
+import report
+from server import Body, Server
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FULL_ROWS = 2_101_934
+SMOKE_ROWS = 100_000
+
+
+def machine() -> dict:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"processor": model, "cores": os.cpu_count(), "memory_bytes": memory, "kernel": platform.release()}
+
+
+def spread(values: list[float]) -> dict:
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+
+
+def ratio_of(ours: list[float], theirs: list[float]) -> dict:
+    """Of the two sides' values of the same repeat."""
+    return spread([a / b for a, b in zip(ours, theirs, strict=True)])
+
+
+@dataclasses.dataclass
+class Files:
+    utf16: pathlib.Path
+    utf8: pathlib.Path
+
+
+def make_files(binary: pathlib.Path, rows: int, scratch: pathlib.Path) -> Files:
+    files = Files(scratch / "rounds-utf16.csv", scratch / "rounds-utf8.csv")
+    measure.generate(binary, rows, "utf-16be", files.utf16)
+    measure.generate(binary, rows, "utf-8", files.utf8)
+    return files
+
+
+def one_repeat(binary: pathlib.Path, files: Files, scratch: pathlib.Path, ours_first: bool) -> dict:
+    """Both sides once, each on an engine of its own that has never held a row."""
+    result = {"load_average": os.getloadavg()[0]}
+
+    def ours() -> None:
+        with Server(binary, scratch / "ours") as server:
+            result["stored"] = measure.store(server, Body(files.utf16))
+            if measure.table_totals(server, "hourly")[0] != result["stored"].totals[0]:
+                raise RuntimeError("hourly lacks rows")
+            result["reconciled"] = measure.reconcile(server, result["stored"].upload_id, files.utf8)
+        with Server(binary, scratch / "ours-utf8") as server:
+            result["stored_utf8"] = measure.store(server, Body(files.utf8))
+
+    def theirs() -> None:
+        with Server(binary, scratch / "theirs") as server:
+            result["inserted"] = measure.insert_by_clickhouse(server, files.utf8)
+
+    for side in (ours, theirs) if ours_first else (theirs, ours):
+        side()
+    sums = [float(x) for x in result["stored"].totals], [float(x) for x in result["inserted"].totals]
+    if sums[0] != sums[1]:
+        raise RuntimeError(f"the two sides hold different figures: {result}")
+    return result
+
+
+def memory(binary: pathlib.Path, rows: int, scratch: pathlib.Path) -> dict:
+    with Server(binary, scratch / "memory") as server:
+        stored = measure.store_generated(server, binary, rows)
+    return {"rows": rows, "peak_memory_bytes": stored.peak_memory_bytes, "disk_bytes": stored.disk_bytes}
+
+
+def summary(repeats: list[dict], memories: list[dict], rows: int, started: datetime.datetime) -> dict:
+    stored, utf8 = [r["stored"] for r in repeats], [r["stored_utf8"] for r in repeats]
+    inserted, reconciled = [r["inserted"] for r in repeats], [r["reconciled"] for r in repeats]
+    ours_cpu = [s.usage.server_cpu_s + s.usage.engine_cpu_s for s in stored]
+    theirs_cpu = [i.usage.server_cpu_s + i.usage.engine_cpu_s for i in inserted]
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout.strip(),
+        "machine": machine(),
+        "load_average": spread([r["load_average"] for r in repeats]),
+        "rows": rows,
+        "repeats": len(repeats),
+        "store_s": spread([s.seconds for s in stored]),
+        "store_utf8_s": spread([s.seconds for s in utf8]),
+        "insert_s": spread([i.seconds for i in inserted]),
+        "store_ratio": ratio_of([s.seconds for s in stored], [i.seconds for i in inserted]),
+        "store_utf8_ratio": ratio_of([s.seconds for s in utf8], [i.seconds for i in inserted]),
+        "stages_s": {
+            name: spread([s.stages_s.get(name, 0.0) for s in stored]) for name in ("receive", "publish", "store")
+        },
+        "server_cpu_s": spread([s.usage.server_cpu_s for s in stored]),
+        "engine_cpu_s": spread([s.usage.engine_cpu_s for s in stored]),
+        "store_cpu_s": spread(ours_cpu),
+        "insert_cpu_s": spread(theirs_cpu),
+        "cpu_ratio": ratio_of(ours_cpu, theirs_cpu),
+        "store_written_bytes": spread([s.usage.written_bytes for s in stored]),
+        "insert_written_bytes": spread([i.usage.written_bytes for i in inserted]),
+        "disk_bytes": stored[-1].disk_bytes,
+        "reconcile_s": spread([r.seconds for r in reconciled]),
+        "join_by_hand_s": spread([r.by_hand_s for r in reconciled]),
+        "reconcile_ratio": ratio_of([r.seconds for r in reconciled], [r.by_hand_s for r in reconciled]),
+        "peak_memory_bytes": spread([s.peak_memory_bytes for s in stored]),
+        "memory": memories,
+    }
+
+
+def micro_benchmarks(directory: pathlib.Path) -> None:
+    """Google Benchmark's own output; short, since it is there to be looked at, not to be compared."""
+    for binary in sorted(directory.glob("*_bench")):
+        print(f"== {binary.name}", flush=True)
+        subprocess.run([str(binary), "--benchmark_min_time=0.2"], check=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help=f"{SMOKE_ROWS:,} rows, once")
+    parser.add_argument("--rows", type=int, help=f"rows of the file; default {FULL_ROWS:,}")
+    parser.add_argument(
+        "--memory-rows", type=int, help="rows of the large file; default ten times --rows, 0: none"
+    )
+    parser.add_argument("--repeats", type=int, help="default 5")
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build" / "bin" / "roundhouse")
+    parser.add_argument("--micro", type=pathlib.Path, help="directory of Google Benchmark programs to run first")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "bench")
+    options = parser.parse_args()
+    rows = options.rows or (SMOKE_ROWS if options.smoke else FULL_ROWS)
+    repeats = options.repeats or (1 if options.smoke else 5)
+    large = options.memory_rows if options.memory_rows is not None else rows * (2 if options.smoke else 10)
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.micro:
+        micro_benchmarks(options.micro)
+    started = datetime.datetime.now(datetime.UTC)
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=options.out))
+    try:
+        files = make_files(options.binary, rows, scratch)
+        results = []
+        for i in range(repeats):
+            results.append(one_repeat(options.binary, files, scratch, ours_first=i % 2 == 0))
+            ratio = results[-1]["stored"].seconds / results[-1]["inserted"].seconds
+            print(f"repeat {i + 1} of {repeats}: ratio {ratio:.2f}", file=sys.stderr, flush=True)
+        memories = [memory(options.binary, large, scratch)] if large else []
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    figures = summary(results, memories, rows, started)
+    text = report.markdown(figures)
+    (options.out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (options.out / "bench.md").write_text(text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

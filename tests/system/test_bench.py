@@ -1,0 +1,32 @@
+"""The benchmark runs to its end on a small file, and its figures are there; how large they are is no test."""
+
+import json
+import subprocess
+import sys
+
+from conftest import BINARY, ROOT
+
+ROWS = 20_000
+
+
+def test_the_benchmark_runs_and_reports_every_figure(tmp_path):
+    command = [sys.executable, str(ROOT / "bench" / "run.py"), "--smoke", "--rows", str(ROWS)]
+    command += ["--binary", str(BINARY), "--out", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+    figures = json.loads((tmp_path / "bench.json").read_text())
+    assert figures["rows"] == ROWS
+    assert [memory["rows"] for memory in figures["memory"]] == [2 * ROWS]
+    assert set(figures["stages_s"]) == {"receive", "publish", "store"}
+    for name in ("store_s", "store_utf8_s", "insert_s", "reconcile_s", "join_by_hand_s", "peak_memory_bytes"):
+        assert 0 < figures[name]["least"] <= figures[name]["median"] <= figures[name]["most"], name
+    for name in ("store_ratio", "store_utf8_ratio", "cpu_ratio", "reconcile_ratio"):
+        assert figures[name]["median"] > 0, name
+    # With one repeat the ratio is that of the two figures it is made of.
+    assert figures["store_ratio"]["median"] == figures["store_s"]["median"] / figures["insert_s"]["median"]
+
+    table = (tmp_path / "bench.md").read_text()
+    assert result.stdout.endswith(table + "\n")
+    assert f"{ROWS:,} rows" in table
+    assert list(tmp_path.glob("bench-*")) == [], "the scratch directory is still there"
