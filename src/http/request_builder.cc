@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "http/cors.h"
 #include "http/text.h"
 
 namespace rh::http {
@@ -102,7 +103,8 @@ Result<Request> build_request(Head head, std::string peer) {
     return request;
 }
 
-Result<void> check_origin(const Request& request, bool loopback_hosts_only) {
+Result<void> check_origin(const Request& request, bool loopback_hosts_only,
+                          std::span<const std::string> cors_origins) {
     const std::string_view host = request.header("host");
     if (loopback_hosts_only && !host.empty() && !is_loopback_host(host)) {
         return fail(ErrorKind::forbidden, "foreign_host",
@@ -113,7 +115,7 @@ Result<void> check_origin(const Request& request, bool loopback_hosts_only) {
     const std::string_view origin = request.header("origin");
     const bool reads =
         request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";
-    if (reads || origin.empty()) {
+    if (reads || origin.empty() || comes_from(request, cors_origins)) {
         return {};
     }
     const size_t scheme = origin.find("://");

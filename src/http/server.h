@@ -38,6 +38,7 @@ struct ServerOptions {
     // Refuse a Host that is no loopback name or address: without keys a web page could otherwise
     // reach the server under a name of its own (DNS rebinding). To be set when there are no keys.
     bool loopback_hosts_only = false;
+    std::vector<std::string> cors_origins;  // whose pages may call the API: http/cors.h
 };
 
 // Says who may: the scopes of a bearer key. Errors: unauthorized invalid_key / missing_key.

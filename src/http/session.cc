@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/body_reader.h"
+#include "http/cors.h"
 #include "http/header_gate.h"
 #include "http/problem.h"
 #include "http/request_builder.h"
@@ -60,6 +61,7 @@ class Session final : public Exchange {
     Framing framing() const { return {.close = !keep_alive_, .http_1_0 = http_1_0_}; }
     bool is_head() const { return request_.method == "HEAD"; }
     Result<void> note(Result<void> written);
+    Headers with_cors(Headers headers) const;
 
     SessionContext& context_;
     ClientStream& stream_;
@@ -112,6 +114,13 @@ Result<void> Session::note(Result<void> written) {
     return written;
 }
 
+Headers Session::with_cors(Headers headers) const {
+    for (auto& header : cors_headers(request_, context_.options.cors_origins)) {
+        headers.push_back(std::move(header));
+    }
+    return headers;
+}
+
 Result<void> Session::send(Response response) {
     settle_connection();
     status_ = response.status;
@@ -119,8 +128,9 @@ Result<void> Session::send(Response response) {
     if (!has_no_body(response.status)) {
         answer.content_length = response.body.size();
     }
-    const std::string head = response_head(response.status, response.content_type, response.headers,
-                                           answer, request_.trace_id);
+    const std::string head =
+        response_head(response.status, response.content_type,
+                      with_cors(std::move(response.headers)), answer, request_.trace_id);
     const bool bare = is_head() || has_no_body(response.status);
     state_ = State::done;
     return note(stream_.write(
@@ -139,8 +149,8 @@ Result<void> Session::begin(int status, std::string_view content_type, const Hea
     Framing answer = framing();
     answer.chunked = chunked_;
     state_ = State::streaming;
-    return note(
-        stream_.write(response_head(status, content_type, headers, answer, request_.trace_id)));
+    return note(stream_.write(
+        response_head(status, content_type, with_cors(headers), answer, request_.trace_id)));
 }
 
 Result<void> Session::write(std::string_view bytes) {
@@ -262,13 +272,15 @@ Result<void> answer_options(SessionContext& context, Session& session, const Req
     if (allowed.empty()) {
         RH_TRY(context.router.match("GET", request.path));
     }
-    return session.send(
-        {.status = 204, .headers = {{"Allow", fmt::format("{}", fmt::join(allowed, ", "))}}});
+    Headers headers = preflight_headers(request, context.options.cors_origins, allowed);
+    headers.emplace_back("Allow", fmt::format("{}", fmt::join(allowed, ", ")));
+    return session.send({.status = 204, .headers = std::move(headers)});
 }
 
 Result<void> answer(SessionContext& context, Session& session, Request& request,
                     std::string& route_pattern) {
-    RH_TRY(check_origin(request, context.options.loopback_hosts_only));
+    RH_TRY(
+        check_origin(request, context.options.loopback_hosts_only, context.options.cors_origins));
     if (request.method == "OPTIONS") {
         return answer_options(context, session, request);
     }
