@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "http/cors.h"
+#include "http/text.h"
 #include "io/file.h"
 
 namespace rh::app {
@@ -72,6 +74,16 @@ std::optional<HostPort> parse_address(std::string_view text) {
     return HostPort{std::string(host), static_cast<uint16_t>(*port)};
 }
 
+std::vector<std::string> split_list(std::string_view text) {
+    std::vector<std::string> items;
+    while (!text.empty()) {
+        const size_t comma = std::min(text.find(','), text.size());
+        items.emplace_back(http::trim_blanks(text.substr(0, comma)));
+        text.remove_prefix(std::min(comma + 1, text.size()));
+    }
+    return items;
+}
+
 bool is_choice(std::string_view choices, std::string_view text) {
     while (!choices.empty()) {
         const size_t bar = std::min(choices.find('|'), choices.size());
@@ -108,6 +120,12 @@ Result<void> assign(Config& config, const Option& option, const std::string& tex
     }
     if (option.kind == OptionKind::address && !parse_address(text)) {
         return bad_setting("must be an address and a port, like 127.0.0.1:8080 or [::1]:8080");
+    }
+    if (option.kind == OptionKind::origins &&
+        !std::ranges::all_of(split_list(text), http::is_origin)) {
+        return bad_setting(
+            "must be origins as browsers write them, like https://app.example or "
+            "http://localhost:5173, separated by commas (no path, no *)");
     }
     config.*std::get<std::string Config::*>(option.member) = text;
     return {};
@@ -204,6 +222,7 @@ Result<FileValues> read_values(const std::string& path) {
 }  // namespace
 
 std::string Config::listen_address() const { return parse_address(listen).value().host; }
+std::vector<std::string> Config::cors_origins() const { return split_list(http_cors_origins); }
 uint16_t Config::listen_port() const { return parse_address(listen).value().port; }
 
 LogLevel Config::least_log_level() const {

@@ -36,6 +36,7 @@ struct Config {
     uint64_t http_idle_timeout_s = 75;
     uint64_t http_read_timeout_s = 60;
     uint64_t http_write_timeout_s = 60;
+    std::string http_cors_origins;
 
     uint64_t upload_body_bytes_max = 64ULL << 30;
     uint64_t upload_unpacked_bytes_max = 256ULL << 30;
@@ -61,6 +62,7 @@ struct Config {
     // The two halves of `listen`, which resolve() has checked.
     std::string listen_address() const;
     uint16_t listen_port() const;
+    std::vector<std::string> cors_origins() const;
     LogLevel least_log_level() const;
     LogFormat log_line_format() const;
 };
@@ -72,6 +74,7 @@ enum class OptionKind : uint8_t {
     count,    // a whole number
     bytes,    // a whole number, or with KiB, MiB, GiB, TiB behind it
     address,  // host:port, [v6]:port
+    origins,  // scheme://host:port of web pages, separated by commas
     secret,   // environment only, never shown
 };
 

@@ -46,6 +46,8 @@ constexpr std::array kOptions = {
            "Seconds without any byte of a request's body.", 1, 3600},
     Option{"http.write_timeout_s", count, server, &Config::http_write_timeout_s,
            "Seconds without any byte of an answer taken by the client.", 1, 3600},
+    Option{"http.cors_origins", origins, server, &Config::http_cors_origins,
+           "Origins whose web pages may call the API from a browser; empty: none."},
 
     Option{"upload.body_bytes_max", bytes, server, &Config::upload_body_bytes_max,
            "Size of a request's body as it is sent.", 1024, 64 * kTiB},
@@ -116,6 +118,8 @@ std::string values_of(const Option& option) {
                                option.most);
         case address:
             return "host:port";
+        case origins:
+            return "scheme://host:port, separated by commas";
         case secret:
             return "text";
     }

@@ -52,6 +52,22 @@ const Resolved::Value& value_of(const Resolved& resolved, std::string_view key) 
     throw std::runtime_error("no such option");
 }
 
+TEST_F(ConfigTest, OriginsAreAListOfWholeOrigins) {
+    const auto two =
+        resolve_with({{"http.cors_origins", "https://a.example, http://localhost:5173"}}, "");
+    ASSERT_TRUE(two.has_value()) << two.error().message;
+    EXPECT_THAT(two->config.cors_origins(),
+                testing::ElementsAre("https://a.example", "http://localhost:5173"));
+    EXPECT_THAT(resolve_with({}, "")->config.cors_origins(), testing::IsEmpty());
+    for (const std::string bad : {"*", "a.example", "https://a.example/",
+                                  "https://a.example,,https://b.example", "ftp://a", "https://"}) {
+        const auto refused = resolve_with({{"http.cors_origins", bad}}, "");
+        ASSERT_FALSE(refused.has_value()) << bad;
+        EXPECT_EQ(refused.error().code, "bad_setting");
+        EXPECT_THAT(refused.error().message, HasSubstr("--http-cors-origins"));
+    }
+}
+
 TEST_F(ConfigTest, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
     const std::string toml = "[http]\nworkers = 3\n";
     const std::map<std::string, std::string> environment = {{"ROUNDHOUSE_HTTP_WORKERS", "4"}};

@@ -83,6 +83,7 @@ http::ServerOptions http_options(const Config& config, bool loopback_hosts_only)
     options.read_timeout_s = static_cast<unsigned>(config.http_read_timeout_s);
     options.write_timeout_s = static_cast<unsigned>(config.http_write_timeout_s);
     options.loopback_hosts_only = loopback_hosts_only;
+    options.cors_origins = config.cors_origins();
     return options;
 }
 
