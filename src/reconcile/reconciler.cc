@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "reconcile/statement_header.h"
 
 namespace rh::reconcile {
 namespace {
@@ -163,6 +164,9 @@ Result<Reconciliation> Reconciler::submit(Spool spool, StatementOptions options,
     if (!options.charset) {
         options.charset = spool.writer_.detected_charset();
     }
+    RH_ASSIGN(options.delimiter,
+              read_statement_header(fmt::format("{}/{}", spool.directory_, kStatementFile),
+                                    *options.charset, options.delimiter));
     Reconciliation reconciliation;
     reconciliation.id = spool.id_;
     reconciliation.statement = std::move(options);

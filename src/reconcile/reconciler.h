@@ -66,7 +66,7 @@ class Reconciler {
     };
     // Error busy too_many_reconciliations.
     Result<Spool> spool(Packing packing);
-    // Errors of StatementWriter::finish, and of submit above.
+    // Errors of StatementWriter::finish, of read_statement_header, and of submit above.
     Result<Reconciliation> submit(Spool spool, StatementOptions options, Scope scope);
 
     // Error not_found reconciliation_not_found.

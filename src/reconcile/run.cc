@@ -147,20 +147,12 @@ Result<Original> upload_original(const RunContext& context, const uploads::Uploa
     return original;
 }
 
-Result<Original> statement_original(const std::string& directory, StatementOptions& options) {
+Original statement_original(const std::string& directory, const StatementOptions& options) {
     const std::string path = fmt::format("{}/{}", directory, kStatementFile);
     Original original;
     original.open = [path] { return file_pieces(path); };
     original.rejects = no_rejects;
     original.charset = options.charset.value_or(Charset::utf8);
-    if (!options.delimiter) {
-        RH_ASSIGN(auto pieces, file_pieces(path));
-        RH_ASSIGN(auto decoder, Decoder::open(original.charset));
-        RH_ASSIGN(const std::string_view piece, pieces());
-        RH_ASSIGN(const std::string_view head, decoder.feed(piece));
-        options.delimiter = find_delimiter(head);
-    }
-    // Without any known column the comma gives the message that names the first missing one.
     original.rules.delimiter = options.delimiter.value_or(',');
     original.rules.timezone_offset_minutes = options.timezone_offset_minutes;
     original.rules.allow_negative = options.allow_negative;
@@ -290,7 +282,7 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
         RH_ASSIGN(original, upload_original(context, *upload));
         selection.upload_id = r.upload_id;
     } else {
-        RH_ASSIGN(original, statement_original(directory, *r.statement));
+        original = statement_original(directory, *r.statement);
         const std::string extent_file = directory + "/extent.json";
         RH_TRY(read_original(context, scratch, original, extent_sql(original.rules, extent_file)));
         RH_ASSIGN(const bool any, complete_scope(extent_file, r.scope));
