@@ -91,6 +91,11 @@ Result<void> Comparison::add(const Key& key, KeyRow* original, KeyRow* stored, K
     if (!open.sums_differ && in_store == in_aggregate && original_marks == stored_marks) {
         return {};
     }
+    if (original == nullptr && in_store == zero && stored != nullptr) {
+        // Only rows that the scope leaves out: whatever is wrong here is not of this scope.
+        result.aggregated = minus(result.aggregated, in_aggregate);
+        return {};
+    }
     std::ranges::set_difference(original_marks, stored_marks, std::back_inserter(open.missing));
     std::ranges::set_difference(stored_marks, original_marks, std::back_inserter(open.extra));
     open.extra_are_copies = contains_all(original_marks, open.extra);

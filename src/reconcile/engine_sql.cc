@@ -48,7 +48,7 @@ SELECT row, user_id, game_name, provider,
         if(user_good, '', concat('user_id ', user_id)),
         {problems},
         if(names_good, '', 'game_name or provider')]), ', ') AS problem
-FROM file('-', 'CSVWithNames', '{structure}'))sql";
+FROM file('-', '{format}', '{structure}'))sql";
 
 // An exponent or a long fraction can make an amount vanish (1e-20): that is no zero.
 constexpr std::string_view kAmountSql = R"sql(
@@ -70,10 +70,21 @@ constexpr std::string_view kSettings =
     "format_csv_allow_single_quotes = 0, input_format_with_names_use_header = 1, "
     "input_format_skip_unknown_fields = 1, input_format_csv_detect_header = 0, "
     "input_format_csv_use_best_effort_in_schema_inference = 0, short_circuit_function_evaluation = "
-    "'enable', format_csv_delimiter = {}";
+    "'enable'";
+
+// The format CSV refuses the tab as its delimiter; the same reader of quoted fields takes it under
+// this name.
+constexpr std::string_view kTabSettings =
+    ", format_custom_escaping_rule = 'CSV', format_custom_field_delimiter = '\\t', "
+    "format_custom_row_after_delimiter = '\\n', format_custom_row_before_delimiter = '', "
+    "format_custom_row_between_delimiter = '', format_custom_result_before_delimiter = '', "
+    "format_custom_result_after_delimiter = '', input_format_custom_detect_header = 0";
 
 std::string settings(const CsvRules& rules) {
-    return fmt::format(kSettings, sql_literal(std::string_view(&rules.delimiter, 1)));
+    std::string text(kSettings);
+    text += rules.delimiter == '\t' ? std::string(kTabSettings)
+                                    : fmt::format(", format_csv_delimiter = '{}'", rules.delimiter);
+    return text;
 }
 
 // The columns that RecordScanner writes; the header's other columns are skipped.
@@ -98,11 +109,13 @@ std::string row_sql(const CsvRules& rules) {
         good.push_back(fmt::format("good{}", i));
         problems.push_back(fmt::format("if(good{0}, '', concat('{1} ', {1}))", i, column));
     }
-    return fmt::format(kRowSql, fmt::arg("timezone", rules.timezone_offset_minutes),
-                       fmt::arg("amounts", fmt::join(amounts, ",")),
-                       fmt::arg("all_good", fmt::join(good, " AND ")),
-                       fmt::arg("problems", fmt::join(problems, ",\n        ")),
-                       fmt::arg("structure", csv_structure()));
+    return fmt::format(
+        kRowSql, fmt::arg("timezone", rules.timezone_offset_minutes),
+        fmt::arg("amounts", fmt::join(amounts, ",")),
+        fmt::arg("all_good", fmt::join(good, " AND ")),
+        fmt::arg("problems", fmt::join(problems, ",\n        ")),
+        fmt::arg("format", rules.delimiter == '\t' ? "CustomSeparatedWithNames" : "CSVWithNames"),
+        fmt::arg("structure", csv_structure()));
 }
 
 std::string scope_sql(const Scope& scope) {
