@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/without_exceptions.h"
+
 namespace rh::publish {
 
 BatchLane::BatchLane(std::function<Result<void>(const model::RowBatch&)> work)
@@ -60,7 +62,7 @@ void BatchLane::run() {
         waiting_.erase(waiting_.begin());
         lock.unlock();
         changed_.notify_all();
-        auto done = work_(batch);
+        auto done = without_exceptions([&] { return work_(batch); });
         batch.clear();
         lock.lock();
         if (!done) {
