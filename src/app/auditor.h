@@ -1,6 +1,8 @@
 // The audit that made an upload stored, again and again over old uploads in the background: one
-// upload each interval, oldest first and round again. It only reports (a warning on the upload, a
-// metric, readiness): repairing what someone changed is a person's decision. One thread of its own.
+// upload each interval, newest first and round again, and with it the row of `uploads` that makes
+// it visible. At the start it counts those rows, so that lost tables are known at once. It only
+// reports (a warning on the upload, a metric, readiness): repairing what someone changed is a
+// person's decision (docs/decisions/0010-lost-tables-are-reported.md). One thread of its own.
 #pragma once
 
 #include <cstdint>
@@ -20,24 +22,32 @@ class Auditor {
     Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger, uint64_t interval_s);
     ~Auditor();
 
+    void request_stop() { thread_.request_stop(); }
+
     struct Health {
         uint64_t audits = 0;  // since the start
         uint64_t mismatched =
-            0;  // uploads whose last audit found other figures than their manifest
+            0;                 // uploads whose last audit found other figures than their manifest
+        uint64_t missing = 0;  // stored uploads that `uploads` did not have at the start
     };
     Health health() const;
 
   private:
     void run(const std::stop_token& stop);
-    void audit_next();
+    Result<void> count_uploads();
+    Result<void> audit_next();
+    // What is wrong with it; empty if nothing is.
+    Result<std::string> audit(const uploads::Upload& upload) const;
+    Result<std::string> audit_visibility(const uploads::Upload& upload) const;
 
     const clickhouse::Client& owner_;
     uploads::Ledger& ledger_;
     const uint64_t interval_s_;
     std::pair<int64_t, model::UploadId> last_;  // (created_at, id) audited last; the thread's own
-    mutable std::mutex mutex_;                  // guards the two below
+    mutable std::mutex mutex_;                  // guards the three below
     uint64_t audits_ = 0;
     std::set<model::UploadId> mismatched_;
+    uint64_t missing_ = 0;
     std::jthread thread_;
 };
 

@@ -1,5 +1,6 @@
 #include "app/pipeline.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -7,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/without_exceptions.h"
 
 namespace rh::app {
 namespace {
@@ -25,6 +27,7 @@ Pipeline::Pipeline(Context context)
           .versions = context_.versions,
           .make_durable = context_.make_durable,
           .republish = [this](const model::UploadId& id) { return republish(id); },
+          .lock = [this](const model::UploadId& id) { return context_.layout.lock(id); },
           .on_progress =
               [this](const uploads::Upload& upload, uint64_t rows) {
                   context_.board.set(upload.id, uploads::State::storing,
@@ -32,11 +35,7 @@ Pipeline::Pipeline(Context context)
                   const std::scoped_lock lock(mutex_);
                   health_.last_store_error.reset();
               },
-          .is_cancelled =
-              [this](const model::UploadId& id) {
-                  const std::scoped_lock lock(mutex_);
-                  return cancelled_while_storing_.contains(id);
-              },
+          .is_cancelled = [this](const model::UploadId& id) { return is_marked_cancelled(id); },
           .on_retry =
               [this](const Error& error) {
                   const std::scoped_lock lock(mutex_);
@@ -48,27 +47,64 @@ Pipeline::Pipeline(Context context)
 Pipeline::~Pipeline() { stop(); }
 
 Result<void> Pipeline::start() {
-    RH_TRY(context_.versions.recover());
+    RH_ASSIGN(const auto holder, context_.versions.recover());
     RH_ASSIGN(const auto unfinished, context_.ledger.unfinished());
     for (const auto& upload : unfinished) {
         context_.board.set(upload.id, upload.state,
                            {uploads::name(upload.state), 0, 0, upload.bytes});
         (upload.state == uploads::State::storing ? to_store_ : to_publish_).push_back(upload.id);
     }
-    publisher_thread_ = std::jthread([this](const std::stop_token& stop) { run_publisher(stop); });
-    sink_thread_ = std::jthread([this](const std::stop_token& stop) { run_sink(stop); });
+    // Nobody else can have a version before the upload that holds the next one.
+    if (holder) {
+        std::erase(to_store_, *holder);
+        to_store_.push_front(*holder);
+    }
+    workers_ = 2;
+    const auto ended = [this] {
+        const std::scoped_lock lock(mutex_);
+        --workers_;
+        changed_.notify_all();
+    };
+    publisher_thread_ = std::jthread([this, ended](const std::stop_token& stop) {
+        run_publisher(stop);
+        ended();
+    });
+    sink_thread_ = std::jthread([this, ended](const std::stop_token& stop) {
+        run_sink(stop);
+        ended();
+    });
     return {};
 }
 
-void Pipeline::stop() {
+void Pipeline::request_stop() {
     publisher_thread_.request_stop();
     sink_thread_.request_stop();
     context_.publisher.stop();
+}
+
+bool Pipeline::has_ended_within(std::chrono::milliseconds timeout) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, timeout, [this] { return workers_ == 0; });
+}
+
+void Pipeline::stop() {
+    request_stop();
     if (publisher_thread_.joinable()) {
         publisher_thread_.join();
     }
     if (sink_thread_.joinable()) {
         sink_thread_.join();
+    }
+}
+
+bool Pipeline::is_marked_cancelled(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    return cancelled_while_storing_.contains(id);
+}
+
+void Pipeline::push_once(Queue& queue, const model::UploadId& id) {
+    if (std::ranges::find(queue, id) == queue.end()) {
+        queue.push_back(id);
     }
 }
 
@@ -85,40 +121,53 @@ std::optional<model::UploadId> Pipeline::take(Queue& queue, const std::stop_toke
 
 void Pipeline::run_publisher(const std::stop_token& stop) {
     while (const auto id = take(to_publish_, stop)) {
-        const auto state = context_.publisher.run(*id);
-        if (!state) {
-            if (stop.stop_requested()) {
-                return;
-            }
-            log_event(LogLevel::error, "publishing an upload is tried again",
-                      {{"upload_id", model::to_string(*id)},
-                       {"code", state.error().code},
-                       {"detail", state.error().message}});
-            std::unique_lock lock(mutex_);
-            changed_.wait_for(lock, stop, kPublishRetry, [] { return false; });
-            to_publish_.push_back(*id);
-        } else if (*state == uploads::State::storing) {
+        publish_next(*id, stop);
+    }
+}
+
+void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& stop) {
+    const auto state = without_exceptions([&] { return context_.publisher.run(id); });
+    if (state) {
+        if (*state == uploads::State::storing) {
             const std::scoped_lock lock(mutex_);
-            to_store_.push_back(*id);
+            push_once(to_store_, id);
             changed_.notify_all();
         }
+        return;
     }
+    if (stop.stop_requested() || state.error().code == "upload_not_found") {
+        return;  // the next start goes on; or it was deleted while it waited
+    }
+    log_event(LogLevel::error, "publishing an upload is tried again",
+              {{"upload_id", model::to_string(id)},
+               {"code", state.error().code},
+               {"detail", state.error().message}});
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, stop, kPublishRetry, [] { return false; });
+    push_once(to_publish_, id);
 }
 
 void Pipeline::run_sink(const std::stop_token& stop) {
     while (const auto id = take(to_store_, stop)) {
         const auto outcome = sink_.store(*id, stop);
-        if (outcome != sink::Outcome::stopped) {
-            finish_on_board(*id);
+        if (outcome != sink::Outcome::stopped && outcome != sink::Outcome::unpublished) {
+            finish_on_board(*id, outcome);
+        }
+        if (outcome == sink::Outcome::unpublished && is_marked_cancelled(*id)) {
+            // An error means that the upload went on or is gone: whoever cancelled it sees that.
+            [[maybe_unused]] const auto cancelled = context_.publisher.cancel(*id);
         }
         const std::scoped_lock lock(mutex_);
+        if (outcome == sink::Outcome::unpublished) {
+            push_once(to_publish_, *id);
+        }
         cancelled_while_storing_.erase(*id);
         health_.last_store_error.reset();
         changed_.notify_all();
     }
 }
 
-void Pipeline::finish_on_board(const model::UploadId& id) {
+void Pipeline::finish_on_board(const model::UploadId& id, sink::Outcome outcome) {
     const auto upload = find(id);
     if (!upload) {
         return;  // deleted meanwhile: the board has forgotten it
@@ -131,7 +180,7 @@ void Pipeline::finish_on_board(const model::UploadId& id) {
                {"state", std::string(uploads::name(upload->state))},
                {"rows", std::to_string(upload->rows.accepted)},
                {"trace_id", upload->trace_id}});
-    if (upload->state == uploads::State::stored) {
+    if (outcome == sink::Outcome::stored) {
         const std::scoped_lock lock(mutex_);
         health_.rows_stored += upload->rows.accepted;
     }
@@ -166,23 +215,33 @@ Result<uploads::Upload> Pipeline::find(const model::UploadId& id) const {
 
 void Pipeline::submit(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
-    to_publish_.push_back(id);
+    push_once(to_publish_, id);
     changed_.notify_all();
 }
 
 Result<uploads::Upload> Pipeline::cancel(const model::UploadId& id) {
-    RH_ASSIGN(auto upload, find(id));
-    if (upload.state != uploads::State::storing) {
-        return context_.publisher.cancel(id);
+    while (true) {
+        RH_ASSIGN(const auto upload, find(id));
+        if (upload.state == uploads::State::storing) {
+            return cancel_storing(id);
+        }
+        auto cancelled = context_.publisher.cancel(id);
+        if (cancelled || cancelled.error().code != "upload_changed") {
+            return cancelled;
+        }
+        // It went on to its next state between the two looks; there are only three of them.
     }
-    // Its rows may be in ClickHouse: the sink takes them out before it says cancelled.
+}
+
+// Its rows may be in ClickHouse: the sink takes them out before it says cancelled.
+Result<uploads::Upload> Pipeline::cancel_storing(const model::UploadId& id) {
     {
         std::unique_lock lock(mutex_);
         cancelled_while_storing_.insert(id);
         changed_.wait_for(lock, kCancelWait,
                           [&] { return !cancelled_while_storing_.contains(id); });
     }
-    RH_ASSIGN(upload, find(id));
+    RH_ASSIGN(auto upload, find(id));
     if (uploads::is_final(upload.state)) {  // it ended before the sink could see the mark
         const std::scoped_lock lock(mutex_);
         cancelled_while_storing_.erase(id);

@@ -2,8 +2,10 @@
 // stores, each in the order of arrival, so the next file is validated while ClickHouse takes the
 // last one. What an earlier process left unfinished is taken up by start(). Any thread may call;
 // stop() ends both workers between two steps, and what they were doing goes on at the next start.
+// An exception in a worker is an error like any other: the upload is tried again.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -42,7 +44,11 @@ class Pipeline : public api::UploadService {
 
     // Takes up what is unfinished in the ledger and starts the workers.
     Result<void> start();
-    void stop();
+    // Asks the workers to end; they do so between two steps, unless ClickHouse hangs in one.
+    void request_stop();
+    // Waits for that, at most `timeout`; false if they still work.
+    bool has_ended_within(std::chrono::milliseconds timeout);
+    void stop();  // both, and waits without end
 
     void submit(const model::UploadId& id) override;
     Result<uploads::Upload> cancel(const model::UploadId& id) override;
@@ -63,10 +69,14 @@ class Pipeline : public api::UploadService {
 
   private:
     using Queue = std::deque<model::UploadId>;
+    bool is_marked_cancelled(const model::UploadId& id) const;
+    static void push_once(Queue& queue, const model::UploadId& id);
     std::optional<model::UploadId> take(Queue& queue, const std::stop_token& stop);
     void run_publisher(const std::stop_token& stop);
     void run_sink(const std::stop_token& stop);
-    void finish_on_board(const model::UploadId& id);
+    void publish_next(const model::UploadId& id, const std::stop_token& stop);
+    void finish_on_board(const model::UploadId& id, sink::Outcome outcome);
+    Result<uploads::Upload> cancel_storing(const model::UploadId& id);
     Result<void> republish(const model::UploadId& id);
     Result<uploads::Upload> find(const model::UploadId& id) const;
 
@@ -78,6 +88,7 @@ class Pipeline : public api::UploadService {
     Queue to_store_;
     std::set<model::UploadId> cancelled_while_storing_;
     Health health_;
+    unsigned workers_ = 0;
     std::jthread publisher_thread_;
     std::jthread sink_thread_;
 };

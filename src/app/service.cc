@@ -1,5 +1,6 @@
 #include "app/service.h"
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -37,6 +38,25 @@
 
 namespace rh::app {
 namespace {
+
+constexpr auto kWorkersEnd = std::chrono::seconds(4);
+
+// A log without a ledger is no crash's work: the ledger learns of every upload before the log does,
+// and forgets it later. Going on would take all of it for rubbish and remove it.
+Result<void> check_ledger_is_there(const std::string& data) {
+    const std::string ledger = uploads::Layout::ledger_path(data);
+    if (io::exists(ledger) || !io::exists(data + "/log")) {
+        return {};
+    }
+    RH_ASSIGN(const auto names, io::list_directory(data + "/log"));
+    if (names.empty()) {
+        return {};
+    }
+    return fail(ErrorKind::conflict, "ledger_missing",
+                fmt::format("{} is gone, but {}/log has uploads. Restore it from a backup; without "
+                            "it nobody knows which of them count.",
+                            ledger, data));
+}
 
 // Signals are taken by sigwait on the main thread; every thread started after this has them
 // blocked.
@@ -136,6 +156,7 @@ Result<void> serve(const Config& config) {
     RH_ASSIGN(const io::LockFile lock, io::LockFile::acquire(data + "/lock"));
     RH_ASSIGN(const auto keys, auth::KeyRing::open(data));
     RH_TRY(check_exposure(config, keys->has_keys()));
+    RH_TRY(check_ledger_is_there(data));
     RH_ASSIGN(const auto layout, uploads::Layout::open(data));
     RH_ASSIGN(const auto ledger, uploads::Ledger::open(uploads::Layout::ledger_path(data)));
     RH_TRY(layout->remove_unknown(*ledger));
@@ -169,7 +190,7 @@ Result<void> serve(const Config& config) {
                                         .owner = owner,
                                         .make_durable = make_durable});
     RH_TRY(pipeline.start());
-    const Auditor auditor(owner, *ledger, config.audit_interval_s);
+    Auditor auditor(owner, *ledger, config.audit_interval_s);
     RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),
                                                                   owner, *ledger, *layout));
     RH_ASSIGN(const auto idempotency, api::IdempotencyStore::open(data));
@@ -211,6 +232,14 @@ Result<void> serve(const Config& config) {
     board.stop();  // handlers that wait for progress answer now
     server->stop(static_cast<unsigned>(config.drain_s));
     reconciler->stop();
+    auditor.request_stop();
+    pipeline.request_stop();
+    // A worker in the middle of a statement is waited for, but not if ClickHouse hangs: once the
+    // engine is gone the statement fails, and the next start goes on.
+    if (!pipeline.has_ended_within(kWorkersEnd)) {
+        log_event(LogLevel::warning, "ClickHouse does not answer and is ended before its time");
+    }
+    engine->stop();
     pipeline.stop();
     return {};
 }

@@ -49,8 +49,9 @@ std::vector<api::HealthCheck> Status::checks() const {
         check_sink(context_.pipeline.health()),
         // Reported, but no reason to take the server out of service: its figures did not change.
         {"audit", true,
-         fmt::format("{} audits made, {} uploads differ from their manifest", audit.audits,
-                     audit.mismatched)},
+         fmt::format("{} audits made, {} uploads differ from their manifest, {} were not in "
+                     "ClickHouse at the start",
+                     audit.audits, audit.mismatched, audit.missing)},
     };
 }
 
@@ -101,6 +102,9 @@ std::string Status::metrics() const {
     append_metric(out, "roundhouse_audit_mismatched_uploads", "gauge",
                   "Stored uploads whose rows are not what their manifest says.",
                   {{"", as_value(audit.mismatched)}});
+    append_metric(out, "roundhouse_missing_uploads", "gauge",
+                  "Stored uploads that ClickHouse did not have at the start.",
+                  {{"", as_value(audit.missing)}});
     if (const auto free = io::free_bytes(context_.layout.data_directory())) {
         append_metric(out, "roundhouse_disk_free_bytes", "gauge",
                       "Free space of the data directory.", {{"", as_value(*free)}});

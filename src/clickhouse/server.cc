@@ -23,7 +23,7 @@
 namespace rh::clickhouse {
 namespace {
 
-constexpr int kStartMsMax = 30'000;
+constexpr int kStartMsMax = 300'000;
 constexpr int kStopMs = 8'000;
 constexpr int kPollMs = 20;
 constexpr int kWatchMs = 100;
@@ -310,7 +310,9 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options) {
     return server;
 }
 
-Server::~Server() {
+Server::~Server() { stop(); }
+
+void Server::stop() {
     impl_->stopping = true;
     {
         const std::lock_guard lock(impl_->mutex);

@@ -32,10 +32,11 @@ struct ServerOptions {
 
 class Server {
   public:
-    // Starts the child and waits until it answers (up to 30 s). unavailable clickhouse_not_started,
-    // with what the child said last, if it does not.
+    // Starts the child and waits until it answers (up to 5 minutes: it may have many parts to
+    // load). unavailable clickhouse_not_started, with what the child said last, if it does not.
     static Result<std::unique_ptr<Server>> start(const ServerOptions& options);
-    ~Server();  // SIGTERM, 8 s, SIGKILL
+    ~Server();    // stop()
+    void stop();  // ends the child (SIGTERM, 8 s, SIGKILL) and starts none again
 
     Endpoint owner() const;   // may write and change the database `roundhouse`
     Endpoint reader() const;  // may only read it, with limits of time, memory and rows

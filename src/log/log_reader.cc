@@ -95,7 +95,11 @@ class FileReader final : public RowReader {
 Result<std::unique_ptr<RowReader>> open_log_reader(const std::string& directory, Manifest manifest,
                                                    uint64_t first_cell) {
     const Manifest::LogFile& described = manifest.files.front();
-    RH_ASSIGN(io::File file, io::File::open_read(directory + "/" + described.name));
+    auto opened = io::File::open_read(directory + "/" + described.name);
+    if (!opened && opened.error().kind == ErrorKind::not_found) {
+        return log_damaged(fmt::format("{}/{} is gone", directory, described.name));
+    }
+    RH_ASSIGN(io::File file, std::move(opened));
     RH_ASSIGN(const uint64_t bytes, file.size());
     if (bytes != described.bytes) {
         return log_damaged(

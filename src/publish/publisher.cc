@@ -244,6 +244,11 @@ Result<Upload> Publisher::cancel(const model::UploadId& id) {
                                         ? " Void it to take it out of the figures."
                                         : ""));
         }
+        if (upload.state == State::storing) {
+            return fail(ErrorKind::conflict, "upload_changed",
+                        fmt::format("Upload {} is being stored by now. Look at it again.",
+                                    model::to_string(id)));
+        }
         const State was = upload.state;
         upload.state = State::cancelled;
         upload.finished_at = now_ms();

@@ -38,10 +38,10 @@ class Publisher {
     // earlier, cancelled run to end, so does this call.
     Result<uploads::State> run(const model::UploadId& id);
 
-    // validating, publishing or storing → cancelled; a run of it ends soon, without a further
-    // change. Its rows in the log are removed when its run ends, or now. Rows that the sink has put
-    // into ClickHouse are the sink's to remove. Errors: not_found upload_not_found; conflict
-    // upload_finished (it names the state; a stored upload is voided, not cancelled).
+    // validating or publishing → cancelled; a run of it ends soon, without a further change. Its
+    // rows in the log are removed when its run ends, or now. Errors: not_found upload_not_found;
+    // conflict upload_finished (it names the state; a stored upload is voided, not cancelled),
+    // upload_changed (storing: its rows may be in ClickHouse, so it is the sink's to end).
     Result<uploads::Upload> cancel(const model::UploadId& id);
 
     // At start: removes from the log what belongs to no upload that was going to be stored (a crash

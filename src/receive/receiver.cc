@@ -131,7 +131,7 @@ Result<uploads::Ledger::Created> Receiver::move_and_create(const std::string& sp
     if (io::exists(directory)) {
         // Of an earlier attempt that ended without being stored. Its content is the same by its
         // id, but a damaged disk may have been the reason, so the new bytes take its place.
-        RH_TRY(io::remove_file(layout_.rejects(upload.id)));
+        // The list of its rejects stays until the new attempt is sure and writes its own.
         RH_TRY(io::rename_durably(spool + "/original.zst", layout_.original(upload.id)));
     } else {
         RH_TRY(io::rename_durably(spool, directory));

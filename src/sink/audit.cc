@@ -76,14 +76,16 @@ std::string rollup_sql(const Rollup& rollup) {
         rollup.name, range, rollup.key);
 }
 
+bool parse_count(std::string_view text, uint64_t& count) {
+    return std::from_chars(text.data(), text.data() + text.size(), count).ec == std::errc{};
+}
+
 Result<model::Totals> parse_totals(std::string_view table, std::string_view line) {
     const auto fields = split(line.substr(0, line.find('\n')), '\t');
     model::Totals totals;
     bool valid = fields.size() == 1 + totals.sums.size();
     if (valid) {
-        const auto rows = fields[0];
-        valid =
-            std::from_chars(rows.data(), rows.data() + rows.size(), totals.rows).ec == std::errc{};
+        valid = parse_count(fields[0], totals.rows);
     }
     for (size_t a = 0; valid && a < totals.sums.size(); ++a) {
         const auto sum = model::parse_money_sum(fields[a + 1]);
@@ -129,6 +131,38 @@ Result<std::vector<TableTotals>> stored_totals(const clickhouse::Client& owner,
         tables.push_back({rollup.name, totals});
     }
     return tables;
+}
+
+Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client& owner,
+                                                        const model::UploadId& id) {
+    RH_ASSIGN(const std::string line,
+              owner.query("SELECT stored_version, voided_version FROM uploads FINAL "
+                          "WHERE upload_id = {id:UUID} FORMAT TSV",
+                          {{"id", model::to_string(id)}}));
+    if (line.empty()) {
+        return std::nullopt;
+    }
+    VisibleVersions versions;
+    const auto fields = split(std::string_view(line).substr(0, line.find('\n')), '\t');
+    if (fields.size() != 2 || !parse_count(fields[0], versions.stored) ||
+        !parse_count(fields[1], versions.voided)) {
+        return fail(ErrorKind::internal, "clickhouse_error",
+                    fmt::format("ClickHouse's row of an upload cannot be read: {}", line));
+    }
+    return versions;
+}
+
+Result<uint64_t> uploads_known(const clickhouse::Client& owner, uint64_t version) {
+    RH_ASSIGN(const std::string line,
+              owner.query("SELECT count() FROM uploads FINAL "
+                          "WHERE stored_version <= {version:UInt64} FORMAT TSV",
+                          {{"version", std::to_string(version)}}));
+    uint64_t count = 0;
+    if (!parse_count(line, count)) {
+        return fail(ErrorKind::internal, "clickhouse_error",
+                    fmt::format("ClickHouse's count of uploads cannot be read: {}", line));
+    }
+    return count;
 }
 
 std::string differences(const std::vector<TableTotals>& tables, const model::Totals& expected) {

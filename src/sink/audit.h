@@ -2,6 +2,8 @@
 // and of every rollup. An upload is stored only when all of them equal its manifest. Any thread.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +30,17 @@ Result<std::vector<TableTotals>> stored_totals(const clickhouse::Client& owner,
 
 // Names the tables that differ from `expected`, with both figures; empty if all agree.
 std::string differences(const std::vector<TableTotals>& tables, const model::Totals& expected);
+
+// The versions that the row of `uploads`, which is what readers ask, gives an upload; nullopt if
+// there is no such row.
+struct VisibleVersions {
+    uint64_t stored = 0;
+    uint64_t voided = 0;  // UINT64_MAX: not voided
+};
+Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client& owner,
+                                                        const model::UploadId& id);
+// How many uploads `uploads` has that were stored at `version` or before, voided ones included.
+Result<uint64_t> uploads_known(const clickhouse::Client& owner, uint64_t version);
 
 // Removes every row of the upload from game_rounds and the rollups.
 Result<void> delete_rows(const clickhouse::Client& owner, const model::UploadId& id);

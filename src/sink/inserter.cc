@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/kill_point.h"
+#include "base/without_exceptions.h"
 
 namespace rh::sink {
 
@@ -55,8 +56,10 @@ void Inserter::run() {
         lock.unlock();
         changed_.notify_all();
         kill_point("sink_before_insert");
-        auto sent = owner_.insert(clickhouse::insert_game_rounds_sql(), block.encode(), {},
-                                  clickhouse::insert_settings());
+        auto sent = without_exceptions([&] {
+            return owner_.insert(clickhouse::insert_game_rounds_sql(), block.encode(), {},
+                                 clickhouse::insert_settings());
+        });
         kill_point("sink_after_insert");
         lock.lock();
         --sending_;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/kill_point.h"
 #include "base/log.h"
+#include "base/without_exceptions.h"
 #include "sink/audit.h"
 #include "sink/cells.h"
 #include "sink/inserter.h"
@@ -20,6 +21,7 @@ namespace rh::sink {
 namespace {
 
 constexpr int64_t kRetryMsFirst = 100;
+constexpr uint32_t kRepairsMax = 2;
 
 void sleep_unless_stopped(const std::stop_token& stop, int64_t ms) {
     std::mutex mutex;
@@ -28,9 +30,11 @@ void sleep_unless_stopped(const std::stop_token& stop, int64_t ms) {
     wake.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
 }
 
-bool log_is_damaged(const Error& error) {
+// What only a new log helps against: an altered or shortened file, or none at all.
+bool log_is_unusable(const Error& error) {
     return error.code == "log_damaged" || error.code == "avro_damaged" ||
-           error.code == "log_out_of_order";
+           error.code == "log_out_of_order" || error.code == "log_not_published" ||
+           error.code == "log_not_sealed";
 }
 
 }  // namespace
@@ -40,7 +44,7 @@ struct Sink::Run {
     uploads::Upload upload;
     std::stop_token stop;
     Step step = Step::inserting;
-    int repairs = 0;
+    uint32_t repairs = 0;
     std::string differences;
 };
 
@@ -49,15 +53,7 @@ Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
     Run run;
     run.stop = stop;
     while (!stop.stop_requested()) {
-        Result<std::optional<Outcome>> result = std::nullopt;
-        if (auto found = context_.ledger.find(id); !found) {
-            result = std::unexpected(std::move(found).error());
-        } else if (!*found || (*found)->state != uploads::State::storing) {
-            return Outcome::cancelled;
-        } else {
-            run.upload = std::move(**found);
-            result = step(run);
-        }
+        const auto result = without_exceptions([&] { return find_and_step(id, run); });
         if (result && *result) {
             return **result;
         }
@@ -65,12 +61,14 @@ Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
             retry_ms = kRetryMsFirst;
             continue;
         }
-        if (log_is_damaged(result.error()) && run.step == Step::inserting) {
+        const bool reads_log = run.step == Step::inserting || run.step == Step::auditing;
+        if (reads_log && log_is_unusable(result.error())) {
             log_event(LogLevel::error,
                       "the log of an upload is damaged; it is written again from the original",
                       {{"upload_id", model::to_string(id)}, {"detail", result.error().message}});
             run.differences = result.error().message;
-            run.step = ++run.repairs > 2 ? Step::auditing : Step::republishing;
+            run.repairs = std::max(run.repairs, 1U);  // reading it again would not help
+            run.step = next_repair(run);
             continue;
         }
         context_.on_retry(result.error());
@@ -85,6 +83,27 @@ Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
     return Outcome::stopped;
 }
 
+Result<std::optional<Outcome>> Sink::find_and_step(const model::UploadId& id, Run& run) {
+    RH_ASSIGN(auto found, context_.ledger.find(id));
+    if (!found || uploads::is_final(found->state)) {
+        return Outcome::cancelled;
+    }
+    if (found->state != uploads::State::storing) {
+        return Outcome::unpublished;
+    }
+    run.upload = std::move(*found);
+    // Each republishing was a repair, also of an earlier process.
+    run.repairs = std::max(run.repairs, std::min(run.upload.epoch - 1, kRepairsMax));
+    return step(run);
+}
+
+Sink::Step Sink::next_repair(Run& run) {
+    ++run.repairs;
+    return run.repairs == 1             ? Step::replaying
+           : run.repairs <= kRepairsMax ? Step::republishing
+                                        : Step::failing;
+}
+
 Result<std::optional<Outcome>> Sink::step(Run& run) {
     if (context_.is_cancelled(run.upload.id)) {
         RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::cancelled));
@@ -94,28 +113,38 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
         case Step::inserting:
             RH_TRY(insert_cells(run));
             return std::nullopt;
-        case Step::auditing: {
+        case Step::auditing:
             RH_TRY(audit(run));
-            if (run.repairs > 2) {
-                RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::failed));
-                return outcome;
-            }
             return std::nullopt;
-        }
         case Step::committing:
             RH_TRY(warn_of_overlaps(run));
             RH_TRY(context_.versions.commit_stored(run.upload));
             return Outcome::stored;
         case Step::republishing:
+            RH_TRY(empty(run));
             RH_TRY(context_.republish(run.upload.id));
-            [[fallthrough]];
-        case Step::replaying:
-            RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
-            RH_TRY(delete_rows(context_.owner, run.upload.id));
             run.step = Step::inserting;
             return std::nullopt;
+        case Step::replaying:
+            RH_TRY(empty(run));
+            run.step = Step::inserting;
+            return std::nullopt;
+        case Step::failing: {
+            RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::failed));
+            return outcome;
+        }
     }
     std::unreachable();
+}
+
+// None of its rows stay, and the checkpoint knows it first: a crash in between may not leave a
+// checkpoint behind rows that are gone. A number that a crash left reserved for it is given up:
+// whatever is repaired for long must not hold up every other change of the figures.
+Result<void> Sink::empty(Run& run) {
+    RH_TRY(context_.versions.withdraw(run.upload.id));
+    RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
+    run.upload.checkpoint_cell = 0;
+    return delete_rows(context_.owner, run.upload.id);
 }
 
 // From the checkpoint to the end of the log. A stop or a cancel ends it early, between two blocks.
@@ -195,12 +224,11 @@ Result<void> Sink::audit(Run& run) {
         run.step = Step::committing;
         return {};
     }
-    ++run.repairs;
+    run.step = next_repair(run);
     log_event(LogLevel::error, "ClickHouse's content is not the manifest's; the upload is repaired",
               {{"upload_id", model::to_string(upload.id)},
                {"attempt", std::to_string(run.repairs)},
                {"detail", run.differences}});
-    run.step = run.repairs == 1 ? Step::replaying : Step::republishing;
     return {};
 }
 
@@ -216,21 +244,20 @@ Result<void> Sink::warn_of_overlaps(Run& run) {
     return {};
 }
 
-// The upload ends without being stored: none of its rows stay.
+// The upload ends without being stored.
 Result<Outcome> Sink::give_up(Run& run, uploads::State state) {
-    RH_TRY(delete_rows(context_.owner, run.upload.id));
+    RH_TRY(empty(run));
     RH_TRY(context_.make_durable());
     if (state == uploads::State::failed) {
         run.upload.error_code = "audit_mismatch";
         run.upload.error_message = fmt::format(
-            "After two repairs ClickHouse still holds other figures than the file: {} Check its "
-            "disk "
-            "and its log, then send the file again.",
-            run.differences);
+            "After {} repairs ClickHouse still cannot be given what the file holds: {} Check its "
+            "disk and its log, then send the file again.",
+            kRepairsMax, run.differences);
     }
     run.upload.state = state;
     run.upload.finished_at = now_ms();
-    RH_TRY(context_.versions.withdraw(run.upload.id));
+    const auto held = context_.lock(run.upload.id);
     RH_TRY(context_.ledger.update(run.upload, uploads::State::storing));
     RH_TRY(context_.log.remove(run.upload.id));
     return state == uploads::State::failed ? Outcome::failed : Outcome::cancelled;

@@ -9,11 +9,14 @@
 //       └─────────────┤─ 2nd time: republish the log from the original, then the same
 //                     └─ 3rd time: failed, with the figures
 //
-// Any error of ClickHouse or of the disk is waited out (backoff up to kRetryMsMax) and tried again.
+// A log that is damaged or gone is republished at once, and counts as such a time. The epoch of the
+// log remembers republishings over restarts. Any error of ClickHouse or of the disk is waited out
+// (backoff up to kRetryMsMax) and tried again.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <stop_token>
 
 #include "base/result.h"
@@ -31,15 +34,25 @@ inline constexpr unsigned kInserterThreads = 2;  // blocks in flight
 // 6.3 M rows between two syncs of the file system.
 inline constexpr size_t kCellsPerCheckpoint = 96;
 
-enum class Outcome : uint8_t { stored, failed, cancelled, stopped };
+enum class Outcome : uint8_t {
+    stored,
+    failed,
+    cancelled,    // or deleted, or stored before: there is nothing to do
+    unpublished,  // republishing it met an obstacle: stage 2 must take it up again
+    stopped,
+};
 
 struct SinkContext {
     log::EmbeddedLog& log;
     const clickhouse::Client& owner;
     uploads::Ledger& ledger;
     Versions& versions;
-    std::function<Result<void>()> make_durable;                     // syncs ClickHouse's files
-    std::function<Result<void>(const model::UploadId&)> republish;  // rebuilds the log, next epoch
+    std::function<Result<void>()> make_durable;  // syncs ClickHouse's files
+    // Rebuilds the log from the original under the next epoch. An Error may leave the upload in
+    // state validating.
+    std::function<Result<void>(const model::UploadId&)> republish;
+    // Held while an upload ends here, so that the same file sent again begins after that.
+    std::function<std::unique_lock<std::mutex>(const model::UploadId&)> lock;
     std::function<void(const uploads::Upload&, uint64_t)> on_progress;  // rows in ClickHouse so far
     std::function<bool(const model::UploadId&)> is_cancelled;
     std::function<void(const Error&)> on_retry;  // for metrics and readiness
@@ -52,9 +65,19 @@ class Sink {
     Outcome store(const model::UploadId& id, const std::stop_token& stop);
 
   private:
-    enum class Step : uint8_t { inserting, auditing, committing, replaying, republishing };
+    enum class Step : uint8_t {
+        inserting,
+        auditing,
+        committing,
+        replaying,
+        republishing,
+        failing,
+    };
     struct Run;
+    Result<std::optional<Outcome>> find_and_step(const model::UploadId& id, Run& run);
     Result<std::optional<Outcome>> step(Run& run);
+    Result<void> empty(Run& run);
+    static Step next_repair(Run& run);
     Result<void> insert_cells(Run& run);
     Result<void> audit(Run& run);
     Result<void> warn_of_overlaps(Run& run);

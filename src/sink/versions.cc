@@ -57,6 +57,7 @@ Result<void> Versions::write_rows(const std::vector<uploads::Upload>& uploads, u
 
 Result<void> Versions::commit_stored(uploads::Upload upload) {
     const std::scoped_lock lock(mutex_);
+    RH_TRY(settle());
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(upload.id));
     upload.state = uploads::State::stored;
     upload.stored_version = version;
@@ -84,6 +85,7 @@ Result<uploads::Upload> Versions::finish_void(uploads::Upload upload, uint64_t v
 
 Result<uploads::Upload> Versions::commit_voided(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
+    RH_TRY(settle());  // perhaps of this very void, when it was asked for before
     RH_ASSIGN(auto upload, ledger_.find(id));
     if (!upload) {
         return fail(ErrorKind::not_found, "upload_not_found",
@@ -107,13 +109,15 @@ Result<uploads::Upload> Versions::commit_voided(const model::UploadId& id) {
 Result<void> Versions::withdraw(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
     RH_ASSIGN(const auto open, ledger_.open_reservation());
-    if (!open || open->upload_id != id) {
-        return {};
-    }
-    RH_ASSIGN(auto upload, ledger_.find(id));
+    return open && open->upload_id == id ? take_back(*open) : Result<void>{};
+}
+
+Result<void> Versions::take_back(const uploads::Ledger::OpenReservation& open) {
+    RH_ASSIGN(auto upload, ledger_.find(open.upload_id));
     std::vector<uploads::Upload> rows;
     if (upload) {
         upload->stored_version = kNever;  // later than every version that will be
+        upload->voided_version = open.version;
         rows.push_back(*upload);
         if (upload->request.replaces) {
             RH_ASSIGN(const auto replaced, ledger_.find(*upload->request.replaces));
@@ -122,23 +126,30 @@ Result<void> Versions::withdraw(const model::UploadId& id) {
             }
         }
     }
-    RH_TRY(write_rows(rows, open->version));
-    return ledger_.release_reservation(id);
+    RH_TRY(write_rows(rows, open.version));
+    return ledger_.release_reservation(open.upload_id);
 }
 
-Result<void> Versions::recover() {
-    const std::scoped_lock lock(mutex_);
+Result<std::optional<model::UploadId>> Versions::settle() {
     RH_ASSIGN(const auto open, ledger_.open_reservation());
     if (!open) {
-        return {};
+        return std::nullopt;
     }
     RH_ASSIGN(const auto upload, ledger_.find(open->upload_id));
+    if (upload && upload->state == uploads::State::storing) {
+        return open->upload_id;
+    }
     if (upload && upload->state == uploads::State::stored && !upload->voided_version) {
         RH_TRY(finish_void(*upload, open->version));
-    } else if (!upload || upload->state != uploads::State::storing) {
-        RH_TRY(ledger_.release_reservation(open->upload_id));
+    } else {
+        RH_TRY(take_back(*open));
     }
-    return {};
+    return std::nullopt;
+}
+
+Result<std::optional<model::UploadId>> Versions::recover() {
+    const std::scoped_lock lock(mutex_);
+    return settle();
 }
 
 }  // namespace rh::sink

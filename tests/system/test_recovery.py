@@ -1,0 +1,355 @@
+"""Damage and outages that are no kill: a log or an original that the disk has altered, an engine that
+hangs, fails or lost its tables, a version that was begun and not finished. The server goes on, or says
+what is wrong; it never counts a row twice, loses one, or waits for ever.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import time
+
+import httpx
+import pytest
+from rounds import expected_hourly, make_rows, served_hourly, to_csv
+
+ROWS = 70_000  # two cells
+
+
+def make_file(rng, rows: int = ROWS) -> tuple[bytes, list[tuple]]:
+    accepted = make_rows(rng, rows, players=20, games=4, hours=24 * 40)
+    return to_csv(accepted).encode(), expected_hourly(accepted)
+
+
+def killed_at(start_server, point: str, content: bytes):
+    """A server that died there with one upload, and is not started again yet."""
+    server = start_server(environment={"ROUNDHOUSE_KILL_AT": point})
+    with contextlib.suppress(httpx.HTTPError):  # it may die before it answers
+        server.upload(content, wait=None)
+    assert server.wait_dead(60) == -signal.SIGKILL
+    server.environment = {}
+    return server
+
+
+def only_upload(server) -> dict:
+    uploads = server.get("/v1/uploads").json()["data"]
+    assert len(uploads) == 1, uploads
+    return uploads[0]
+
+
+def ledger_rows(server, sql: str, *parameters) -> list[tuple]:
+    """The ledger of a server that does not run."""
+    database = sqlite3.connect(server.data / "ledger.sqlite")
+    try:
+        rows = database.execute(sql, parameters).fetchall()
+        database.commit()
+        return rows
+    finally:
+        database.close()
+
+
+def only_directory(path: pathlib.Path) -> pathlib.Path:
+    found = [entry for entry in path.iterdir() if entry.is_dir()]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def wait_until(condition, timeout: float = 60):
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+    return value
+
+
+def flip_a_byte(directory: pathlib.Path) -> None:
+    file = next(directory.glob("*.avro"))
+    data = bytearray(file.read_bytes())
+    data[len(data) * 3 // 4] ^= 0x20
+    file.write_bytes(data)
+
+
+def cut_the_rows(directory: pathlib.Path) -> None:
+    file = next(directory.glob("*.avro"))
+    os.truncate(file, file.stat().st_size - 1000)
+
+
+def lose_the_rows(directory: pathlib.Path) -> None:
+    next(directory.glob("*.avro")).unlink()
+
+
+def damage_the_manifest(directory: pathlib.Path) -> None:
+    file = next(path for path in directory.iterdir() if path.suffix != ".avro")
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+def lose_the_manifest(directory: pathlib.Path) -> None:
+    next(path for path in directory.iterdir() if path.suffix != ".avro").unlink()
+
+
+DAMAGES = [flip_a_byte, cut_the_rows, lose_the_rows, damage_the_manifest, lose_the_manifest, shutil.rmtree]
+
+
+@pytest.mark.parametrize("point", ["publish_after_rename", "sink_before_insert", "sink_before_audit"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_log_is_written_again(start_server, rng, damage, point):
+    content, expected = make_file(rng)
+    server = killed_at(start_server, point, content)
+    damage(only_directory(server.data / "log"))
+    server.start()
+    upload = server.wait_final(only_upload(server)["id"], timeout=60)
+    assert upload["state"] == "stored", upload
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+@pytest.mark.parametrize("again_at", ["validate_middle", "validate_before_seal", "sink_after_insert"])
+def test_killed_while_a_damaged_log_is_written_again(start_server, rng, again_at):
+    content, expected = make_file(rng)
+    server = killed_at(start_server, "sink_before_insert", content)
+    flip_a_byte(only_directory(server.data / "log"))
+    server.start(environment={"ROUNDHOUSE_KILL_AT": again_at})
+    assert server.wait_dead(60) == -signal.SIGKILL
+    server.start()
+    upload = server.wait_final(only_upload(server)["id"], timeout=60)
+    assert upload["state"] == "stored", upload
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+def test_an_obstacle_while_the_log_is_written_again_is_waited_out(start_server, rng):
+    content, expected = make_file(rng)
+    server = killed_at(start_server, "sink_before_insert", content)
+    flip_a_byte(only_directory(server.data / "log"))
+    rejects = only_directory(server.data / "uploads") / "rejects.ndjson"
+    rejects.unlink()
+    rejects.mkdir()  # so the file of rejects cannot be made
+    server.start()
+    wait_until(lambda: "tried again" in server.log_tail())
+    rejects.rmdir()
+    upload = server.wait_final(only_upload(server)["id"], timeout=60)
+    assert upload["state"] == "stored", upload
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+@pytest.mark.parametrize("damage", ["cut", "altered", "gone"])
+def test_a_damaged_original_fails_the_upload_and_the_file_may_be_sent_again(start_server, rng, damage):
+    content, expected = make_file(rng)
+    server = killed_at(start_server, "receive_after_ledger", content)
+    original = only_directory(server.data / "uploads") / "original.zst"
+    if damage == "cut":
+        os.truncate(original, original.stat().st_size // 2)
+    elif damage == "altered":
+        data = bytearray(original.read_bytes())
+        data[len(data) // 2] ^= 1
+        original.write_bytes(data)
+    else:
+        original.unlink()
+    server.start()
+    upload = server.wait_final(only_upload(server)["id"])
+    assert upload["state"] == "failed"
+    assert upload["error"]["code"] == ("original_missing" if damage == "gone" else "original_damaged")
+    assert server.aggregates() == []
+    again = server.stored(content)
+    assert again["id"] == upload["id"]
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+def test_log_and_original_damaged_fail_the_upload_and_leave_no_row(start_server, rng):
+    content, expected = make_file(rng)
+    server = killed_at(start_server, "sink_before_audit", content)
+    ledger_rows(server, "UPDATE uploads SET checkpoint_cell = 0")
+    flip_a_byte(only_directory(server.data / "log"))
+    original = only_directory(server.data / "uploads") / "original.zst"
+    os.truncate(original, original.stat().st_size // 2)
+    server.start()
+    upload = server.wait_final(only_upload(server)["id"])
+    assert upload["state"] == "failed" and upload["error"]["code"] == "original_damaged"
+    for table in ("game_rounds", "hourly", "hourly_by_game", "game_hourly", "games"):
+        assert server.clickhouse(f"SELECT count() FROM {table}").strip() == "0", table
+    server.stored(content)
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+def test_a_void_that_the_engine_could_not_take_blocks_nobody(start_server, rng):
+    """The version is reserved in the ledger when the engine dies: whoever comes next finishes it."""
+    server = start_server()
+    first, _ = make_file(rng, 100)
+    second, expected = make_file(rng, 100)
+    upload = server.stored(first)
+    os.kill(server.clickhouse_pid(), signal.SIGKILL)
+    answer = server.post(f"/v1/uploads/{upload['id']}/void")
+    assert answer.status_code == 503, "the engine was back too soon for this test"
+    server.stored(second)
+    assert server.post(f"/v1/uploads/{upload['id']}/void").status_code == 200
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+def test_a_reserved_version_is_finished_before_other_uploads(start_server, rng):
+    """An upload that died holding the next version may be younger than others that wait."""
+    large, expected_large = make_file(rng, 400_000)
+    small, expected_small = make_file(rng, 100)
+    server = start_server(environment={"ROUNDHOUSE_KILL_AT": "stored_before_ledger"})
+    holder = server.upload(large, wait=None).json()["id"]
+    other = server.upload(small, wait=None).json()["id"]
+    assert server.wait_dead(60) == -signal.SIGKILL
+    server.environment = {}
+    states = dict(ledger_rows(server, "SELECT lower(hex(id)), state FROM uploads"))
+    assert set(states.values()) == {"storing"}, "the small file was to be published by then"
+    ledger_rows(
+        server,
+        "UPDATE uploads SET created_at = created_at + 3600000 WHERE lower(hex(id)) = ?",
+        holder.replace("-", ""),
+    )
+    server.start()
+    for upload_id in (holder, other):
+        assert server.wait_final(upload_id, timeout=60)["state"] == "stored"
+    rows = {row[:3]: row for row in expected_large}
+    for row in expected_small:
+        key = row[:3]
+        rows[key] = (*key, *(a + b for a, b in zip(rows[key][3:], row[3:], strict=True))) if key in rows else row
+    assert sorted(served_hourly(server.aggregates())) == sorted(rows.values())
+
+
+def test_an_upload_deleted_while_it_waits_is_forgotten_by_the_queue(start_server, rng):
+    server = start_server()
+    large, _ = make_file(rng, 600_000)
+    small, _ = make_file(rng, 100)
+    first = server.upload(large, wait=None).json()["id"]
+    waiting = server.upload(small, wait=None).json()["id"]
+    assert server.request("DELETE", f"/v1/uploads/{waiting}").status_code == 204
+    assert server.wait_final(first)["state"] == "stored"
+    assert server.get(f"/v1/uploads/{waiting}").status_code == 404
+    other, _ = make_file(rng, 100)
+    server.stored(other)  # one queue: the deleted one's turn has come before
+    assert "publishing an upload is tried again" not in server.log_tail()
+
+
+def test_an_engine_that_hangs_delays_and_loses_nothing(start_server, rng):
+    content, expected = make_file(rng)
+    server = start_server()
+    engine = server.clickhouse_pid()
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        answer = server.upload(content, wait=None)
+        assert answer.status_code == 202
+        time.sleep(20)
+        assert server.get(f"/v1/uploads/{answer.json()['id']}").json()["state"] == "storing"
+        assert server.get("/livez").status_code == 200
+    finally:
+        os.kill(engine, signal.SIGCONT)
+    assert server.wait_final(answer.json()["id"])["state"] == "stored"
+    assert server.clickhouse_pid() == engine
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+def test_a_server_ends_though_its_engine_hangs(start_server, rng):
+    content, expected = make_file(rng)
+    server = start_server()
+    engine = server.clickhouse_pid()
+    os.kill(engine, signal.SIGSTOP)
+    upload_id = server.upload(content, wait=None).json()["id"]
+    wait_until(lambda: server.get(f"/v1/uploads/{upload_id}").json()["state"] == "storing")
+    assert server.stop(timeout=30) == 0
+    assert not pathlib.Path(f"/proc/{engine}").exists()
+    server.start()
+    assert server.wait_final(upload_id)["state"] == "stored"
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+def test_lost_tables_are_reported_and_not_hidden(start_server, rng):
+    """The engine's directory is gone: stored files count nowhere any more, and the server says so."""
+    server = start_server("data", "--audit-interval-s", "1")
+    content, _ = make_file(rng, 100)
+    upload = server.stored(content)
+    assert server.stop() == 0
+    shutil.rmtree(server.data / "clickhouse")
+    server.start()
+    wait_until(lambda: "roundhouse_missing_uploads 1\n" in server.get("/metrics").text)
+    found = wait_until(
+        lambda: [
+            warning
+            for warning in server.get(f"/v1/uploads/{upload['id']}").json()["warnings"]
+            if warning["code"] == "audit_mismatch"
+        ]
+    )
+    assert "uploads" in found[0]["detail"] and "game_rounds" in found[0]["detail"]
+    metrics = server.get("/metrics").text
+    assert "roundhouse_audit_mismatched_uploads 1" in metrics
+    other, expected = make_file(rng, 100)
+    server.stored(other)
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    "table, tampering",
+    [
+        ("uploads", "DELETE FROM uploads WHERE 1"),
+        (
+            "uploads",
+            "INSERT INTO uploads SELECT * REPLACE (stored_version AS voided_version, revision + 1 AS revision)"
+            " FROM uploads",
+        ),
+        (
+            "game_rounds",
+            "INSERT INTO game_rounds SELECT * REPLACE (real_amount_bet + 0.000001 AS real_amount_bet)"
+            " FROM game_rounds ORDER BY row_number LIMIT 1",
+        ),
+        ("game_rounds", "DELETE FROM game_rounds WHERE row_number = 7"),
+        ("hourly", "INSERT INTO hourly SELECT * REPLACE (7 AS cell) FROM hourly LIMIT 1"),
+        ("games", "DELETE FROM games WHERE game_id IN (SELECT min(game_id) FROM games)"),
+    ],
+)
+def test_the_background_audit_names_the_table_that_was_changed(start_server, rng, table, tampering):
+    server = start_server("data", "--audit-interval-s", "1")
+    content, _ = make_file(rng, 1000)
+    upload = server.stored(content)
+    server.clickhouse(tampering)
+    found = wait_until(
+        lambda: [
+            warning
+            for warning in server.get(f"/v1/uploads/{upload['id']}").json()["warnings"]
+            if warning["code"] == "audit_mismatch"
+        ]
+    )
+    assert table in found[0]["detail"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Auckland"])
+def test_the_machine_s_time_zone_changes_no_figure(start_server, rng, zone):
+    """Rounds of the first and last hour of months, as audited and served on a machine far from UTC."""
+    lines = [
+        ("2024-01-31 23:59:59.999", 1, "p", 5, "1.000001"),
+        ("2024-02-01 00:00:00.000", 2, "p", 5, "2.000001"),
+        ("2024-02-29 23:00:00.000", 3, "p", 5, "3.000001"),
+        ("2024-03-01 00:00:00.000", 4, "p", 5, "4.000001"),
+    ]
+    header = (
+        "created_timestamp,game_instance_id,user_id,game_id,real_amount_bet,bonus_amount_bet,"
+        "real_amount_win,bonus_amount_win,game_name,provider\n"
+    )
+    server = start_server(environment={"TZ": zone})
+    body = header + "".join(f"{t},{i},{u},{g},{a},0,0,0,Book,Maker\n" for t, i, u, g, a in lines)
+    server.stored(body.encode())
+    served = {row["hour"]: row["real_amount_bet"] for row in server.aggregates()}
+    assert served == {
+        "2024-01-31T23:00:00Z": "1.000001",
+        "2024-02-01T00:00:00Z": "2.000001",
+        "2024-02-29T23:00:00Z": "3.000001",
+        "2024-03-01T00:00:00Z": "4.000001",
+    }
+
+
+def test_a_lost_ledger_is_no_reason_to_remove_the_uploads(start_server, rng):
+    content, expected = make_file(rng, 100)
+    server = start_server()
+    server.stored(content)
+    assert server.stop() == 0
+    ledger = server.data / "ledger.sqlite"
+    ledger.rename(server.data / "saved")
+    with pytest.raises(RuntimeError, match=r"ledger\.sqlite is gone"):
+        server.start(timeout=30)
+    assert only_directory(server.data / "log") and only_directory(server.data / "uploads")
+    (server.data / "saved").rename(ledger)
+    server.start()
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
