@@ -1,11 +1,8 @@
 #include "clickhouse/native_block.h"
 
 #include <bit>
-#include <cstring>
 
 #include <fmt/format.h>
-
-#include "base/assert.h"
 
 namespace rh::clickhouse {
 namespace {
@@ -58,25 +55,14 @@ void append_text(std::string& out, std::string_view text) {
     out += text;
 }
 
-template <class T, class Keep>
-void append_numbers(std::string& out, const std::vector<T>& values, size_t kept, const Keep& keep) {
-    const size_t old = out.size();
-    out.resize(old + kept * sizeof(T));
-    char* to = out.data() + old;
-    for (size_t i = 0; i < values.size(); ++i) {
-        if (keep(i)) {
-            std::memcpy(to, &values[i], sizeof(T));
-            to += sizeof(T);
-        }
-    }
+template <class T>
+void append_numbers(std::string& out, const std::vector<T>& values) {
+    out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
 }
 
-template <class Keep>
-void append_texts(std::string& out, const model::StringColumn& values, const Keep& keep) {
+void append_texts(std::string& out, const model::StringColumn& values) {
     for (size_t i = 0; i < values.size(); ++i) {
-        if (keep(i)) {
-            append_text(out, values[i]);
-        }
+        append_text(out, values[i]);
     }
 }
 
@@ -94,39 +80,24 @@ std::array<char, 16> native_uuid(const model::UploadId& id) {
 NativeBlock::NativeBlock(const model::UploadId& upload_id, uint32_t part)
     : upload_id_(upload_id), part_(part) {}
 
-template <class Keep>
-void NativeBlock::append_rows(const model::RowBatch& batch, size_t kept, const Keep& keep) {
+void NativeBlock::append(const model::RowBatch& batch) {
     const auto column = [this](At at) -> std::string& { return data_[static_cast<size_t>(at)]; };
     const std::array<char, 16> uuid = native_uuid(upload_id_);
-    for (size_t i = 0; i < kept; ++i) {
+    for (size_t i = 0; i < batch.size(); ++i) {
         column(At::upload_id).append(uuid.data(), uuid.size());
         column(At::part).append(reinterpret_cast<const char*>(&part_), sizeof part_);
     }
-    append_numbers(column(At::row_number), batch.row_number, kept, keep);
-    append_numbers(column(At::created_timestamp), batch.created_ms, kept, keep);
-    append_numbers(column(At::game_instance_id), batch.game_instance_id, kept, keep);
-    append_texts(column(At::user_id), batch.user_id, keep);
-    append_numbers(column(At::game_id), batch.game_id, kept, keep);
+    append_numbers(column(At::row_number), batch.row_number);
+    append_numbers(column(At::created_timestamp), batch.created_ms);
+    append_numbers(column(At::game_instance_id), batch.game_instance_id);
+    append_texts(column(At::user_id), batch.user_id);
+    append_numbers(column(At::game_id), batch.game_id);
     for (size_t a = 0; a < batch.amount.size(); ++a) {
-        append_numbers(data_[static_cast<size_t>(At::real_amount_bet) + a], batch.amount[a], kept,
-                       keep);
+        append_numbers(data_[static_cast<size_t>(At::real_amount_bet) + a], batch.amount[a]);
     }
-    append_texts(column(At::game_name), batch.game_name, keep);
-    append_texts(column(At::provider), batch.provider, keep);
-    rows_ += kept;
-}
-
-void NativeBlock::append(const model::RowBatch& batch) {
-    append_rows(batch, batch.size(), [](size_t) { return true; });
-}
-
-void NativeBlock::append(const model::RowBatch& batch, std::span<const uint8_t> keep) {
-    RH_ASSERT(keep.size() == batch.size());
-    size_t kept = 0;
-    for (const uint8_t flag : keep) {
-        kept += flag != 0 ? 1U : 0U;
-    }
-    append_rows(batch, kept, [keep](size_t i) { return keep[i] != 0; });
+    append_texts(column(At::game_name), batch.game_name);
+    append_texts(column(At::provider), batch.provider);
+    rows_ += batch.size();
 }
 
 std::vector<std::string_view> NativeBlock::encode() {

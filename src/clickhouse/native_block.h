@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,9 +19,6 @@ class NativeBlock {
   public:
     NativeBlock(const model::UploadId& upload_id, uint32_t part);
     void append(const model::RowBatch& batch);
-    // Only the rows whose flag is not 0 (repeated row numbers are dropped by the sink); one flag a
-    // row of the batch.
-    void append(const model::RowBatch& batch, std::span<const uint8_t> keep);
     size_t rows() const { return rows_; }
     // The block as pieces for Client::insert; valid until the next append, encode or clear.
     std::vector<std::string_view> encode();
@@ -30,8 +26,6 @@ class NativeBlock {
 
   private:
     static constexpr size_t kColumns = 13;
-    template <class Keep>
-    void append_rows(const model::RowBatch& batch, size_t kept, const Keep& keep);
 
     model::UploadId upload_id_;
     uint32_t part_;
