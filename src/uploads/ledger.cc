@@ -217,14 +217,17 @@ Result<void> Ledger::remove(const model::UploadId& id) {
     return transaction.commit();
 }
 
+#define RH_UPLOAD_FILTER                                      \
+    "(?1 = '' OR state = ?1) AND (?2 = '' OR filename = ?2) " \
+    "AND (?3 = '' OR sha256 = ?3) "
+
 Result<std::vector<Upload>> Ledger::list(const ListFilter& filter) const {
     const std::lock_guard lock(impl_->mutex);
-    RH_ASSIGN(Statement select,
-              impl_->database.use("SELECT " RH_UPLOAD_COLUMNS
-                                  " FROM uploads WHERE (?1 = '' OR state = ?1) "
-                                  "AND (?2 = '' OR filename = ?2) AND (?3 = '' OR sha256 = ?3) "
-                                  "AND (?4 IS NULL OR (created_at, id) < (?4, ?5)) "
-                                  "ORDER BY created_at DESC, id DESC LIMIT ?6"));
+    RH_ASSIGN(
+        Statement select,
+        impl_->database.use("SELECT " RH_UPLOAD_COLUMNS " FROM uploads WHERE " RH_UPLOAD_FILTER
+                            "AND (?4 IS NULL OR (created_at, id) < (?4, ?5)) "
+                            "ORDER BY created_at DESC, id DESC LIMIT ?6"));
     select.bind(filter.state ? name(*filter.state) : std::string_view());
     select.bind(filter.filename).bind(filter.sha256);
     if (filter.after) {
@@ -234,6 +237,16 @@ Result<std::vector<Upload>> Ledger::list(const ListFilter& filter) const {
     }
     select.bind(static_cast<int64_t>(filter.limit));
     return read_uploads(impl_->database, select);
+}
+
+Result<uint64_t> Ledger::count(const ListFilter& filter) const {
+    const std::lock_guard lock(impl_->mutex);
+    RH_ASSIGN(Statement select,
+              impl_->database.use("SELECT count(*) FROM uploads WHERE " RH_UPLOAD_FILTER));
+    select.bind(filter.state ? name(*filter.state) : std::string_view());
+    select.bind(filter.filename).bind(filter.sha256);
+    RH_TRY(select.step());
+    return select.take_count();
 }
 
 Result<std::vector<Upload>> Ledger::unfinished() const {

@@ -63,6 +63,8 @@ class Ledger {
             after;  // keyset: (created_at, id), newest first
     };
     Result<std::vector<Upload>> list(const ListFilter& filter) const;
+    // How many uploads the filter lets through, whatever its limit and place.
+    Result<uint64_t> count(const ListFilter& filter) const;
     Result<std::vector<Upload>> unfinished() const;  // oldest first: what a restart must go on with
     // How many uploads are in each state, indexed by State.
     Result<std::array<uint64_t, kStateCount>> count_by_state() const;

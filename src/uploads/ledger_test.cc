@@ -331,6 +331,10 @@ TEST_F(LedgerTest, ListsNewestFirstWithoutGapOrRepeat) {
     EXPECT_EQ(
         ledger_->list({.state = {}, .filename = "", .sha256 = "aa50", .after = {}}).value().size(),
         1U);
+    EXPECT_EQ(
+        *ledger_->count({.state = {}, .filename = "", .sha256 = "aa50", .limit = 1, .after = {}}),
+        1U);
+    EXPECT_EQ(*ledger_->count({.state = {}, .filename = "no.csv", .sha256 = "", .after = {}}), 0U);
     EXPECT_TRUE(
         ledger_->list({.state = {}, .filename = "no.csv", .sha256 = "", .after = {}})->empty());
     EXPECT_EQ(ledger_->unfinished()->size(), 30U);
