@@ -44,17 +44,24 @@ std::optional<ProblemEntry> parse_row(std::string_view line) {
         line.remove_prefix(end);
     }
     RH_ASSERT(cells.size() == 4 && cells[0].size() > 2);
-    return ProblemEntry{.code = cells[0].substr(1, cells[0].size() - 2),
+    return ProblemEntry{.section = "",
+                        .code = cells[0].substr(1, cells[0].size() - 2),
                         .status = cells[1],
                         .meaning = cells[2],
                         .remedy = cells[3]};
 }
 
 std::vector<ProblemEntry> parse_entries(std::string_view text) {
+    constexpr std::string_view kHeading = "## ";
     std::vector<ProblemEntry> entries;
+    std::string_view section;
     while (!text.empty()) {
         const size_t end = std::min(text.find('\n'), text.size());
-        if (const auto entry = parse_row(text.substr(0, end))) {
+        const std::string_view line = text.substr(0, end);
+        if (line.starts_with(kHeading)) {
+            section = line.substr(kHeading.size());
+        } else if (auto entry = parse_row(line)) {
+            entry->section = section;
             entries.push_back(*entry);
         }
         text.remove_prefix(std::min(end + 1, text.size()));
@@ -78,18 +85,26 @@ Result<void> send_problem_page(Exchange& exchange) {
 }
 
 Result<void> send_problem_list(Exchange& exchange) {
-    std::string rows;
+    std::string body =
+        "<h1>Problems</h1><p>Every error is <code>application/problem+json</code>. Its "
+        "<code>code</code> is one of these and never changes its meaning; <code>detail</code> says "
+        "what happened this time, and the server's log has more under <code>trace_id</code>.</p>";
+    std::string_view section;
     for (const ProblemEntry& entry : problem_entries()) {
-        rows += fmt::format(
+        if (entry.section != section) {
+            body += section.empty() ? "" : "</tbody></table>";
+            section = entry.section;
+            body += fmt::format(
+                "<h2>{}</h2><table><thead><tr><th>code</th><th>status</th><th>meaning</th>"
+                "<th>remedy</th></tr></thead><tbody>",
+                html_text(section));
+        }
+        body += fmt::format(
             "<tr><td><a href=\"/problems/{0}\"><code>{0}</code></a></td><td>{1}</td><td>{2}</td>"
             "<td>{3}</td></tr>",
             html_text(entry.code), entry.status, html_text(entry.meaning), html_text(entry.remedy));
     }
-    return exchange.send(page_response(
-        "Problems", fmt::format("<h1>Problems</h1><table><thead><tr><th>code</th><th>status</th>"
-                                "<th>meaning</th><th>remedy</th></tr></thead><tbody>{}</tbody>"
-                                "</table>",
-                                rows)));
+    return exchange.send(page_response("Problems", body + "</tbody></table>"));
 }
 
 void add(http::Router& router, std::string pattern, http::Handler handler) {

@@ -17,6 +17,7 @@ void add_contract_routes(http::Router& router);
 std::string_view openapi_json();
 
 struct ProblemEntry {
+    std::string_view section;  // the heading above it
     std::string_view code;
     std::string_view status;  // "404"; "500, 503" for a code of several
     std::string_view meaning, remedy;

@@ -84,6 +84,7 @@ TEST(Problems, NoneIsListedTwiceOrEmpty) {
     std::set<std::string_view> codes;
     for (const ProblemEntry& entry : problem_entries()) {
         EXPECT_TRUE(codes.insert(entry.code).second) << entry.code;
+        EXPECT_FALSE(entry.section.empty()) << entry.code;
         EXPECT_FALSE(entry.meaning.empty() || entry.remedy.empty() || entry.status.empty());
     }
 }
@@ -94,6 +95,9 @@ TEST(Contract, EveryReferenceLeadsSomewhereAndThePageShowsEveryPath) {
     for (const auto& [path, item] : document.at("paths").as_object()) {
         EXPECT_THAT(page, HasSubstr("<code>" + std::string(path) + "</code>"));
     }
+    EXPECT_THAT(page, HasSubstr("<a href=\"#createUpload\">Send a file</a>"));
+    EXPECT_THAT(page, HasSubstr("<h3 id=\"createUpload\">"));
+    EXPECT_THAT(page, HasSubstr("<p>Body: <code>text/csv, "));
     const std::string text(openapi_json());
     const std::regex pattern(R"re("\$ref":"#/([^"]+)")re");
     for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at) {

@@ -50,7 +50,7 @@ std::string schema_text(const json::object& root, const json::value& value) {
     for (const auto& [key, words] : {std::pair<std::string_view, std::string_view>{"format", ", "},
                                      {"minimum", ", from "},
                                      {"maximum", " to "},
-                                     {"maxLength", ", characters at most "},
+                                     {"maxLength", ", length at most "},
                                      {"maxItems", ", items at most "},
                                      {"default", ", default "}}) {
         if (const auto* limit = schema.if_contains(key)) {
@@ -84,20 +84,33 @@ std::string parameters_html(const json::object& root, const json::object& operat
         rows);
 }
 
+// "text/csv, multipart/form-data"
+std::string types_of(const json::object& message) {
+    std::string types;
+    if (const auto* content = message.if_contains("content")) {
+        for (const auto& [type, ignored] : content->as_object()) {
+            types += types.empty() ? "" : ", ";
+            types += type;
+        }
+    }
+    return types;
+}
+
+std::string body_html(const json::object& operation) {
+    const auto* body = operation.if_contains("requestBody");
+    return body == nullptr ? ""
+                           : fmt::format("<p>Body: <code>{}</code></p>",
+                                         html_text(types_of(body->as_object())));
+}
+
 std::string responses_html(const json::object& root, const json::object& operation) {
     std::string rows;
     for (const auto& [status, value] : operation.at("responses").as_object()) {
         const json::object& response = resolved(root, value);
-        std::string types;
-        if (const auto* content = response.if_contains("content")) {
-            for (const auto& [type, ignored] : content->as_object()) {
-                types += types.empty() ? "" : ", ";
-                types += type;
-            }
-        }
-        rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-                            html_text(std::string_view(status)),
-                            html_text(text_at(response, "description")), html_text(types));
+        const std::string_view shown = status == "default" ? "4xx, 5xx" : std::string_view(status);
+        rows +=
+            fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", html_text(shown),
+                        html_text(text_at(response, "description")), html_text(types_of(response)));
     }
     return fmt::format(
         "<table><thead><tr><th>status</th><th>answer</th><th>types</th></tr></thead>"
@@ -113,6 +126,22 @@ std::string upper(std::string_view text) {
     return result;
 }
 
+// All calls in one table, each with a link to its description.
+std::string contents_html(const json::object& root) {
+    std::string rows;
+    for (const auto& [path, item] : root.at("paths").as_object()) {
+        for (const auto& [method, operation] : item.as_object()) {
+            const json::object& call = operation.as_object();
+            rows += fmt::format(
+                "<tr><td class=\"method\">{}</td><td><code>{}</code></td>"
+                "<td><a href=\"#{}\">{}</a></td></tr>",
+                upper(method), html_text(std::string_view(path)),
+                html_text(text_at(call, "operationId")), html_text(text_at(call, "summary")));
+        }
+    }
+    return fmt::format("<table><tbody>{}</tbody></table>", rows);
+}
+
 }  // namespace
 
 std::string docs_body(std::string_view openapi_json) {
@@ -121,13 +150,18 @@ std::string docs_body(std::string_view openapi_json) {
     const json::object& info = root.at("info").as_object();
     std::string html = fmt::format("<h1>{}</h1><p>{}</p>", html_text(text_at(info, "title")),
                                    html_text(text_at(info, "description")));
+    html += contents_html(root);
     for (const auto& [path, item] : root.at("paths").as_object()) {
         html += fmt::format("<h2><code>{}</code></h2>", html_text(std::string_view(path)));
         for (const auto& [method, operation] : item.as_object()) {
             const json::object& call = operation.as_object();
-            html += fmt::format("<h3><span class=\"method\">{}</span> {}</h3><p>{}</p>",
-                                upper(method), html_text(text_at(call, "summary")),
-                                html_text(text_at(call, "description")));
+            html += fmt::format("<h3 id=\"{}\"><span class=\"method\">{}</span> {}</h3>",
+                                html_text(text_at(call, "operationId")), upper(method),
+                                html_text(text_at(call, "summary")));
+            if (const std::string text = text_at(call, "description"); !text.empty()) {
+                html += fmt::format("<p>{}</p>", html_text(text));
+            }
+            html += body_html(call);
             html += parameters_html(root, call);
             html += responses_html(root, call);
         }

@@ -32,15 +32,20 @@ std::string with_host(std::string_view text, std::string_view host) {
 
 std::string row_of(const uploads::Upload& upload) {
     const std::string id = to_string(upload.id);
+    const std::string rejected =
+        upload.rows.rejected == 0
+            ? "0"
+            : fmt::format("<a href=\"/v1/uploads/{}/rejects\">{}</a>", id, upload.rows.rejected);
     return fmt::format(
         "<tr><td><a href=\"/v1/uploads/{}\">{}</a></td><td>{}</td><td class=\"number\">{}</td>"
-        "<td class=\"number\">{}</td><td>{}</td><td><a href=\"/v1/uploads/{}/rejects\">rejects</a> "
-        "<a href=\"/v1/uploads/{}/original\">original</a></td></tr>",
+        "<td class=\"number\">{}</td><td>{}</td><td><a "
+        "href=\"/v1/uploads/{}/original\">original</a>"
+        "</td></tr>",
         id,
         html_text(upload.request.filename.empty() ? id
                                                   : http::to_valid_utf8(upload.request.filename)),
-        uploads::name(upload.state), upload.rows.accepted, upload.rows.rejected,
-        model::format_rfc3339(upload.created_at), id, id);
+        uploads::name(upload.state), upload.rows.accepted, rejected,
+        model::format_rfc3339(upload.created_at), id);
 }
 
 Result<void> send_home(http::Exchange& exchange, const uploads::Ledger& ledger, bool open) {
