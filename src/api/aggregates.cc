@@ -71,7 +71,7 @@ std::string etag_of(const Question& question) {
 http::Headers common_headers(const Question& question, const std::string& etag) {
     return {{"ETag", etag},
             {"Cache-Control", "private, no-cache"},
-            {"Vary", "Accept, Accept-Encoding"},
+            {"Vary", "Accept"},
             {"X-Roundhouse-Version", std::to_string(question.version)}};
 }
 

@@ -299,6 +299,14 @@ TEST_F(UploadApiTest, ListsPageThroughEverythingOnce) {
     EXPECT_EQ(code(call("GET", "/v1/uploads", {{"cursor", next}, {"state", "stored"}})),
               "cursor_mismatch");
     EXPECT_EQ(code(call("GET", "/v1/uploads", {{"cursor", "!"}})), "bad_cursor");
+    const auto counted = call("GET", "/v1/uploads", {{"limit", "2"}, {"count", "exact"}});
+    EXPECT_EQ(json(counted).at("count"), 5);
+    EXPECT_EQ(header(counted, "X-Total-Count"), "5");
+    EXPECT_EQ(
+        json(call("GET", "/v1/uploads", {{"filename", "none"}, {"count", "exact"}})).at("count"),
+        0);
+    EXPECT_FALSE(first.contains("count"));
+    EXPECT_EQ(code(call("GET", "/v1/uploads", {{"count", "yes"}})), "bad_count");
     EXPECT_EQ(code(call("GET", "/v1/uploads", {{"limit", "0"}})), "bad_limit");
     EXPECT_EQ(code(call("GET", "/v1/uploads", {{"limit", "10001"}})), "bad_limit");
     EXPECT_EQ(code(call("GET", "/v1/uploads", {{"state", "gone"}})), "bad_state");

@@ -1,5 +1,7 @@
 #include "api/page_cursor.h"
 
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "http/base64.h"
@@ -32,6 +34,17 @@ Result<std::string> decode_page_cursor(std::string_view scope, std::string_view 
                     "The cursor belongs to another list or filter; begin again without it.");
     }
     return text->substr(1 + kScopeDigits);
+}
+
+Result<uint64_t> decode_offset_cursor(std::string_view scope, std::string_view cursor) {
+    RH_ASSIGN(const std::string position, decode_page_cursor(scope, cursor));
+    uint64_t offset = 0;
+    const auto parsed = std::from_chars(position.data(), position.data() + position.size(), offset);
+    if (parsed.ec != std::errc{} || parsed.ptr != position.data() + position.size()) {
+        return fail(ErrorKind::invalid_request, "bad_cursor",
+                    "The cursor is damaged; take next_cursor of the page before as it is.");
+    }
+    return offset;
 }
 
 }  // namespace rh::api

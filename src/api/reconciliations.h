@@ -10,4 +10,7 @@ namespace rh::api {
 // `reconciler` must live as long as the router.
 void add_reconciliation_routes(http::Router& router, reconcile::Reconciler& reconciler);
 
+// One resource; add_reconciliation_routes calls it.
+void add_discrepancy_route(http::Router& router, const reconcile::Reconciler& reconciler);
+
 }  // namespace rh::api

@@ -53,10 +53,11 @@ class EventStream {
         while (true) {
             const auto change = dependencies_.board.find(upload.id);
             const auto id = change ? std::optional(change->number) : std::nullopt;
-            const std::string json = upload_json(upload, change, false);
             if (uploads::is_final(upload.state)) {
-                return events_.event(final_event(upload.state), id, json);
+                return events_.event(final_event(upload.state), id,
+                                     current_upload_json(dependencies_, upload));
             }
+            const std::string json = upload_json(upload, change, false);
             if (told != upload.state || !change || change->number > seen) {
                 RH_TRY(events_.event(told == upload.state ? "progress" : "state", id, json));
                 told = upload.state;

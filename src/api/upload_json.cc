@@ -9,6 +9,7 @@
 #include "http/problem.h"
 #include "http/text.h"
 #include "model/money.h"
+#include "model/row_batch.h"
 #include "model/timestamp.h"
 #include "model/upload_id.h"
 
@@ -93,16 +94,44 @@ json::object options_of(const uploads::Request& request) {
             {"max_errors", value_or_null(request.errors_max)}};
 }
 
-json::value error_of(const Upload& upload) {
+json::array errors_of(std::span<const uploads::StoredReject> rejects) {
+    json::array errors;
+    for (const auto& [line, reject] : rejects) {
+        for (const model::Fault& fault : reject.faults) {
+            if (errors.size() == kErrorsShownMax) {
+                return errors;
+            }
+            errors.emplace_back(json::object{
+                {"code", model::name(fault.code)},
+                {"line", reject.line},
+                {"column",
+                 fault.column < 0
+                     ? json::value(nullptr)
+                     : json::value(model::kColumnNames[static_cast<size_t>(fault.column)])},
+                {"value", fault.value},
+                {"detail", fault.detail}});
+        }
+    }
+    return errors;
+}
+
+json::value error_of(const Upload& upload, std::span<const uploads::StoredReject> rejects) {
     if (upload.error_code.empty()) {
         return nullptr;
     }
-    return json::object{{"type", fmt::format("/problems/{}", upload.error_code)},
-                        {"title", http::title_of(upload.error_code)},
-                        {"status", upload.state == State::refused ? 422 : 500},
-                        {"detail", http::to_valid_utf8(upload.error_message)},
-                        {"code", upload.error_code},
-                        {"trace_id", upload.trace_id}};
+    const std::string path = fmt::format("/v1/uploads/{}", model::to_string(upload.id));
+    json::object error{{"type", fmt::format("/problems/{}", upload.error_code)},
+                       {"title", http::title_of(upload.error_code)},
+                       {"status", upload.state == State::refused ? 422 : 500},
+                       {"detail", http::to_valid_utf8(upload.error_message)},
+                       {"instance", path},
+                       {"code", upload.error_code},
+                       {"trace_id", upload.trace_id}};
+    if (!rejects.empty()) {
+        error["errors"] = errors_of(rejects);
+        error["rejects"] = path + "/rejects";
+    }
+    return error;
 }
 
 json::array warnings_of(const Upload& upload) {
@@ -119,8 +148,8 @@ json::array warnings_of(const Upload& upload) {
 }  // namespace
 
 std::string upload_json(const Upload& upload,
-                        const std::optional<uploads::ProgressBoard::Change>& change,
-                        bool duplicate) {
+                        const std::optional<uploads::ProgressBoard::Change>& change, bool duplicate,
+                        std::span<const uploads::StoredReject> rejects) {
     const uploads::Request& request = upload.request;
     json::object faults;
     for (const auto& [code, count] : upload.faults) {
@@ -147,7 +176,7 @@ std::string upload_json(const Upload& upload,
         {"stages", stages_of(upload)},
         {"created_at", model::format_rfc3339(upload.created_at)},
         {"finished_at", time_or_null(upload.finished_at)},
-        {"error", error_of(upload)},
+        {"error", error_of(upload, rejects)},
         {"warnings", warnings_of(upload)},
         {"faults", std::move(faults)},
         {"ignored_columns", std::move(ignored)},

@@ -8,12 +8,12 @@
 
 #include <fmt/format.h>
 
+#include "api/refusal.h"
 #include "api/upload_body.h"
 #include "api/upload_options.h"
 #include "api/uploads.h"
 #include "base/log.h"
 #include "http/negotiate.h"
-#include "http/problem.h"
 
 namespace rh::api {
 namespace {
@@ -22,17 +22,6 @@ using http::Exchange;
 using http::Response;
 
 constexpr unsigned kWaitMaxS = 300;
-
-// The answer to an error, with the headers that say what would have been taken.
-Response problem_of(const Error& error, const http::Request& request) {
-    Response response = http::problem(error, request.path, request.trace_id);
-    if (error.code == "unsupported_media_type") {
-        response.headers.emplace_back("Accept-Post", std::string(kAcceptPost));
-    } else if (error.code == "unsupported_encoding") {
-        response.headers.emplace_back("Accept-Encoding", "gzip, zstd");
-    }
-    return response;
-}
 
 // What makes two requests with one Idempotency-Key the same. The bytes of the file, not of the
 // body: a form's boundary is another each time.
@@ -50,8 +39,9 @@ class UploadPost {
 
     Result<void> run() {
         auto response = respond();
-        return exchange_.send(response ? std::move(*response)
-                                       : problem_of(response.error(), exchange_.request()));
+        return exchange_.send(response
+                                  ? std::move(*response)
+                                  : refusal(response.error(), exchange_.request(), kAcceptPost));
     }
 
   private:
@@ -98,7 +88,7 @@ class UploadPost {
     Result<Response> receive_and_keep(const IdempotencyStore::Ticket& ticket) {
         auto answer = receive();
         Response response =
-            answer ? std::move(*answer) : problem_of(answer.error(), exchange_.request());
+            answer ? std::move(*answer) : refusal(answer.error(), exchange_.request(), kAcceptPost);
         // What may go better next time is not kept; nor what was refused before its end, for then
         // nobody knows what all of it was.
         const bool settled =

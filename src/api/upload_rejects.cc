@@ -1,7 +1,6 @@
 // GET /v1/uploads/{id}/rejects: JSON by pages; CSV (one line a fault) and NDJSON (one line a row)
 // whole, or by pages with limit.
 #include <array>
-#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,11 +58,11 @@ class RejectsAnswer {
         scope_ = "rejects\n" + model::to_string(upload.id);
         uint64_t offset = 0;
         if (const auto cursor = request.query_value("cursor")) {
-            RH_ASSIGN(offset, offset_of(*cursor));
+            RH_ASSIGN(offset, decode_offset_cursor(scope_, *cursor));
         }
         RH_ASSIGN(RejectReader reader,
                   RejectReader::open(dependencies_.layout.rejects(upload.id), offset));
-        headers_ = {{"Cache-Control", "no-store"}, {"Vary", "Accept, Accept-Encoding"}};
+        headers_ = {{"Cache-Control", "no-store"}, {"Vary", "Accept"}};
         if (format_ == kCsvIndex) {
             headers_.emplace_back(
                 "Content-Disposition",
@@ -74,18 +73,6 @@ class RejectsAnswer {
     }
 
   private:
-    Result<uint64_t> offset_of(std::string_view cursor) const {
-        RH_ASSIGN(const std::string position, decode_page_cursor(scope_, cursor));
-        uint64_t offset = 0;
-        const auto parsed =
-            std::from_chars(position.data(), position.data() + position.size(), offset);
-        if (parsed.ec != std::errc{} || parsed.ptr != position.data() + position.size()) {
-            return fail(ErrorKind::invalid_request, "bad_cursor",
-                        "The cursor is damaged; take next_cursor of the page before as it is.");
-        }
-        return offset;
-    }
-
     std::string lines_of(const std::vector<StoredReject>& page) const {
         std::string text;
         for (const StoredReject& stored : page) {

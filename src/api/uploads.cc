@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -55,9 +56,7 @@ Result<Place> place_of(std::string_view scope, std::string_view cursor) {
     return Place{created_at, *id};
 }
 
-Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exchange) {
-    const http::Request& request = exchange.request();
-    RH_TRY(http::negotiate(request, std::array{http::kJson}));
+Result<uploads::Ledger::ListFilter> filter_of(const http::Request& request) {
     uploads::Ledger::ListFilter filter;
     if (const auto state = request.query_value("state")) {
         filter.state = uploads::parse_state(*state);
@@ -70,6 +69,28 @@ Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exch
     }
     filter.filename = request.query_value("filename").value_or("");
     filter.sha256 = request.query_value("sha256").value_or("");
+    return filter;
+}
+
+// How many uploads there are on all pages, if that was asked for.
+Result<std::optional<uint64_t>> count_of(const UploadDependencies& dependencies,
+                                         const http::Request& request,
+                                         const uploads::Ledger::ListFilter& filter) {
+    const auto wanted = request.query_value("count");
+    if (!wanted) {
+        return std::nullopt;
+    }
+    if (*wanted != "exact") {
+        return fail(ErrorKind::invalid_request, "bad_count",
+                    fmt::format("count={} is not exact. Leave it out for no count.", *wanted));
+    }
+    return dependencies.ledger.count(filter);
+}
+
+Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exchange) {
+    const http::Request& request = exchange.request();
+    RH_TRY(http::negotiate(request, std::array{http::kJson}));
+    RH_ASSIGN(auto filter, filter_of(request));
     RH_ASSIGN(const uint64_t limit,
               http::number_parameter(request, "limit", kLimitDefault, 1, kLimitMax));
     const std::string scope =
@@ -78,6 +99,7 @@ Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exch
     if (const auto cursor = request.query_value("cursor")) {
         RH_ASSIGN(filter.after, place_of(scope, *cursor));
     }
+    RH_ASSIGN(const auto count, count_of(dependencies, request, filter));
     filter.limit = limit + 1;
     RH_ASSIGN(auto found, dependencies.ledger.list(filter));
     const bool more = found.size() > limit;
@@ -87,7 +109,7 @@ Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exch
     std::string body = "{\"data\":[";
     for (size_t i = 0; i < found.size(); ++i) {
         body += i == 0 ? "" : ",";
-        body += current_upload_json(dependencies, found[i]);
+        body += upload_json(found[i], dependencies.board.find(found[i].id), false);
     }
     http::Response response = json_response({});
     std::string next = "null";
@@ -97,7 +119,12 @@ Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exch
         response.headers.emplace_back("Link", http::next_link(request, cursor));
         next = fmt::format("\"{}\"", cursor);
     }
-    response.body = fmt::format("{}],\"next_cursor\":{}}}", body, next);
+    response.body = fmt::format("{}],\"next_cursor\":{}", body, next);
+    if (count) {
+        response.headers.emplace_back("X-Total-Count", fmt::to_string(*count));
+        response.body += fmt::format(",\"count\":{}", *count);
+    }
+    response.body += '}';
     return exchange.send(std::move(response));
 }
 
@@ -142,7 +169,15 @@ Result<Upload> find_upload(const UploadDependencies& dependencies, const http::R
 
 std::string current_upload_json(const UploadDependencies& dependencies, const Upload& upload,
                                 bool duplicate) {
-    return upload_json(upload, dependencies.board.find(upload.id), duplicate);
+    std::vector<uploads::StoredReject> rejects;
+    if (upload.state == uploads::State::refused && upload.rows.rejected > 0) {
+        // A report that cannot be read is no reason to keep the state back: …/rejects says why.
+        auto reader = uploads::RejectReader::open(dependencies.layout.rejects(upload.id), 0);
+        if (!reader || !reader->next(kErrorsShownMax, rejects)) {
+            rejects.clear();
+        }
+    }
+    return upload_json(upload, dependencies.board.find(upload.id), duplicate, rejects);
 }
 
 void add_upload_routes(http::Router& router, const UploadDependencies& dependencies) {
@@ -156,8 +191,8 @@ void add_upload_routes(http::Router& router, const UploadDependencies& dependenc
                         return handler(dependencies, exchange);
                     }});
     };
-    add("GET", "/v1/uploads", Scope::read, {"state", "filename", "sha256", "limit", "cursor"},
-        list_uploads);
+    add("GET", "/v1/uploads", Scope::read,
+        {"state", "filename", "sha256", "limit", "cursor", "count"}, list_uploads);
     add("GET", "/v1/uploads/{id}", Scope::read, {}, get_upload);
     add("DELETE", "/v1/uploads/{id}", Scope::upload, {}, delete_upload);
     add("POST", "/v1/uploads/{id}/cancel", Scope::upload, {}, cancel_upload);

@@ -33,7 +33,7 @@ void add_upload_event_route(http::Router& router, const UploadDependencies& depe
 // The upload that the path names. Error not_found upload_not_found, also for what is no id.
 Result<uploads::Upload> find_upload(const UploadDependencies& dependencies,
                                     const http::Request& request);
-// The JSON of an upload with its progress.
+// The JSON of an upload with its progress, and with the first faults of a refused one.
 std::string current_upload_json(const UploadDependencies& dependencies,
                                 const uploads::Upload& upload, bool duplicate = false);
 

@@ -33,7 +33,7 @@ WRONG_FILES = {
     },
     "no header": (",".join(ROW).encode() + b"\n", {}, {}, 422, ("missing_column", "unknown_delimiter")),
     "prose": (b"Dear Sir,\nplease find the file attached.\n", {}, {}, 422, ("missing_column", "unknown_delimiter")),
-    "JSON": (b'{"rows": []}', {}, {}, 422, ("missing_column", "unknown_delimiter")),
+    "JSON": (b'{"rows": []}', {}, {}, 422, ("missing_column", "unknown_delimiter", "header_unreadable")),
     "column twice": ((HEADER + ",user_id\nx\n").encode(), {}, {}, 422, "duplicate_column"),
     "column twice in other case": ((HEADER + ", USER_ID\nx\n").encode(), {}, {}, 422, "duplicate_column"),
     "quote that never closes in the header": (b'"created_timestamp,user_id\n', {}, {}, 422, None),
@@ -192,6 +192,54 @@ WRONG_RECONCILIATIONS = [
 def test_wrong_reconciliation(server, content, media_type, status, code):
     answer = server.post("/v1/reconciliations", content=content, headers={"Content-Type": media_type})
     check_problem(answer, status, code)
+
+
+@pytest.mark.parametrize("path", ["/v1/uploads", "/v1/reconciliations"])
+def test_what_is_not_taken_names_what_is(server, path):
+    def post(**headers):
+        return server.post(
+            path, content=GOOD, headers={name.replace("_", "-"): text for name, text in headers.items()}
+        )
+
+    answer = post(Content_Type="image/png")
+    assert "image/png" in check_problem(answer, 415, "unsupported_media_type")["detail"]
+    assert "text/csv" in answer.headers["accept-post"].split(", ") and "accept-encoding" not in answer.headers
+    answer = post(Content_Type="text/csv", Content_Encoding="br")
+    check_problem(answer, 415, "unsupported_encoding")
+    assert answer.headers["accept-encoding"] == "gzip, zstd" and "accept-post" not in answer.headers
+
+
+def test_a_refused_file_shows_its_first_faults_and_where_all_are(server):
+    bad = [["never", *ROW[1:4], "free", *ROW[5:]]] * 30
+    answer = server.upload(to_csv([ROW, *bad]), max_errors="29").json()
+    upload = server.wait_final(answer["id"])
+    error = upload["error"]
+    assert (upload["state"], error["code"], error["status"]) == ("refused", "too_many_rejects", 422)
+    assert error["instance"] == f"/v1/uploads/{upload['id']}" and error["trace_id"]
+    faults = [
+        {"line": reject["line"], **fault}
+        for reject in server.get(error["rejects"]).json()["data"]
+        for fault in reject["faults"]
+    ]
+    assert len(faults) == 60 and error["errors"] == faults[:20]
+    assert (error["errors"][0]["line"], error["errors"][0]["column"]) == (3, "created_timestamp")
+    events = server.get(f"/v1/uploads/{upload['id']}/events").text
+    assert json.loads(events.split("data: ")[1].splitlines()[0])["error"] == error
+    listed = server.get("/v1/uploads", params={"state": "refused"}).json()["data"]
+    assert [one["error"].keys() & {"errors", "rejects"} for one in listed if one["id"] == upload["id"]] == [set()]
+
+
+def test_pages_of_listed_origins_may_call(start_server):
+    server = start_server("data", "--http-cors-origins", "https://app.example, http://localhost:5173")
+    page = {"Origin": "http://localhost:5173"}
+    asked = server.request("OPTIONS", "/v1/uploads", headers={**page, "Access-Control-Request-Method": "POST"})
+    assert asked.status_code == 204 and "POST" in asked.headers["access-control-allow-methods"]
+    assert asked.headers["access-control-allow-origin"] == page["Origin"]
+    answer = server.upload(GOOD, headers=page)
+    assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == page["Origin"]
+    other = {"Origin": "https://evil.example"}
+    check_problem(server.upload(GOOD, headers=other), 403, "cross_origin")
+    assert "access-control-allow-origin" not in server.get("/v1/uploads", headers=other).headers
 
 
 # Heads that other servers have read in two ways (request smuggling), and broken ones.
