@@ -1,6 +1,7 @@
 #include "cli/api_client.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include <boost/json/object.hpp>
@@ -15,6 +16,11 @@ namespace rh::cli {
 namespace {
 
 constexpr size_t kFaultsShownMax = 5;
+// The server's sentences name parameters of the API; here a person types flags.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kFlagOfParameter = {
+    {{"allow_duplicate=LABEL", "--allow-duplicate LABEL"},
+     {"allow_negative=true", "--allow-negative"},
+     {"empty_amount=reject", "--empty-amount reject"}}};
 
 std::unexpected<Error> bad_url(const std::string& url) {
     return fail(ErrorKind::invalid_request, "bad_server_url",
@@ -91,6 +97,11 @@ Error error_of_problem(int status, const boost::json::object& problem) {
     }
     if (error.message.empty()) {
         error.message = fmt::format("The server answered with status {}.", status);
+    }
+    for (const auto& [parameter, flag] : kFlagOfParameter) {
+        if (const size_t at = error.message.find(parameter); at != std::string::npos) {
+            error.message.replace(at, parameter.size(), flag);
+        }
     }
     if (const auto* faults = problem.if_contains("errors"); faults && faults->is_array()) {
         const auto& list = faults->get_array();

@@ -146,6 +146,12 @@ TEST(Text, Delimiters) {
     EXPECT_FALSE(parse_delimiter(",,").has_value());
 }
 
+TEST(Text, AmountsStandWithTheirPointsBelowEachOther) {
+    EXPECT_EQ(aligned_amount("39115.00182", 20), "        39115.00182 ");
+    EXPECT_EQ(aligned_amount("7", 20), "            7       ");
+    EXPECT_EQ(aligned_amount("-999999999999.999999", 20), "-999999999999.999999");
+}
+
 TEST(CsvCell, QuotesAndGuards) {
     EXPECT_EQ(csv_cell("plain"), "plain");
     EXPECT_EQ(csv_cell("a,b"), "\"a,b\"");

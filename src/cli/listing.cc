@@ -119,12 +119,18 @@ Result<void> print_listing(const ApiClient& api, std::string_view path, Query qu
     JsonPages json_pages;
     RowPages row_pages(row_format(listing.format), header, cells);
     bool more = false;
+    bool any = false;
     RH_TRY(api.pages(path, query, [&](boost::json::object& page) -> Result<bool> {
         RH_TRY(json ? json_pages.add(page) : row_pages.add(page));
         more = !text_at(page, "next_cursor").empty();
+        const auto* data = page.if_contains("data");
+        any = any || (data != nullptr && data->is_array() && !data->get_array().empty());
         return listing.all;
     }));
     RH_TRY(json ? json_pages.finish() : row_pages.finish());
+    if (!any && !json) {
+        say("There are no such rows.");
+    }
     if (more && !listing.all && !json) {
         say("There are more rows; --all prints every one.");
     }

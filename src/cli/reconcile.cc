@@ -85,11 +85,11 @@ std::string totals_text(const boost::json::object& reconciliation) {
     const auto& totals = object_at(reconciliation, "totals");
     const auto& rows = object_at(reconciliation, "rows");
     std::string out =
-        fmt::format("{:<18}{:>20}{:>20}{:>20}\n", "", kSides[0], kSides[1], kSides[2]);
+        fmt::format("{:<18}{:>24}{:>24}{:>24}\n", "", kSides[0], kSides[1], kSides[2]);
     const auto add = [&](std::string_view name) {
         out += fmt::format("{:<18}", name);
         for (const auto side : kSides) {
-            out += fmt::format("{:>20}", text_at(object_at(totals, side), name));
+            out += aligned_amount(text_at(object_at(totals, side), name), 24);
         }
         out += '\n';
     };
@@ -151,7 +151,9 @@ Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) 
     if (invocation.json) {
         RH_TRY(write_out(boost::json::serialize(reconciliation) + "\n"));
     } else {
-        RH_TRY(write_out(totals_text(reconciliation)));
+        if (done) {
+            RH_TRY(write_out(totals_text(reconciliation)));
+        }
         if (!done) {
             const auto& error = object_at(reconciliation, "error");
             say(error.empty() ? "The reconciliation failed; it says nothing about the figures."

@@ -1,5 +1,6 @@
 #include "cli/text.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -35,6 +36,13 @@ std::optional<char> parse_delimiter(std::string_view text) {
         return text.front();
     }
     return std::nullopt;
+}
+
+std::string aligned_amount(std::string_view amount, size_t width) {
+    constexpr size_t kBehindPoint = 7;  // the point and six digits
+    const size_t point = std::min(amount.find('.'), amount.size());
+    return fmt::format("{:>{}}{:<{}}", amount.substr(0, point), width - kBehindPoint,
+                       amount.substr(point), kBehindPoint);
 }
 
 }  // namespace rh::cli

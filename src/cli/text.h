@@ -13,4 +13,8 @@ std::string byte_size(uint64_t bytes);     // 1 kB is 1,000 bytes: "224.1 MB"
 // One of , ; | or a tab, also written as "tab" or "\t".
 std::optional<char> parse_delimiter(std::string_view text);
 
+// "39115.00182" in `width` characters, 6 of them for what is behind the point, so that the points
+// of a column stand below each other. Blanks at the end stay.
+std::string aligned_amount(std::string_view amount, size_t width);
+
 }  // namespace rh::cli

@@ -18,9 +18,11 @@ std::string upload_text(const boost::json::object& upload) {
     const auto& empty = object_at(upload, "empty_amounts");
     const std::string id = text_at(upload, "id");
     const std::string state = text_at(upload, "state");
+    const std::string voided = text_at(upload, "voided_version");
     std::string out = fmt::format(
-        "{}: {}{}{}\n", text_at(upload, "filename"), state, id.empty() ? "" : " as " + id,
-        flag_at(upload, "duplicate") ? " (it was there already; nothing is counted twice)" : "");
+        "{}: {}{}{}{}\n", text_at(upload, "filename"), state, id.empty() ? "" : " as " + id,
+        flag_at(upload, "duplicate") ? " (it was there already; nothing is counted twice)" : "",
+        voided.empty() ? "" : ", voided: not in the figures from version " + voided + " on");
     out += fmt::format("  {}, {}, delimiter {}\n", byte_size(count_at(upload, "bytes")),
                        text_at(upload, "encoding"),
                        text_at(upload, "delimiter") == "\t" ? "tab" : text_at(upload, "delimiter"));
@@ -29,9 +31,9 @@ std::string upload_text(const boost::json::object& upload) {
                     with_commas(count_at(rows, "read")), with_commas(count_at(rows, "accepted")),
                     with_commas(count_at(rows, "rejected")), with_commas(count_at(rows, "blank")));
     for (const auto amount : model::kAmountNames) {
-        out += fmt::format("  {:<17} {:>20}", amount, text_at(totals, amount));
+        out += fmt::format("  {:<17} {}", amount, aligned_amount(text_at(totals, amount), 20));
         const uint64_t without = count_at(empty, amount);
-        out += without == 0 ? "\n" : fmt::format("   ({} without)\n", with_commas(without));
+        out += without == 0 ? "\n" : fmt::format("   ({} rows without)\n", with_commas(without));
     }
     if (const auto* warnings = upload.if_contains("warnings"); warnings && warnings->is_array()) {
         for (const auto& warning : warnings->get_array()) {

@@ -43,8 +43,14 @@ struct ListArguments {
 
 Cells upload_cells(const boost::json::object& upload) {
     const auto& rows = object_at(upload, "rows");
-    return {text_at(upload, "id"),      text_at(upload, "state"),  text_at(upload, "created_at"),
-            text_at(rows, "accepted"),  text_at(rows, "rejected"), text_at(upload, "bytes"),
+    return {text_at(upload, "id"),
+            text_at(upload, "state"),
+            text_at(upload, "created_at"),
+            text_at(rows, "accepted"),
+            text_at(rows, "rejected"),
+            text_at(upload, "bytes"),
+            text_at(upload, "stored_version"),
+            text_at(upload, "voided_version"),
             text_at(upload, "filename")};
 }
 
@@ -60,7 +66,8 @@ Result<int> list_uploads(const ListArguments& arguments, const Invocation& invoc
     RH_TRY(print_listing(api, "/v1/uploads",
                          {{"state", arguments.state}, {"filename", arguments.filename}},
                          arguments.listing, invocation.json,
-                         {"id", "state", "created_at", "accepted", "rejected", "bytes", "filename"},
+                         {"id", "state", "created_at", "accepted", "rejected", "bytes",
+                          "stored_version", "voided_version", "filename"},
                          [](const boost::json::object& upload) {
                              return std::vector<Cells>{upload_cells(upload)};
                          }));

@@ -12,14 +12,18 @@ from conftest import BINARY
 
 @pytest.fixture
 def run(server):
-    def call(*arguments, code: int = 0, stdin: bytes = b"") -> str:
+    def ended(*arguments, code: int = 0, stdin: bytes = b""):
         env = {**os.environ, "ROUNDHOUSE_SERVER": server.url}
         done = subprocess.run(
             [str(BINARY), *map(str, arguments)], input=stdin, capture_output=True, env=env, check=False
         )
         assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
-        return done.stdout.decode()
+        return done
 
+    def call(*arguments, **how) -> str:
+        return ended(*arguments, **how).stdout.decode()
+
+    call.errors = lambda *arguments, **how: ended(*arguments, **how).stderr.decode()
     return call
 
 
@@ -79,6 +83,12 @@ def test_void_and_delete(run, file):
     run("delete", upload["id"], code=1)
     run("cancel", upload["id"], code=1)
     run("void", upload["id"])
+    version = json.loads(run("uploads", upload["id"], "--json"))["voided_version"]
+    assert f"not in the figures from version {version} on" in run("uploads", upload["id"])
+    header, line = (line.split(",") for line in run("uploads", "--limit", 1).splitlines())
+    assert dict(zip(header, line, strict=True))["voided_version"] == str(version)
+    # What the server calls a parameter is a flag here.
+    assert "Say --allow-duplicate LABEL" in run.errors("upload", path, code=1)
     trial = json.loads(run("upload", "--dry-run", "--json", path))
     assert trial["state"] == "checked"
     assert json.loads(run("delete", trial["id"], "--json"))["state"] == "deleted"
@@ -92,3 +102,17 @@ def test_clickhouse_info_and_migrate(run, server):
     assert owner["url"].count("/") == 2 and owner["url"] == reader["url"]
     assert owner["user"] != reader["user"] and owner["password"] != reader["password"]
     assert json.loads(run("migrate", "--data", server.data, "--json"))["applied"]
+
+
+def test_no_rows_is_said(run):
+    assert run("aggregates", "--player-id", "nobody") == ""
+    assert "There are no such rows." in run.errors("aggregates", "--player-id", "nobody")
+
+
+def test_a_failed_reconciliation_prints_no_figures(run, file, tmp_path):
+    _, rows = file
+    many = [[*row[:9], f"provider {i}"] for i, row in enumerate(rows * 3)]
+    statement = tmp_path / "statement.csv"
+    statement.write_bytes(rounds.to_csv(many).encode())
+    assert run("reconcile", statement, code=1) == ""
+    assert "provider" in run.errors("reconcile", statement, code=1)
