@@ -16,10 +16,9 @@ struct StatusOfCode {
     int status;
 };
 constexpr StatusOfCode kStatusOfCode[] = {
-    {"method_not_allowed", 405},       {"not_acceptable", 406},   {"request_timeout", 408},
-    {"length_required", 411},          {"target_too_long", 414},  {"expectation_failed", 417},
-    {"header_too_large", 431},         {"too_many_headers", 431}, {"range_not_satisfiable", 416},
-    {"unsupported_http_version", 505},
+    {"method_not_allowed", 405}, {"not_acceptable", 406},           {"request_timeout", 408},
+    {"target_too_long", 414},    {"expectation_failed", 417},       {"header_too_large", 431},
+    {"too_many_headers", 431},   {"unsupported_http_version", 505},
 };
 
 int status_of_kind(ErrorKind kind) {

@@ -10,9 +10,9 @@
 namespace rh::http {
 
 // The status of an error: by its kind, and by its code where HTTP has a status of its own for it:
-// method_not_allowed (405), not_acceptable (406), request_timeout (408), length_required (411),
-// target_too_long (414), expectation_failed (417), header_too_large and too_many_headers (431),
-// upload_gone (410), unsupported_http_version (505).
+// method_not_allowed (405), not_acceptable (406), request_timeout (408), target_too_long (414),
+// expectation_failed (417), header_too_large and too_many_headers (431), unsupported_http_version
+// (505).
 int status_of(const Error& error);
 // "Body too large" of body_too_large.
 std::string title_of(std::string_view code);
