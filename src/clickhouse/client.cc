@@ -113,11 +113,16 @@ struct Client::Impl {
     Result<std::unique_ptr<ResponseStream>> post(std::string target,
                                                  std::span<const std::string_view> body) const {
         io::HttpRequest request;
+        request.body = body;
+        return post(std::move(target), std::move(request));
+    }
+
+    Result<std::unique_ptr<ResponseStream>> post(std::string target,
+                                                 io::HttpRequest request) const {
         request.method = "POST";
         request.target = std::move(target);
         request.headers = {{"X-ClickHouse-User", endpoint.user},
                            {"X-ClickHouse-Key", endpoint.password}};
-        request.body = body;
         auto response = http->send(request);
         if (!response) {
             return std::unexpected(unreachable(response.error()));
@@ -190,6 +195,17 @@ Result<void> Client::insert(std::string_view sql, std::span<const std::string_vi
                             const Parameters& parameters, const Settings& settings) const {
     const std::string target = impl_->target(parameters, settings, sql) + "&wait_end_of_query=1";
     RH_ASSIGN(const auto stream, impl_->post(target, body));
+    RH_TRY(read_all(*stream));
+    return {};
+}
+
+Result<void> Client::insert(std::string_view sql,
+                            const std::function<Result<std::string_view>()>& next_body,
+                            const Parameters& parameters, const Settings& settings) const {
+    io::HttpRequest request;
+    request.next_body = next_body;
+    const std::string target = impl_->target(parameters, settings, sql) + "&wait_end_of_query=1";
+    RH_ASSIGN(const auto stream, impl_->post(target, std::move(request)));
     RH_TRY(read_all(*stream));
     return {};
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -59,6 +60,12 @@ class Client {
     // INSERT … FORMAT …: `sql` goes into the URL, `body` is the data, sent as it is and answered
     // when ClickHouse has it. For blocks of native_block.h give insert_settings().
     Result<void> insert(std::string_view sql, std::span<const std::string_view> body,
+                        const Parameters& parameters = {}, const Settings& settings = {}) const;
+    // The same with a body that is pulled and sent as it comes: each call gives the next bytes,
+    // valid until the next call; an empty view ends it, an Error breaks the connection and is
+    // returned.
+    Result<void> insert(std::string_view sql,
+                        const std::function<Result<std::string_view>()>& next_body,
                         const Parameters& parameters = {}, const Settings& settings = {}) const;
     Result<void> ping() const;  // the server answers; says nothing about users and tables
     const Endpoint& endpoint() const;

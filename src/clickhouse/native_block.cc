@@ -146,6 +146,8 @@ const Settings& insert_settings() {
         {"async_insert", "0"},
         {"use_strict_insert_block_limits", "0"},
         {"max_insert_block_size", "100000000"},
+        {"min_insert_block_size_rows", "100000000"},
+        {"min_insert_block_size_bytes", "0"},
         {"max_insert_threads", "1"},
         {"max_partitions_per_insert_block", "0"},
     };

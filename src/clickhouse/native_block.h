@@ -38,8 +38,8 @@ class NativeBlock {
 // block's order.
 std::string_view insert_game_rounds_sql();
 
-// The settings under which one Native block reaches the table and its views as one block, whatever
-// its size, and may touch any number of partitions.
+// The settings under which all Native blocks of one INSERT reach the table and its views as one
+// block, whatever their size, and may touch any number of partitions.
 const Settings& insert_settings();
 
 }  // namespace rh::clickhouse

@@ -107,6 +107,64 @@ TEST_F(NativeBlocks, ABlockOfManyCellsIsNeverSplit) {
     }
 }
 
+// What the sink sends: a block for each cell, gathered by ClickHouse into one part. A part's name
+// is partition_firstblock_lastblock_level; one that no merge made begins and ends with the same
+// block.
+TEST_F(NativeBlocks, TheBlocksOfOneInsertBecomeOnePart) {
+    const model::UploadId id = upload_of(7);
+    NativeBlock block(id, 0);
+    constexpr uint64_t kCells = 8;
+    uint64_t cell = 0;
+    std::vector<std::string_view> pieces;
+    const auto next_body = [&]() -> Result<std::string_view> {
+        if (pieces.empty() && cell < kCells) {
+            block.clear();
+            block.append(batch_of(cell * model::kCellRows + 1, model::kCellRows, 10));
+            pieces = block.encode();
+            ++cell;
+        }
+        if (pieces.empty()) {
+            return std::string_view();
+        }
+        const std::string_view piece = pieces.front();
+        pieces.erase(pieces.begin());
+        return piece;
+    };
+    const auto done =
+        Client(server->owner()).insert(insert_game_rounds_sql(), next_body, {}, insert_settings());
+    ASSERT_TRUE(done) << done.error().message;
+    for (const char* table : {"game_rounds", "hourly", "hourly_by_game", "game_hourly", "games"}) {
+        const bool raw = std::string(table) == "game_rounds";
+        EXPECT_EQ(ask(std::string("SELECT uniqExact(_part), min(splitByChar('_', _part)[2] = "
+                                  "splitByChar('_', _part)[3]), ") +
+                          (raw ? "count(), uniqExact(intDiv(row_number - 1, 65536))"
+                               : "sum(rounds), uniqExact(cell)") +
+                          " FROM " + table + " WHERE upload_id = {id:UUID}",
+                      {{"id", to_string(id)}}),
+                  "1\t1\t524288\t8")
+            << table;
+    }
+}
+
+// A client that is cut off in the middle of a block has given the whole cells before it, or
+// nothing.
+TEST_F(NativeBlocks, AHalfBlockIsNoPartOfACell) {
+    const model::UploadId id = upload_of(8);
+    NativeBlock whole(id, 0);
+    NativeBlock half(id, 0);
+    whole.append(batch_of(1, model::kCellRows, 10));
+    half.append(batch_of(model::kCellRows + 1, model::kCellRows, 10));
+    auto pieces = whole.encode();
+    const auto cut = half.encode();
+    pieces.insert(pieces.end(), cut.begin(), cut.end() - 1);
+    EXPECT_FALSE(
+        Client(server->owner()).insert(insert_game_rounds_sql(), pieces, {}, insert_settings()));
+    EXPECT_EQ(ask("SELECT count() % 65536, max(row_number) <= 65536 FROM game_rounds "
+                  "WHERE upload_id = {id:UUID}",
+                  {{"id", to_string(id)}}),
+              "0\t1");
+}
+
 TEST_F(NativeBlocks, AFileMaySpanThirtyYears) {
     const model::UploadId id = upload_of(4);
     NativeBlock block(id, 0);

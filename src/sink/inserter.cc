@@ -7,8 +7,10 @@
 
 namespace rh::sink {
 
-Inserter::Inserter(const clickhouse::Client& owner, unsigned threads) : owner_(owner) {
-    for (unsigned i = 0; i < threads; ++i) {
+Inserter::Inserter(const clickhouse::Client& owner, const model::UploadId& upload_id,
+                   uint32_t partition)
+    : owner_(owner), block_(upload_id, partition) {
+    for (unsigned i = 0; i < kInsertsInFlight; ++i) {
         threads_.emplace_back([this] { run(); });
     }
 }
@@ -20,15 +22,16 @@ Inserter::~Inserter() {
         next_.reset();
     }
     changed_.notify_all();
+    threads_.clear();  // joins them, while all they use is there
 }
 
-Result<void> Inserter::submit(clickhouse::NativeBlock block) {
+Result<void> Inserter::submit(model::RowBatch cell) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !next_ || error_; });
     if (error_) {
         return std::unexpected(*error_);
     }
-    next_ = std::move(block);
+    next_ = std::move(cell);
     lock.unlock();
     changed_.notify_all();
     return {};
@@ -36,7 +39,10 @@ Result<void> Inserter::submit(clickhouse::NativeBlock block) {
 
 Result<void> Inserter::drain() {
     std::unique_lock lock(mutex_);
+    draining_ = true;
+    changed_.notify_all();
     changed_.wait(lock, [this] { return (!next_ && sending_ == 0) || error_; });
+    draining_ = false;
     if (error_) {
         return std::unexpected(*error_);
     }
@@ -46,20 +52,15 @@ Result<void> Inserter::drain() {
 void Inserter::run() {
     std::unique_lock lock(mutex_);
     while (true) {
-        changed_.wait(lock, [this] { return next_ || ending_; });
-        if (!next_) {
+        changed_.wait(lock, [this] { return ending_ || (next_ && !feeding_); });
+        if (ending_) {
             return;
         }
-        auto block = std::move(*next_);
-        next_.reset();
+        feeding_ = true;
         ++sending_;
         lock.unlock();
-        changed_.notify_all();
         kill_point("sink_before_insert");
-        auto sent = without_exceptions([&] {
-            return owner_.insert(clickhouse::insert_game_rounds_sql(), block.encode(), {},
-                                 clickhouse::insert_settings());
-        });
+        auto sent = without_exceptions([this] { return send_insert(); });
         kill_point("sink_after_insert");
         lock.lock();
         --sending_;
@@ -69,6 +70,57 @@ void Inserter::run() {
         }
         changed_.notify_all();
     }
+}
+
+Result<void> Inserter::send_insert() {
+    Body body;
+    bool fed = false;
+    const auto next_body = [&]() -> Result<std::string_view> {
+        RH_ASSIGN(const std::string_view piece, next_piece(body));
+        if (piece.empty()) {
+            fed = true;
+            stop_feeding();
+        }
+        return piece;
+    };
+    auto sent = owner_.insert(clickhouse::insert_game_rounds_sql(), next_body, {},
+                              clickhouse::insert_settings());
+    if (!fed) {  // it failed before its end
+        stop_feeding();
+    }
+    return sent;
+}
+
+// Another INSERT may take the next cells.
+void Inserter::stop_feeding() {
+    {
+        const std::scoped_lock lock(mutex_);
+        feeding_ = false;
+    }
+    changed_.notify_all();
+}
+
+Result<std::string_view> Inserter::next_piece(Body& body) {
+    if (body.sent == body.pieces.size()) {
+        const auto cell = body.cells < kCellsPerInsert ? take_cell() : std::nullopt;
+        if (!cell) {
+            return std::string_view();
+        }
+        block_.clear();
+        block_.append(*cell);
+        body = {.pieces = block_.encode(), .sent = 0, .cells = body.cells + 1};
+    }
+    return body.pieces[body.sent++];
+}
+
+// Waits for a cell; none when the INSERT is to end with those it has.
+std::optional<model::RowBatch> Inserter::take_cell() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return next_ || draining_ || ending_ || error_; });
+    auto cell = std::exchange(next_, std::nullopt);
+    lock.unlock();
+    changed_.notify_all();
+    return cell;
 }
 
 }  // namespace rh::sink

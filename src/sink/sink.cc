@@ -151,35 +151,21 @@ Result<void> Sink::empty(Run& run) {
 Result<void> Sink::insert_cells(Run& run) {
     const auto& id = run.upload.id;
     RH_ASSIGN(const auto reader, context_.log.read(id, run.upload.checkpoint_cell));
-    Inserter inserter(context_.owner, kInserterThreads);
+    Inserter inserter(context_.owner, id, log::kEmbeddedPartition);
     CellAssembler cells;
-    clickhouse::NativeBlock block(id, log::kEmbeddedPartition);
-    size_t cells_in_block = 0;
     size_t cells_since_checkpoint = 0;
     uint64_t next_cell = run.upload.checkpoint_cell;
     uint64_t rows = 0;
 
-    const auto send_block = [&]() -> Result<void> {
-        if (block.rows() > 0) {
-            rows += block.rows();
-            RH_TRY(inserter.submit(
-                std::exchange(block, clickhouse::NativeBlock(id, log::kEmbeddedPartition))));
-            context_.on_progress(run.upload, rows);
-        }
-        cells_in_block = 0;
-        return {};
-    };
-    const auto take = [&](const model::RowBatch& cell) -> Result<void> {
-        block.append(cell);
+    const auto take = [&](model::RowBatch cell) -> Result<void> {
         next_cell = model::cell_of(cell.row_number.front()) + 1;
         ++cells_since_checkpoint;
-        if (++cells_in_block < kCellsPerBlock) {
-            return {};
-        }
-        return send_block();
+        rows += cell.size();
+        RH_TRY(inserter.submit(std::move(cell)));
+        context_.on_progress(run.upload, rows);
+        return {};
     };
     const auto checkpoint = [&]() -> Result<void> {
-        RH_TRY(send_block());
         RH_TRY(inserter.drain());
         RH_TRY(context_.make_durable());
         RH_TRY(context_.ledger.set_checkpoint(id, next_cell));
@@ -197,16 +183,16 @@ Result<void> Sink::insert_cells(Run& run) {
         if (!more) {
             break;
         }
-        RH_ASSIGN(const auto complete, cells.add(batch));
+        RH_ASSIGN(auto complete, cells.add(batch));
         if (complete) {
-            RH_TRY(take(*complete));
+            RH_TRY(take(std::move(*complete)));
         }
         if (cells_since_checkpoint >= kCellsPerCheckpoint) {
             RH_TRY(checkpoint());
         }
     }
-    if (const auto last = cells.finish()) {
-        RH_TRY(take(*last));
+    if (auto last = cells.finish()) {
+        RH_TRY(take(std::move(*last)));
     }
     RH_TRY(checkpoint());
     run.step = Step::auditing;

@@ -28,9 +28,6 @@
 namespace rh::sink {
 
 inline constexpr int64_t kRetryMsMax = 10'000;
-// 262,144 rows a block: larger ones are hardly faster, and a few of them stay small in memory.
-inline constexpr size_t kCellsPerBlock = 4;
-inline constexpr unsigned kInserterThreads = 2;  // blocks in flight
 // 6.3 M rows between two syncs of the file system.
 inline constexpr size_t kCellsPerCheckpoint = 96;
 
