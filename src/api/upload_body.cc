@@ -57,6 +57,9 @@ Result<std::unique_ptr<UploadBody>> UploadBody::open(
     const std::string type = http::media_type(sent);
     const auto coding = receive::parse_content_encoding(request.header("content-encoding"));
     const bool multipart = type == "multipart/form-data";
+    if (!request.header("idempotency-key").empty()) {
+        body->file_hash_.emplace();
+    }
     if (!coding || (multipart && *coding != ContentEncoding::none)) {
         return fail(ErrorKind::unsupported, "unsupported_encoding",
                     multipart ? "A multipart body is sent without Content-Encoding; compress the "
@@ -112,13 +115,15 @@ Result<size_t> UploadBody::read_raw(std::span<char> buffer) {
 }
 
 Result<size_t> UploadBody::read(std::span<char> buffer) {
-    if (!file_sha256_.empty()) {
+    if (ended_) {
         return 0;
     }
     RH_ASSIGN(const size_t got,
               multipart_ ? multipart_->read(buffer) : exchange_.read_body(buffer));
     if (got > 0) {
-        file_hash_.feed({buffer.data(), got});
+        if (file_hash_) {
+            file_hash_->feed({buffer.data(), got});
+        }
         return got;
     }
     RH_TRY(finish());
@@ -141,7 +146,10 @@ Result<void> UploadBody::finish() {
                         "its way. Nothing is kept; send it again.");
         }
     }
-    file_sha256_ = receive::hex(file_hash_.finish());
+    ended_ = true;
+    if (file_hash_) {
+        file_sha256_ = receive::hex(file_hash_->finish());
+    }
     return {};
 }
 

@@ -35,7 +35,8 @@ class UploadBody {
     receive::ContentEncoding content_encoding() const { return encoding_; }
     const std::optional<std::string>& filename() const { return filename_; }
     bool is_multipart() const { return multipart_.has_value(); }
-    // SHA-256 of the file as sent, hex; empty before read() said 0.
+    // SHA-256 of the file as sent, hex; empty before read() said 0, and of a request without an
+    // Idempotency-Key, which alone needs it.
     const std::string& file_sha256() const { return file_sha256_; }
 
   private:
@@ -47,7 +48,9 @@ class UploadBody {
 
     http::Exchange& exchange_;
     std::optional<receive::Sha256> content_digest_;
-    receive::Sha256Stream body_hash_, file_hash_;
+    receive::Sha256Stream body_hash_;
+    std::optional<receive::Sha256Stream> file_hash_;
+    bool ended_ = false;
     std::optional<http::MultipartReader> multipart_;
     receive::ContentEncoding encoding_ = receive::ContentEncoding::none;
     std::optional<std::string> filename_;
