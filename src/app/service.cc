@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <pthread.h>
 
 #include "api/aggregates.h"
@@ -38,6 +39,11 @@
 
 namespace rh::app {
 namespace {
+
+// Columns of batches are larger than this and go back to the system when they are freed. By itself
+// malloc raises the bound with the first of them and keeps the others in the arena of each thread
+// they came from: 92 MB at the peak of an upload of any size in place of 55.
+constexpr int kMmapBytesMin = 256 * 1024;
 
 constexpr auto kWorkersEnd = std::chrono::seconds(4);
 
@@ -147,6 +153,7 @@ void announce(const Config& config, uint16_t port, bool has_keys) {
 }  // namespace
 
 Result<void> serve(const Config& config) {
+    mallopt(M_MMAP_THRESHOLD, kMmapBytesMin);
     const sigset_t signals = block_ending_signals();
     std::error_code ignored;
     const std::string data =
