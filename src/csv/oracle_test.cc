@@ -107,8 +107,8 @@ std::optional<model::RejectCode> naive_fault(size_t column, const std::string& v
                        ? text_too_long
                        : unless(v.find_first_of("\r\n\t") == std::string::npos, control_character);
         case 8:
-        case 9:
-            return std::nullopt;
+        case 9:  // a quoted field that swallows lines can get too long
+            return unless(v.size() <= 256, text_too_long);
         default:
             return unless(v == "0.25" || v == "7" || only_blanks(v), bad_decimal);
     }
