@@ -9,41 +9,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "http/problem.h"
+
 namespace rh::cli {
-namespace {
-
-int status_of(const Error& error) {
-    switch (error.kind) {
-        case ErrorKind::invalid_request:
-            return 400;
-        case ErrorKind::unauthorized:
-            return 401;
-        case ErrorKind::forbidden:
-            return 403;
-        case ErrorKind::not_found:
-            return 404;
-        case ErrorKind::conflict:
-            return 409;
-        case ErrorKind::too_large:
-            return 413;
-        case ErrorKind::unsupported:
-            return 415;
-        case ErrorKind::invalid_content:
-            return 422;
-        case ErrorKind::busy:
-            return 429;
-        case ErrorKind::internal:
-            return 500;
-        case ErrorKind::unavailable:
-            return 503;
-        case ErrorKind::storage_full:
-            return 507;
-    }
-    return 500;
-}
-
-}  // namespace
-
 Result<void> write_out(std::string_view bytes) {
     while (!bytes.empty()) {
         const ssize_t written = ::write(1, bytes.data(), bytes.size());
@@ -97,7 +65,7 @@ std::string problem_json(const Error& error) {
     }
     const boost::json::value problem = {{"type", "/problems/" + error.code},
                                         {"title", title},
-                                        {"status", status_of(error)},
+                                        {"status", http::status_of(error)},
                                         {"detail", error.message},
                                         {"code", error.code}};
     return boost::json::serialize(problem);
