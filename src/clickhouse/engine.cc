@@ -193,7 +193,8 @@ std::optional<ServerArguments> parse_server_arguments(int argc, char** argv) {
 
 int run_server(const ServerArguments& server) {
     // A local session that opens the ports and then sleeps: the process serves until a signal ends
-    // it. The short sleeps are what SIGTERM interrupts.
+    // it. The short sleeps are what SIGTERM interrupts. HTTP last: whoever gets an answer from it may
+    // take the server for started, and a TCP port that is taken would still end it.
     return run({
         "clickhouse",
         "--config-file=" + server.directory + "/config/config.xml",
@@ -202,7 +203,7 @@ int run_server(const ServerArguments& server) {
         "--tcp_port=" + server.tcp_port,
         "--listen_host=127.0.0.1",
         "--query",
-        "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; "
+        "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
         "SELECT sleepEachRow(3) FROM numbers(1000000000) SETTINGS max_block_size = 1 FORMAT Null",
     });
 }

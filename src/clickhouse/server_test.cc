@@ -147,6 +147,11 @@ TEST(Server, TakesOtherPortsWhenItsOwnAreTaken) {
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, "clickhouse_not_started");
     EXPECT_THAT(second.error().message, HasSubstr("Address already in use"));
+    // Not a server that answers by HTTP and then ends, because its other port is taken.
+    const auto taken_tcp =
+        Server::start({.directory = directory + "/2", .tcp_port = first->owner().port});
+    ASSERT_FALSE(taken_tcp);
+    EXPECT_THAT(taken_tcp.error().message, HasSubstr("Address already in use"));
     auto third = Server::start({.directory = directory + "/3"});
     EXPECT_TRUE(third);
     first.reset();

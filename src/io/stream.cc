@@ -2,7 +2,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <expected>
 #include <memory>
+#include <random>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -153,10 +155,14 @@ Result<Stream::Sent> Stream::write_all(std::string_view bytes, int timeout_ms) {
 
 bool Stream::is_idle() const { return poll_one(fd_, POLLIN, 0) == 0; }
 
-Result<uint16_t> free_loopback_port() {
+namespace {
+
+// Binds and lets go; 0: the kernel's choice. Returns the port, or errno as an error.
+std::expected<uint16_t, int> try_loopback_port(uint16_t port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t length = sizeof address;
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
@@ -167,10 +173,33 @@ Result<uint16_t> free_loopback_port() {
         ::close(fd);
     }
     if (!bound) {
-        return fail(ErrorKind::internal, "no_free_port",
-                    fmt::format("No free TCP port on 127.0.0.1: {}.", std::strerror(error)));
+        return std::unexpected(error);
     }
     return ntohs(address.sin_port);
+}
+
+}  // namespace
+
+Result<uint16_t> free_loopback_port() {
+    // Below the range from which Linux takes the ports of outgoing connections (32768 and up unless
+    // it was changed): one of those could take the port at any moment before its server does, or
+    // while that server is being started again.
+    constexpr uint16_t kFirst = 20'000;
+    constexpr uint16_t kLast = 32'000;
+    constexpr int kTries = 100;
+    std::random_device random;
+    std::uniform_int_distribution<uint16_t> any(kFirst, kLast);
+    for (int i = 0; i < kTries; ++i) {
+        if (const auto port = try_loopback_port(any(random))) {
+            return *port;
+        }
+    }
+    const auto port = try_loopback_port(0);
+    if (!port) {
+        return fail(ErrorKind::internal, "no_free_port",
+                    fmt::format("No free TCP port on 127.0.0.1: {}.", std::strerror(port.error())));
+    }
+    return *port;
 }
 
 }  // namespace rh::io

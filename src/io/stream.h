@@ -36,8 +36,9 @@ class Stream {
     std::string peer_;
 };
 
-// A TCP port of 127.0.0.1 that nobody uses now. Somebody may before the caller does: a collision
-// must be looked for and another port tried.
+// A TCP port of 127.0.0.1 that nobody uses now, if one can be had outside of the range of outgoing
+// connections. Somebody may take it before the caller does: a collision must be looked for and
+// another port tried.
 Result<uint16_t> free_loopback_port();
 
 }  // namespace rh::io

@@ -110,6 +110,13 @@ class Server:
             assert time.monotonic() < deadline, answer.text
             time.sleep(0.05)
 
+    def wait_ready(self, timeout: float = 60) -> None:
+        """Until /readyz says so: a killed ClickHouse is being started again, and reads answer 503 so long."""
+        deadline = time.monotonic() + timeout
+        while (answer := self.get("/readyz")).status_code != 200:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.05)
+
     def aggregates(self, **params) -> list[dict]:
         """Every row that matches, by JSON pages."""
         rows, cursor = [], None

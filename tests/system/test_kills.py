@@ -47,6 +47,7 @@ def make_file(rng: random.Random, rows: int = ROWS) -> tuple[str, list[tuple]]:
 
 
 def check_exactly_once(server: Server, expected: list[tuple], uploads: int = 1) -> None:
+    server.wait_ready()
     listed = server.get("/v1/uploads").json()["data"]
     assert [upload["state"] for upload in listed] == ["stored"] * uploads, listed
     assert sorted(served_hourly(server.aggregates())) == sorted(expected)
