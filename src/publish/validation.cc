@@ -4,8 +4,8 @@
 #include <span>
 
 #include "base/kill_point.h"
+#include "base/lane.h"
 #include "csv/encoding.h"
-#include "publish/batch_lane.h"
 #include "uploads/original.h"
 #include "uploads/reject_file.h"
 
@@ -54,7 +54,7 @@ class RowTaker final : public csv::Consumer {
     uint64_t rejected_ = 0;
     std::atomic<bool> within_policy_ = true;
     DuplicateIds duplicates_;
-    BatchLane lane_;  // last: its thread uses the others and ends first
+    Lane<model::RowBatch> lane_;  // last: its thread uses the others and ends first
 };
 
 Result<uploads::OriginalReader> open_original(const std::string& path) {

@@ -51,7 +51,7 @@ TEST_F(FilesTest, OriginalsComeBackToTheByteAndAreOrdinaryZstd) {
     RecordProperty("seed", std::to_string(seed));
     std::mt19937 random(seed);
     std::string text;
-    for (int i = 0; i < 100'000; ++i) {
+    for (int i = 0; i < 600'000; ++i) {  // some frames
         text += std::to_string(random() % 1000) + ",";
     }
     auto writer = OriginalWriter::create(path("o.zst")).value();
@@ -74,7 +74,7 @@ TEST_F(FilesTest, OriginalsComeBackToTheByteAndAreOrdinaryZstd) {
 
 TEST_F(FilesTest, ADamagedOriginalIsNeverGivenOutWhole) {
     std::string text;
-    for (int i = 0; i < 50'000; ++i) {
+    for (int i = 0; i < 150'000; ++i) {
         text += std::to_string(i * 7919 % 10'007) + "\n";
     }
     auto writer = OriginalWriter::create(path("o.zst")).value();
@@ -95,6 +95,15 @@ TEST_F(FilesTest, ADamagedOriginalIsNeverGivenOutWhole) {
         }
     };
     EXPECT_TRUE(ends_in_error(""));
+    // Cut between two frames, a frame lost, something added: every frame is whole.
+    const size_t end_mark = 16;
+    const size_t first = ZSTD_findFrameCompressedSize(good.data(), good.size());
+    ASSERT_LT(first, good.size() - end_mark) << "the text is to fill more than one frame";
+    EXPECT_TRUE(ends_in_error(good.substr(0, good.size() - end_mark)));
+    EXPECT_TRUE(ends_in_error(good.substr(first)));
+    EXPECT_TRUE(ends_in_error(good.substr(0, first) + good.substr(good.size() - end_mark)));
+    EXPECT_TRUE(ends_in_error(good + good));
+    EXPECT_TRUE(ends_in_error(good + "x"));
     for (const size_t cut : {size_t{1}, good.size() / 2, good.size() - 1}) {
         EXPECT_TRUE(ends_in_error(good.substr(0, cut))) << cut;
     }

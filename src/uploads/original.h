@@ -1,6 +1,10 @@
 // The bytes of an upload as its sender has them: original.zst, unpacked piece by piece. Used to
 // validate and publish, to give the file back and to reconcile: it is decompression only, and knows
-// nothing of CSV. The file carries a checksum, which is verified at its end. One thread.
+// nothing of CSV.
+//
+// The file is ordinary zstd (RFC 8878; `zstd -d` reads it): frames of 512 KiB of content, each with
+// its size and a checksum, then one skippable frame with the length of the whole content, which
+// tells a whole file from one that was cut between two frames.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +24,7 @@ class OriginalReader {
     OriginalReader& operator=(OriginalReader&&) noexcept;
     ~OriginalReader();
 
-    // The next bytes (up to 128 KiB), valid until the next call; empty at the end. Error internal
+    // The next bytes (up to 512 KiB), valid until the next call; empty at the end. Error internal
     // original_damaged: the file is cut or altered.
     Result<std::string_view> next();
     uint64_t packed_bytes_read() const;
@@ -31,7 +35,7 @@ class OriginalReader {
     std::unique_ptr<State> state_;
 };
 
-// Writes such a file. One thread.
+// Writes such a file; compresses in a thread of its own. One thread calls.
 class OriginalWriter {
   public:
     static Result<OriginalWriter> create(const std::string& path);
@@ -42,7 +46,7 @@ class OriginalWriter {
     Result<void> write(std::string_view bytes);
     // Ends the stream, syncs and closes the file. The directory is the caller's to sync.
     Result<void> finish();
-    uint64_t packed_bytes() const;  // written so far
+    uint64_t packed_bytes() const;  // of the file, once it is finished
 
   private:
     struct State;
