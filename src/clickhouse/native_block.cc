@@ -150,6 +150,10 @@ const Settings& insert_settings() {
         {"min_insert_block_size_bytes", "0"},
         {"max_insert_threads", "1"},
         {"max_partitions_per_insert_block", "0"},
+        // By default each table sorts and merges an inserted block by its engine's rule first. No
+        // key stands twice in these blocks (see above), so that is a fifth of the processor time
+        // for nothing.
+        {"optimize_on_insert", "0"},
     };
     return settings;
 }

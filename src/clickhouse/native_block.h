@@ -40,6 +40,7 @@ std::string_view insert_game_rounds_sql();
 
 // The settings under which all Native blocks of one INSERT reach the table and its views as one
 // block, whatever their size, and may touch any number of partitions.
+// Only for blocks in which no row number stands twice.
 const Settings& insert_settings();
 
 }  // namespace rh::clickhouse
