@@ -21,8 +21,9 @@ class Lane {
   public:
     static constexpr size_t kWaitingMax = 2;
 
-    // Starts the thread, which gives each item to `work`. The first Error ends it.
-    explicit Lane(std::function<Result<void>(const Item&)> work)
+    // Starts the thread, which gives each item to `work`, which may take its content. The first
+    // Error ends it.
+    explicit Lane(std::function<Result<void>(Item&)> work)
         : work_(std::move(work)), thread_([this] { run(); }) {}
     ~Lane() {  // drops what waits
         {
@@ -94,7 +95,7 @@ class Lane {
         }
     }
 
-    const std::function<Result<void>(const Item&)> work_;
+    const std::function<Result<void>(Item&)> work_;
     std::mutex mutex_;  // guards all but the thread
     std::condition_variable changed_;
     std::vector<Item> waiting_;  // oldest first

@@ -34,7 +34,8 @@ bool is_hopeless(const Error& error) {
 // Registers a run of an upload, after an earlier one (cancelled, or of another worker) has ended.
 class Publisher::RunScope {
   public:
-    RunScope(Publisher& publisher, const model::UploadId& id) : publisher_(publisher), id_(id) {
+    RunScope(Publisher& publisher, const model::UploadId& id, const OfferRows& offer)
+        : run{.offer = offer}, publisher_(publisher), id_(id) {
         std::unique_lock lock(publisher_.mutex_);
         publisher_.run_ended_.wait(lock, [&] { return !publisher_.runs_.contains(id_); });
         publisher_.runs_.emplace(id_, &run);
@@ -56,8 +57,8 @@ class Publisher::RunScope {
     const model::UploadId id_;
 };
 
-Result<State> Publisher::run(const model::UploadId& id) {
-    RunScope scope(*this, id);
+Result<State> Publisher::run(const model::UploadId& id, const OfferRows& offer) {
+    RunScope scope(*this, id, offer);
     RH_TRY(keep_going(scope.run));
     RH_ASSIGN(auto found, ledger_.find(id));
     if (!found) {
@@ -151,6 +152,9 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
     if (!upload.request.dry_run) {
         RH_ASSIGN(writer, log_.begin(upload.id, upload.epoch));
     }
+    // Later epochs are repairs, whose rows the sink takes from the log alone.
+    const bool offered = run.offer && upload.epoch == 1 && !upload.request.dry_run &&
+                         rejects_max(upload.request) == UINT64_MAX;
     uint64_t rows_told = 0;
     int64_t told_at = 0;
     const ValidationInput input{.upload = upload,
@@ -158,6 +162,7 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
                                 .rejects = layout_.rejects(upload.id),
                                 .spill = layout_.directory(upload.id) + "/ids.tmp",
                                 .log = writer.get(),
+                                .take_rows = offered ? run.offer(upload) : TakeRows{},
                                 .rejects_max = rejects_max(upload.request),
                                 .on_progress = [&](uint64_t rows, uint64_t bytes) -> Result<void> {
                                     RH_TRY(keep_going(run));

@@ -12,17 +12,21 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 
 #include "base/result.h"
 #include "log/embedded_log.h"
+#include "publish/validation.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
 #include "uploads/progress.h"
 #include "uploads/upload.h"
 
 namespace rh::publish {
+
+using OfferRows = std::function<TakeRows(const uploads::Upload&)>;
 
 class Publisher {
   public:
@@ -36,7 +40,12 @@ class Publisher {
     // it is and run() may be called again (storage_full, unavailable stopping); what can never
     // succeed makes the upload `failed` instead and is no Error. If the upload waits for its
     // earlier, cancelled run to end, so does this call.
-    Result<uploads::State> run(const model::UploadId& id);
+    //
+    // `offer` (may be empty) is asked once, when rows are about to be judged, unless their number
+    // may still refuse the file: what it returns then gets each batch of accepted rows once it is
+    // in the log, from a thread of the run's, while the rest is judged. The log is not published
+    // then, and may never be.
+    Result<uploads::State> run(const model::UploadId& id, const OfferRows& offer = {});
 
     // validating or publishing → cancelled; a run of it ends soon, without a further change. Its
     // rows in the log are removed when its run ends, or now. Errors: not_found upload_not_found;
@@ -57,6 +66,7 @@ class Publisher {
   private:
     static constexpr int64_t kProgressIntervalMs = 100;
     struct Run {
+        const OfferRows& offer;
         std::atomic<bool> cancelled = false;
     };
     class RunScope;

@@ -18,7 +18,7 @@ class RowTaker final : public csv::Consumer {
         : input_(input),
           rejects_(std::move(rejects)),
           duplicates_(input.spill),
-          lane_([this](const model::RowBatch& batch) { return encode(batch); }) {}
+          lane_([this](model::RowBatch& batch) { return encode(batch); }) {}
 
     Result<void> on_rows(model::RowBatch& batch) override { return lane_.push(batch); }
 
@@ -40,11 +40,14 @@ class RowTaker final : public csv::Consumer {
 
   private:
     // On the lane's thread.
-    Result<void> encode(const model::RowBatch& batch) {
+    Result<void> encode(model::RowBatch& batch) {
         RH_TRY(duplicates_.add(batch.game_instance_id));
         if (input_.log != nullptr && within_policy_.load(std::memory_order_relaxed)) {
             RH_TRY(input_.log->append(batch));
             kill_point("validate_middle");
+            if (input_.take_rows) {
+                input_.take_rows(batch);
+            }
         }
         return {};
     }

@@ -10,10 +10,13 @@
 #include "base/result.h"
 #include "csv/reader.h"
 #include "log/embedded_log.h"
+#include "model/row_batch.h"
 #include "publish/duplicate_ids.h"
 #include "uploads/upload.h"
 
 namespace rh::publish {
+
+using TakeRows = std::function<void(model::RowBatch&)>;
 
 struct ValidationInput {
     const uploads::Upload& upload;
@@ -21,6 +24,9 @@ struct ValidationInput {
     std::string rejects;         // written anew
     std::string spill;           // of a temporary file
     log::Writer* log = nullptr;  // nullptr: nothing is published (a dry run)
+    // Accepted rows, in order, after they are in the log; may take the content. Called on the
+    // encoding thread. Empty: nobody wants them.
+    TakeRows take_rows = {};
     // How many refused rows the policy bears. With one more, rows are judged on for the report, but
     // go to the log no longer.
     uint64_t rejects_max = UINT64_MAX;

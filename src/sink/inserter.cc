@@ -25,11 +25,15 @@ Inserter::~Inserter() {
     threads_.clear();  // joins them, while all they use is there
 }
 
-Result<void> Inserter::submit(model::RowBatch cell) {
+Result<void> Inserter::submit(model::RowBatch cell, std::chrono::milliseconds patience) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return !next_ || error_; });
+    const bool taken = changed_.wait_for(lock, patience, [this] { return !next_ || error_; });
     if (error_) {
         return std::unexpected(*error_);
+    }
+    if (!taken) {
+        return fail(ErrorKind::unavailable, "clickhouse_busy",
+                    "ClickHouse does not take rows as fast as they are read.", Verdict::retry);
     }
     next_ = std::move(cell);
     lock.unlock();

@@ -6,6 +6,7 @@
 // sink then starts again from its checkpoint with a new Inserter. Used by one thread.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -32,8 +33,10 @@ class Inserter {
     Inserter(const clickhouse::Client& owner, const model::UploadId& upload_id, uint32_t partition);
     ~Inserter();  // waits for what is being sent
 
-    // A whole cell. Waits until the one before it is being sent.
-    Result<void> submit(model::RowBatch cell);
+    // A whole cell. Waits until the one before it is being sent, but not longer than `patience`
+    // (Error unavailable clickhouse_busy).
+    Result<void> submit(model::RowBatch cell,
+                        std::chrono::milliseconds patience = std::chrono::hours(24));
     // Returns when all cells are in ClickHouse.
     Result<void> drain();
 

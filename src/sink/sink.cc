@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <iterator>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,12 +47,16 @@ struct Sink::Run {
     Step step = Step::inserting;
     uint32_t repairs = 0;
     std::string differences;
+    std::shared_ptr<Ahead> ahead;
+    // What ClickHouse holds, if that was asked for already.
+    std::optional<std::vector<TableTotals>> counted;
 };
 
 Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
     int64_t retry_ms = kRetryMsFirst;
     Run run;
     run.stop = stop;
+    run.ahead = take_ahead(id);
     while (!stop.stop_requested()) {
         const auto result = without_exceptions([&] { return find_and_step(id, run); });
         if (result && *result) {
@@ -141,14 +146,86 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
 // checkpoint behind rows that are gone. A number that a crash left reserved for it is given up:
 // whatever is repaired for long must not hold up every other change of the figures.
 Result<void> Sink::empty(Run& run) {
+    run.ahead.reset();  // waits for its INSERTs
     RH_TRY(context_.versions.withdraw(run.upload.id));
     RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
     run.upload.checkpoint_cell = 0;
     return delete_rows(context_.owner, run.upload.id);
 }
 
+std::shared_ptr<Ahead> Sink::begin_ahead(const model::UploadId& id) {
+    auto ahead = std::make_shared<Ahead>(context_.owner, id, log::kEmbeddedPartition);
+    const std::scoped_lock lock(mutex_);
+    ahead_ = ahead;
+    return ahead;
+}
+
+std::shared_ptr<Ahead> Sink::take_ahead(const model::UploadId& id) {
+    const std::scoped_lock lock(mutex_);
+    return ahead_ && ahead_->upload_id() == id ? std::exchange(ahead_, nullptr) : nullptr;
+}
+
+void Sink::discard_ahead(const model::UploadId& id, const std::stop_token& stop) {
+    if (auto ahead = take_ahead(id); ahead == nullptr) {
+        return;
+    }  // its INSERTs have ended here
+    int64_t retry_ms = kRetryMsFirst;
+    while (!stop.stop_requested()) {
+        const auto deleted = without_exceptions([&] { return delete_rows(context_.owner, id); });
+        if (deleted) {
+            return;
+        }
+        context_.on_retry(deleted.error());
+        sleep_unless_stopped(stop, retry_ms);
+        retry_ms = std::min(retry_ms * 2, kRetryMsMax);
+    }
+}
+
+// True if all cells are in ClickHouse; else they are to be inserted from the log.
+Result<bool> Sink::finish_ahead(Run& run) {
+    const auto ahead = std::exchange(run.ahead, nullptr);
+    if (ahead == nullptr || run.upload.checkpoint_cell > 0) {
+        return false;
+    }
+    const auto inserted = ahead->finish();
+    if (!inserted || inserted->rows != run.upload.rows.accepted) {
+        log_event(LogLevel::info, "rows are inserted again from the log",
+                  {{"upload_id", model::to_string(run.upload.id)},
+                   {"reason", inserted ? "some were not taken" : inserted.error().message}});
+        return false;
+    }
+    context_.on_progress(run.upload, inserted->rows);
+    RH_TRY(finish_inserting(run, inserted->next_cell));
+    return true;
+}
+
+// All cells are in ClickHouse and do not change any more, so they are counted while the disk takes
+// them.
+Result<void> Sink::finish_inserting(Run& run, uint64_t next_cell) {
+    const auto& upload = run.upload;
+    Result<std::vector<TableTotals>> counted;
+    std::jthread counting([&] {
+        counted = without_exceptions([&] {
+            return stored_totals(context_.owner, upload.id, upload.created_ms_min,
+                                 upload.created_ms_max);
+        });
+    });
+    RH_TRY(context_.make_durable());
+    RH_TRY(context_.ledger.set_checkpoint(upload.id, next_cell));
+    kill_point("sink_after_checkpoint");
+    counting.join();
+    RH_TRY(counted);
+    run.counted = std::move(*counted);
+    run.step = Step::auditing;
+    return {};
+}
+
 // From the checkpoint to the end of the log. A stop or a cancel ends it early, between two blocks.
 Result<void> Sink::insert_cells(Run& run) {
+    RH_ASSIGN(const bool finished, finish_ahead(run));
+    if (finished) {
+        return {};
+    }
     const auto& id = run.upload.id;
     RH_ASSIGN(const auto reader, context_.log.read(id, run.upload.checkpoint_cell));
     Inserter inserter(context_.owner, id, log::kEmbeddedPartition);
@@ -194,17 +271,19 @@ Result<void> Sink::insert_cells(Run& run) {
     if (auto last = cells.finish()) {
         RH_TRY(take(std::move(*last)));
     }
-    RH_TRY(checkpoint());
-    run.step = Step::auditing;
-    return {};
+    RH_TRY(inserter.drain());
+    return finish_inserting(run, next_cell);
 }
 
 Result<void> Sink::audit(Run& run) {
     kill_point("sink_before_audit");
     const auto& upload = run.upload;
     RH_ASSIGN(const auto manifest, context_.log.manifest(upload.id));
-    RH_ASSIGN(const auto tables, stored_totals(context_.owner, upload.id, upload.created_ms_min,
-                                               upload.created_ms_max));
+    if (!run.counted) {
+        RH_ASSIGN(run.counted, stored_totals(context_.owner, upload.id, upload.created_ms_min,
+                                             upload.created_ms_max));
+    }
+    const auto tables = *std::exchange(run.counted, std::nullopt);
     run.differences = differences(tables, manifest.totals);
     if (run.differences.empty()) {
         run.step = Step::committing;

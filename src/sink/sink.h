@@ -9,6 +9,9 @@
 //       └─────────────┤─ 2nd time: republish the log from the original, then the same
 //                     └─ 3rd time: failed, with the figures
 //
+// The cells of a file that is published while nothing else is stored go into ClickHouse as they are
+// judged (sink/ahead.h): begin_ahead(), then store() or discard_ahead() of the same upload.
+//
 // A log that is damaged or gone is republished at once, and counts as such a time. The epoch of the
 // log remembers republishings over restarts. Any error of ClickHouse or of the disk is waited out
 // (backoff up to kRetryMsMax) and tried again.
@@ -16,12 +19,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <stop_token>
 
 #include "base/result.h"
 #include "clickhouse/client.h"
 #include "log/embedded_log.h"
+#include "sink/ahead.h"
 #include "sink/versions.h"
 #include "uploads/ledger.h"
 
@@ -61,6 +66,12 @@ class Sink {
     // Stores one upload in state storing. Blocks until it ends or `stop` is requested.
     Outcome store(const model::UploadId& id, const std::stop_token& stop);
 
+    // Any thread, while no other upload is ahead or being stored.
+    std::shared_ptr<Ahead> begin_ahead(const model::UploadId& id);
+    // The upload will not be stored: takes its rows out of ClickHouse again, if it was ahead.
+    // Blocks until that is done or `stop` is requested; what a crash leaves counts nowhere.
+    void discard_ahead(const model::UploadId& id, const std::stop_token& stop);
+
   private:
     enum class Step : uint8_t {
         inserting,
@@ -76,11 +87,16 @@ class Sink {
     Result<void> empty(Run& run);
     static Step next_repair(Run& run);
     Result<void> insert_cells(Run& run);
+    Result<bool> finish_ahead(Run& run);
+    Result<void> finish_inserting(Run& run, uint64_t next_cell);
+    std::shared_ptr<Ahead> take_ahead(const model::UploadId& id);
     Result<void> audit(Run& run);
     Result<void> warn_of_overlaps(Run& run);
     Result<Outcome> give_up(Run& run, uploads::State state);
 
     SinkContext context_;
+    std::mutex mutex_;
+    std::shared_ptr<Ahead> ahead_;  // guarded by mutex_
 };
 
 }  // namespace rh::sink
