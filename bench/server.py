@@ -91,6 +91,8 @@ class Server:
             self.close()
             raise RuntimeError(f"the server did not start; see {self.log_path}")
         self.port = int(found[1])
+        while self._status("/readyz") != 200:  # it listens before ClickHouse is there
+            time.sleep(0.02)
         self.engine_pid = self._find_engine()
 
     def __enter__(self) -> "Server":
@@ -107,6 +109,11 @@ class Server:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.data, ignore_errors=True)
+
+    def _status(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_S_MAX)
+        connection.request("GET", path)
+        return connection.getresponse().status
 
     def _find_engine(self) -> int:
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():

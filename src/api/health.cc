@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 
 #include "http/negotiate.h"
 #include "http/text.h"
@@ -29,6 +30,18 @@ Result<bool> is_verbose(const http::Request& request) {
                : http::boolean_parameter(request, "verbose", false);
 }
 
+// "not ready: …", with what is in the way.
+std::string plain_answer(const std::vector<HealthCheck>& checks) {
+    std::string reasons;
+    for (const HealthCheck& check : checks) {
+        if (!check.ok) {
+            reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ",
+                                   check.detail.empty() ? check.name : check.detail);
+        }
+    }
+    return reasons.empty() ? "ready\n" : fmt::format("not ready: {}\n", reasons);
+}
+
 Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks) {
     RH_ASSIGN(const bool verbose, is_verbose(exchange.request()));
     if (exchange.stopping()) {
@@ -41,7 +54,7 @@ Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks) {
         headers.emplace_back("Retry-After", "1");
     }
     if (!verbose) {
-        http::Response response = text_response(status, ready ? "ready\n" : "not ready\n");
+        http::Response response = text_response(status, http::to_valid_utf8(plain_answer(checks)));
         response.headers = std::move(headers);
         return exchange.send(std::move(response));
     }

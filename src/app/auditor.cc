@@ -1,7 +1,6 @@
 #include "app/auditor.h"
 
 #include <chrono>
-#include <condition_variable>
 
 #include <fmt/format.h>
 
@@ -25,9 +24,17 @@ Auditor::Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger, uint6
 
 Auditor::~Auditor() = default;
 
+void Auditor::begin() {
+    const std::scoped_lock lock(mutex_);
+    begun_ = true;
+    wake_.notify_all();
+}
+
 void Auditor::run(const std::stop_token& stop) {
-    std::mutex sleeping;
-    std::condition_variable_any wake;
+    {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, stop, [this] { return begun_; });
+    }
     bool counted = false;
     while (!stop.stop_requested()) {
         const auto done = without_exceptions([&]() -> Result<void> {
@@ -42,8 +49,8 @@ void Auditor::run(const std::stop_token& stop) {
             log_event(LogLevel::warning, "an audit could not be made",
                       {{"code", done.error().code}, {"detail", done.error().message}});
         }
-        std::unique_lock lock(sleeping);
-        wake.wait_for(lock, stop, std::chrono::seconds(interval_s_), [] { return false; });
+        std::unique_lock lock(mutex_);
+        wake_.wait_for(lock, stop, std::chrono::seconds(interval_s_), [] { return false; });
     }
 }
 

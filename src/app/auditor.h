@@ -1,10 +1,11 @@
 // The audit that made an upload stored, again and again over old uploads in the background: one
 // upload each interval, newest first and round again, and with it the row of `uploads` that makes
-// it visible. At the start it counts those rows, so that lost tables are known at once. It only
+// it visible. First of all it counts those rows, so that lost tables are known at once. It only
 // reports (a warning on the upload, a metric, readiness): repairing what someone changed is a
 // person's decision (docs/decisions/0010-lost-tables-are-reported.md). One thread of its own.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <set>
@@ -22,6 +23,7 @@ class Auditor {
     Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger, uint64_t interval_s);
     ~Auditor();
 
+    void begin();  // ClickHouse may be asked from now on
     void request_stop() { thread_.request_stop(); }
 
     struct Health {
@@ -44,7 +46,9 @@ class Auditor {
     uploads::Ledger& ledger_;
     const uint64_t interval_s_;
     std::pair<int64_t, model::UploadId> last_;  // (created_at, id) audited last; the thread's own
-    mutable std::mutex mutex_;                  // guards the three below
+    mutable std::mutex mutex_;                  // guards all below
+    std::condition_variable_any wake_;
+    bool begun_ = false;
     uint64_t audits_ = 0;
     std::set<model::UploadId> mismatched_;
     uint64_t missing_ = 0;

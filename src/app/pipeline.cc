@@ -47,17 +47,11 @@ Pipeline::Pipeline(Context context)
 Pipeline::~Pipeline() { stop(); }
 
 Result<void> Pipeline::start() {
-    RH_ASSIGN(const auto holder, context_.versions.recover());
     RH_ASSIGN(const auto unfinished, context_.ledger.unfinished());
     for (const auto& upload : unfinished) {
         context_.board.set(upload.id, upload.state,
                            {uploads::name(upload.state), 0, 0, upload.bytes});
         (upload.state == uploads::State::storing ? to_store_ : to_publish_).push_back(upload.id);
-    }
-    // Nobody else can have a version before the upload that holds the next one.
-    if (holder) {
-        std::erase(to_store_, *holder);
-        to_store_.push_front(*holder);
     }
     workers_ = 2;
     const auto ended = [this] {
@@ -126,13 +120,22 @@ void Pipeline::run_publisher(const std::stop_token& stop) {
 }
 
 void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& stop) {
-    const auto state = without_exceptions([&] { return context_.publisher.run(id); });
-    if (state) {
-        if (*state == uploads::State::storing) {
-            const std::scoped_lock lock(mutex_);
+    const auto state = without_exceptions([&] {
+        return context_.publisher.run(
+            id, [this](const uploads::Upload& upload) { return offer_to_sink(upload); });
+    });
+    const bool to_store = state && *state == uploads::State::storing;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (to_store) {
             push_once(to_store_, id);
-            changed_.notify_all();
+        } else if (ahead_) {
+            to_discard_.push_back(*ahead_);
         }
+        ahead_.reset();
+        changed_.notify_all();
+    }
+    if (state) {
         return;
     }
     if (stop.stop_requested() || state.error().code == "upload_not_found") {
@@ -147,24 +150,80 @@ void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& st
     push_once(to_publish_, id);
 }
 
-void Pipeline::run_sink(const std::stop_token& stop) {
-    while (const auto id = take(to_store_, stop)) {
-        const auto outcome = sink_.store(*id, stop);
-        if (outcome != sink::Outcome::stopped && outcome != sink::Outcome::unpublished) {
-            finish_on_board(*id, outcome);
-        }
-        if (outcome == sink::Outcome::unpublished && is_marked_cancelled(*id)) {
-            // An error means that the upload went on or is gone: whoever cancelled it sees that.
-            [[maybe_unused]] const auto cancelled = context_.publisher.cancel(*id);
-        }
+// Only while the sink has nothing else to do: two uploads at once would need twice the memory, and
+// the one that was published first shall be stored first.
+publish::TakeRows Pipeline::offer_to_sink(const uploads::Upload& upload) {
+    {
         const std::scoped_lock lock(mutex_);
-        if (outcome == sink::Outcome::unpublished) {
-            push_once(to_publish_, *id);
+        if (!sink_is_idle_ || !to_store_.empty() || !to_discard_.empty()) {
+            return {};
         }
-        cancelled_while_storing_.erase(*id);
-        health_.last_store_error.reset();
-        changed_.notify_all();
+        ahead_ = upload.id;
     }
+    return [ahead = sink_.begin_ahead(upload.id)](model::RowBatch& rows) { ahead->take(rows); };
+}
+
+// False if there will be nothing to store into.
+bool Pipeline::bring_up(const std::stop_token& stop) {
+    const auto holder = without_exceptions([&] { return context_.bring_up.run(stop); });
+    if (!holder) {
+        if (!stop.stop_requested()) {
+            context_.on_fatal(holder.error());
+        }
+        return false;
+    }
+    // Nobody else can have a version before the upload that holds the next one.
+    if (*holder) {
+        const std::scoped_lock lock(mutex_);
+        std::erase(to_store_, **holder);
+        to_store_.push_front(**holder);
+    }
+    return true;
+}
+
+void Pipeline::run_sink(const std::stop_token& stop) {
+    if (!bring_up(stop)) {
+        return;
+    }
+    std::unique_lock lock(mutex_);
+    while (true) {
+        sink_is_idle_ = true;
+        changed_.wait(lock, stop, [this] { return !to_store_.empty() || !to_discard_.empty(); });
+        sink_is_idle_ = false;
+        if (stop.stop_requested()) {
+            return;
+        }
+        // Rows that are to go first: their upload may have been sent again.
+        Queue& queue = to_discard_.empty() ? to_store_ : to_discard_;
+        const bool discards = &queue == &to_discard_;
+        const model::UploadId id = queue.front();
+        queue.pop_front();
+        lock.unlock();
+        if (discards) {
+            sink_.discard_ahead(id, stop);
+        } else {
+            store_next(id, stop);
+        }
+        lock.lock();
+    }
+}
+
+void Pipeline::store_next(const model::UploadId& id, const std::stop_token& stop) {
+    const auto outcome = sink_.store(id, stop);
+    if (outcome != sink::Outcome::stopped && outcome != sink::Outcome::unpublished) {
+        finish_on_board(id, outcome);
+    }
+    if (outcome == sink::Outcome::unpublished && is_marked_cancelled(id)) {
+        // An error means that the upload went on or is gone: whoever cancelled it sees that.
+        [[maybe_unused]] const auto cancelled = context_.publisher.cancel(id);
+    }
+    const std::scoped_lock lock(mutex_);
+    if (outcome == sink::Outcome::unpublished) {
+        push_once(to_publish_, id);
+    }
+    cancelled_while_storing_.erase(id);
+    health_.last_store_error.reset();
+    changed_.notify_all();
 }
 
 void Pipeline::finish_on_board(const model::UploadId& id, sink::Outcome outcome) {
@@ -270,6 +329,7 @@ Result<void> Pipeline::remove(const model::UploadId& id) {
 }
 
 Result<uploads::Upload> Pipeline::void_upload(const model::UploadId& id) {
+    RH_TRY(context_.bring_up.check());
     RH_ASSIGN(auto upload, context_.versions.commit_voided(id));
     log_event(LogLevel::info, "upload voided", {{"upload_id", model::to_string(id)}});
     return upload;

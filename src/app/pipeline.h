@@ -1,6 +1,7 @@
 // The workers between a received upload and a stored one: one thread validates and publishes, one
 // stores, each in the order of arrival, so the next file is validated while ClickHouse takes the
-// last one. What an earlier process left unfinished is taken up by start(). Any thread may call;
+// last one. What an earlier process left unfinished is taken up by start(). The second thread first
+// brings ClickHouse up, and the first one does not wait for that. Any thread may call;
 // stop() ends both workers between two steps, and what they were doing goes on at the next start.
 // An exception in a worker is an error like any other: the upload is tried again.
 #pragma once
@@ -17,6 +18,7 @@
 #include <thread>
 
 #include "api/upload_service.h"
+#include "app/bring_up.h"
 #include "base/result.h"
 #include "log/embedded_log.h"
 #include "publish/publisher.h"
@@ -36,8 +38,10 @@ class Pipeline : public api::UploadService {
         log::EmbeddedLog& log;
         publish::Publisher& publisher;
         sink::Versions& versions;
+        BringUp& bring_up;
         const clickhouse::Client& owner;
         std::function<Result<void>()> make_durable;
+        std::function<void(const Error&)> on_fatal;  // ClickHouse can never be brought up
     };
     explicit Pipeline(Context context);
     ~Pipeline() override;
@@ -74,7 +78,10 @@ class Pipeline : public api::UploadService {
     std::optional<model::UploadId> take(Queue& queue, const std::stop_token& stop);
     void run_publisher(const std::stop_token& stop);
     void run_sink(const std::stop_token& stop);
+    bool bring_up(const std::stop_token& stop);
     void publish_next(const model::UploadId& id, const std::stop_token& stop);
+    publish::TakeRows offer_to_sink(const uploads::Upload& upload);
+    void store_next(const model::UploadId& id, const std::stop_token& stop);
     void finish_on_board(const model::UploadId& id, sink::Outcome outcome);
     Result<uploads::Upload> cancel_storing(const model::UploadId& id);
     Result<void> republish(const model::UploadId& id);
@@ -86,6 +93,10 @@ class Pipeline : public api::UploadService {
     std::condition_variable_any changed_;
     Queue to_publish_;
     Queue to_store_;
+    // Rows of these went into ClickHouse ahead, and were not published.
+    Queue to_discard_;
+    std::optional<model::UploadId> ahead_;  // its rows go into ClickHouse while it is judged
+    bool sink_is_idle_ = false;
     std::set<model::UploadId> cancelled_while_storing_;
     Health health_;
     unsigned workers_ = 0;

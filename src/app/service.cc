@@ -5,11 +5,14 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "api/aggregates.h"
 #include "api/contract.h"
@@ -19,12 +22,12 @@
 #include "api/reconciliations.h"
 #include "api/uploads.h"
 #include "app/auditor.h"
+#include "app/bring_up.h"
 #include "app/metrics.h"
 #include "app/pipeline.h"
 #include "app/status.h"
 #include "auth/keys.h"
 #include "base/log.h"
-#include "clickhouse/migrate.h"
 #include "clickhouse/server.h"
 #include "http/server.h"
 #include "io/file.h"
@@ -45,7 +48,8 @@ namespace {
 // once (M_MMAP_THRESHOLD) needs 55, but a third more processor time, for the page faults.
 constexpr int kMallocArenasMax = 2;
 
-constexpr auto kWorkersEnd = std::chrono::seconds(4);
+// With drain_s and the time that ClickHouse gets, less than 15 s.
+constexpr auto kWorkersEnd = std::chrono::seconds(3);
 
 // A log without a ledger is no crash's work: the ledger learns of every upload before the log does,
 // and forgets it later. Going on would take all of it for rubbish and remove it.
@@ -84,6 +88,28 @@ Result<void> wait_for_ending_signal(const sigset_t& signals) {
     log_event(LogLevel::info, "stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
     return {};
 }
+
+// What ends the server from another thread than the main one, which waits for a signal.
+class Fatal {
+  public:
+    void raise(const Error& error) {
+        log_event(LogLevel::error, "the server cannot go on",
+                  {{"code", error.code}, {"detail", error.message}});
+        {
+            const std::scoped_lock lock(mutex_);
+            error_ = error;
+        }
+        ::kill(::getpid(), SIGTERM);
+    }
+    Result<void> check() const {
+        const std::scoped_lock lock(mutex_);
+        return error_ ? Result<void>(std::unexpected(*error_)) : Result<void>();
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::optional<Error> error_;  // guarded by mutex_
+};
 
 receive::Limits receive_limits(const Config& config) {
     receive::Limits limits;
@@ -178,7 +204,6 @@ Result<void> serve(const Config& config) {
     RH_ASSIGN(const auto engine, clickhouse::Server::start(engine_options));
     const clickhouse::Client owner(engine->owner());
     const clickhouse::Client reader(engine->reader());
-    RH_TRY(clickhouse::migrate(owner));
     const auto make_durable = [directory = engine->data_directory()] {
         return io::sync_filesystem_of(directory);
     };
@@ -188,22 +213,31 @@ Result<void> serve(const Config& config) {
     publish::Publisher publisher(*layout, *ledger, board, log);
     RH_TRY(publisher.remove_orphans());
     sink::Versions versions(owner, *ledger, make_durable);
-    Pipeline pipeline(Pipeline::Context{.layout = *layout,
-                                        .ledger = *ledger,
-                                        .board = board,
-                                        .log = log,
-                                        .publisher = publisher,
-                                        .versions = versions,
-                                        .owner = owner,
-                                        .make_durable = make_durable});
-    RH_TRY(pipeline.start());
     Auditor auditor(owner, *ledger, config.audit_interval_s);
     RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),
                                                                   owner, *ledger, *layout));
     RH_ASSIGN(const auto idempotency, api::IdempotencyStore::open(data));
+    Fatal fatal;
+    BringUp bring_up(*engine, owner, versions, [&] {
+        auditor.begin();
+        reconciler->begin();
+    });
+    Pipeline pipeline(
+        Pipeline::Context{.layout = *layout,
+                          .ledger = *ledger,
+                          .board = board,
+                          .log = log,
+                          .publisher = publisher,
+                          .versions = versions,
+                          .bring_up = bring_up,
+                          .owner = owner,
+                          .make_durable = make_durable,
+                          .on_fatal = [&](const Error& error) { fatal.raise(error); }});
+    RH_TRY(pipeline.start());
 
     RequestMetrics requests;
     Status status(StatusContext{.engine = *engine,
+                                .bring_up = bring_up,
                                 .ledger = *ledger,
                                 .layout = *layout,
                                 .receiver = receiver,
@@ -219,7 +253,10 @@ Result<void> serve(const Config& config) {
                                     .board = board,
                                     .service = pipeline,
                                     .idempotency = *idempotency});
-    api::add_aggregates_routes(router, reader, [&ledger] { return ledger->current_version(); });
+    api::add_aggregates_routes(router, reader, [&]() -> Result<uint64_t> {
+        RH_TRY(bring_up.check());
+        return ledger->current_version();
+    });
     api::add_reconciliation_routes(router, *reconciler);
     api::add_health_routes(
         router, [&status] { return status.checks(); }, [&status] { return status.metrics(); });
@@ -242,13 +279,14 @@ Result<void> serve(const Config& config) {
     auditor.request_stop();
     pipeline.request_stop();
     // A worker in the middle of a statement is waited for, but not if ClickHouse hangs: once the
-    // engine is gone the statement fails, and the next start goes on.
-    if (!pipeline.has_ended_within(kWorkersEnd)) {
+    // engine is gone the statement fails, and the next start goes on. Before it is ready it does
+    // nothing that is worth the wait.
+    if (bring_up.stage() == BringUp::Stage::ready && !pipeline.has_ended_within(kWorkersEnd)) {
         log_event(LogLevel::warning, "ClickHouse does not answer and is ended before its time");
     }
     engine->stop();
     pipeline.stop();
-    return {};
+    return fatal.check();
 }
 
 }  // namespace rh::app

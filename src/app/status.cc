@@ -34,16 +34,24 @@ api::HealthCheck check_sink(const Pipeline::Health& health) {
                         health.waiting_to_publish, health.waiting_to_store)};
 }
 
+api::HealthCheck check_clickhouse(const clickhouse::Server& engine, const BringUp& bring_up) {
+    if (bring_up.stage() != BringUp::Stage::ready) {
+        return {"clickhouse", false, std::string(bring_up.reason())};
+    }
+    const bool up = engine.is_up();
+    return {"clickhouse", up,
+            up ? "" : "the ClickHouse child does not answer; it is started again"};
+}
+
 double as_value(uint64_t count) { return static_cast<double>(count); }
 
 }  // namespace
 
 std::vector<api::HealthCheck> Status::checks() const {
-    const bool up = context_.engine.is_up();
     const auto audit = context_.auditor.health();
     return {
         {"server", !stopping_, stopping_ ? "it is stopping" : ""},
-        {"clickhouse", up, up ? "" : "the ClickHouse child does not answer; it is started again"},
+        check_clickhouse(context_.engine, context_.bring_up),
         check_ledger(context_.ledger),
         check_disk(context_.layout.data_directory(), context_.free_disk_bytes_min),
         check_sink(context_.pipeline.health()),

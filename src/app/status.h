@@ -8,6 +8,7 @@
 
 #include "api/health.h"
 #include "app/auditor.h"
+#include "app/bring_up.h"
 #include "app/metrics.h"
 #include "app/pipeline.h"
 #include "clickhouse/server.h"
@@ -21,6 +22,7 @@ namespace rh::app {
 // All outlive the Status.
 struct StatusContext {
     const clickhouse::Server& engine;
+    const BringUp& bring_up;
     const uploads::Ledger& ledger;
     const uploads::Layout& layout;
     const receive::Receiver& receiver;

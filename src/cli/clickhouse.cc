@@ -30,10 +30,11 @@ Result<Connection> read_connection(const std::string& data, bool read_only) {
         if (text.error().kind != ErrorKind::not_found) {
             return std::unexpected(text.error());
         }
-        return fail(ErrorKind::unavailable, "clickhouse_not_running",
-                    fmt::format("No server runs on {} ({} is not there). Start one with "
-                                "`roundhouse serve --data {}`.",
-                                data, path, data));
+        return fail(
+            ErrorKind::unavailable, "clickhouse_not_running",
+            fmt::format("No server runs on {}, or its ClickHouse has not answered yet ({} is "
+                        "not there). Start one with `roundhouse serve --data {}`.",
+                        data, path, data));
     }
     boost::system::error_code error;
     const auto value = boost::json::parse(*text, error);

@@ -11,7 +11,6 @@ namespace rh::clickhouse {
 namespace {
 
 constexpr int kConnectTimeoutMs = 5'000;
-constexpr int kAnswerTimeoutMs = 600'000;  // a statement may work long before its first byte
 constexpr int kPingTimeoutMs = 2'000;
 
 // A parameter's value is read by ClickHouse as a field of TSV: these characters are escapes in it.
@@ -140,13 +139,13 @@ struct Client::Impl {
     }
 };
 
-Client::Client(Endpoint endpoint) : impl_(std::make_unique<Impl>()) {
+Client::Client(Endpoint endpoint, int answer_timeout_ms) : impl_(std::make_unique<Impl>()) {
     io::HttpClientOptions options;
     options.host = endpoint.host;
     options.port = endpoint.port;
     options.connect_timeout_ms = kConnectTimeoutMs;
-    options.read_timeout_ms = kAnswerTimeoutMs;
-    options.write_timeout_ms = kAnswerTimeoutMs;
+    options.read_timeout_ms = answer_timeout_ms;
+    options.write_timeout_ms = answer_timeout_ms;
     impl_->http = std::make_shared<const io::HttpClient>(options);
     impl_->endpoint = std::move(endpoint);
 }

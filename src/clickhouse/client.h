@@ -43,9 +43,11 @@ class ResponseStream {
     virtual Result<std::string_view> next() = 0;
 };
 
+inline constexpr int kAnswerTimeoutMs = 600'000;  // a statement may work long before its first byte
+
 class Client {
   public:
-    explicit Client(Endpoint endpoint);
+    explicit Client(Endpoint endpoint, int answer_timeout_ms = kAnswerTimeoutMs);
     ~Client();
     Client(Client&&) noexcept;
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -36,20 +37,6 @@ std::string directory_of_program() {
     return std::string(text.substr(0, text.rfind('/')));
 }
 
-std::optional<std::string> find_library() {
-    const char* named = std::getenv("ROUNDHOUSE_LIBCHDB");  // NOLINT(concurrency-mt-unsafe)
-    if (named != nullptr && *named != '\0') {
-        return named;  // as given: a wrong path shall be seen, not passed over
-    }
-    const std::string here = directory_of_program();
-    for (const std::string& path : {here + "/libchdb.so", here + "/../lib/libchdb.so"}) {
-        if (io::exists(path)) {
-            return path;
-        }
-    }
-    return std::nullopt;
-}
-
 template <class Function>
 bool load(void* library, const char* name, Function& function) {
     function = reinterpret_cast<Function>(::dlsym(library, name));
@@ -57,12 +44,9 @@ bool load(void* library, const char* name, Function& function) {
 }
 
 std::optional<Engine> load_engine() {
-    const auto path = find_library();
+    const auto path = find_engine({});
     if (!path) {
-        fmt::print(stderr,
-                   "libchdb.so, the ClickHouse engine, is not beside {0} nor in {0}/../lib. Run "
-                   "`make deps`, or name it in the environment variable ROUNDHOUSE_LIBCHDB.\n",
-                   directory_of_program());
+        fmt::print(stderr, "{}\n", path.error().message);
         return std::nullopt;
     }
     void* library = ::dlopen(path->c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -193,8 +177,8 @@ std::optional<ServerArguments> parse_server_arguments(int argc, char** argv) {
 
 int run_server(const ServerArguments& server) {
     // A local session that opens the ports and then sleeps: the process serves until a signal ends
-    // it. The short sleeps are what SIGTERM interrupts. HTTP last: whoever gets an answer from it may
-    // take the server for started, and a TCP port that is taken would still end it.
+    // it. The short sleeps are what SIGTERM interrupts. HTTP last: whoever gets an answer from it
+    // may take the server for started, and a TCP port that is taken would still end it.
     return run({
         "clickhouse",
         "--config-file=" + server.directory + "/config/config.xml",
@@ -209,6 +193,33 @@ int run_server(const ServerArguments& server) {
 }
 
 }  // namespace
+
+Result<std::string> find_engine(const std::string& named) {
+    const char* variable = std::getenv("ROUNDHOUSE_LIBCHDB");  // NOLINT(concurrency-mt-unsafe)
+    std::string path = named.empty() && variable != nullptr ? variable : named;
+    const std::string here = directory_of_program();
+    if (path.empty()) {
+        for (const char* place : {"/libchdb.so", "/../lib/libchdb.so"}) {
+            if (path.empty() && io::exists(here + place)) {
+                path = here + place;
+            }
+        }
+    } else if (::access(path.c_str(), R_OK) != 0) {
+        // A wrong path shall be seen, not passed over.
+        return fail(ErrorKind::internal, "clickhouse_not_started",
+                    fmt::format("The ClickHouse engine {} cannot be read: {}.", path,
+                                std::strerror(errno)));
+    }
+    if (path.empty()) {
+        return fail(
+            ErrorKind::internal, "clickhouse_not_started",
+            fmt::format("libchdb.so, the ClickHouse engine, is not beside {0} nor in {0}/../lib. "
+                        "Run `make deps`, or name it in the environment variable "
+                        "ROUNDHOUSE_LIBCHDB.",
+                        here));
+    }
+    return path;
+}
 
 int run_engine(int argc, char** argv) {
     const std::string_view mode = argc > 0 ? argv[0] : "";

@@ -11,7 +11,15 @@
 // libchdb.so is looked for in ROUNDHOUSE_LIBCHDB, beside the binary, and in ../lib of it.
 #pragma once
 
+#include <string>
+
+#include "base/result.h"
+
 namespace rh::clickhouse {
+
+// The path of libchdb.so: `named`, or the environment variable, or where this program looks for it.
+// internal clickhouse_not_started if there is no such file to read. It is not loaded.
+Result<std::string> find_engine(const std::string& named);
 
 // The engine's answer goes to standard output, its errors to standard error. Returns the exit code:
 // 0, 1 when the engine fails or libchdb is missing, 2 for wrong arguments.

@@ -9,12 +9,15 @@
 #include <optional>
 #include <random>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "clickhouse/engine.h"
 #include "clickhouse/server_config.h"
 #include "io/child_process.h"
 #include "io/file.h"
@@ -23,17 +26,18 @@
 namespace rh::clickhouse {
 namespace {
 
-constexpr int kStartMsMax = 300'000;
-constexpr int kStopMs = 8'000;
+constexpr int kStopMs = 6'000;
 constexpr int kPollMs = 20;
+constexpr int kProbeMs = 1'000;
 constexpr int kWatchMs = 100;
+constexpr int64_t kPatienceMs = 60'000;  // between two words about a child that does not answer
 constexpr int kBackoffMsMin = 100;
 constexpr int kBackoffMsMax = 5'000;
 // A child that ran for so long is not in a loop of deaths.
 constexpr int64_t kHealthyMs = 30'000;
-// Another process may take a port between its choice and its use, and the data directory may be
-// locked for a moment by the dying child of a killed parent.
-constexpr int kFirstStarts = 5;
+// The data directory and configured ports may be held for a moment by the dying child of a killed
+// parent.
+constexpr int kBusyStartsMax = 5;
 
 std::string random_password() {
     std::random_device random;  // the kernel's, with libstdc++
@@ -84,10 +88,21 @@ uint64_t half_of_memory() {
     return pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
 }
 
-// True if another try may succeed where this one failed.
-bool may_pass(std::string_view child_said) {
+bool met_another(std::string_view child_said) {
     return child_said.find("Address already in use") != std::string_view::npos ||
            child_said.find("Cannot lock file") != std::string_view::npos;
+}
+
+// What is killed may live next time; a processor that lacks an instruction will always lack it.
+bool may_pass(const io::ExitStatus& status) {
+    return status.ok() || (status.signal != 0 && status.signal != SIGILL);
+}
+
+std::string without_line_ends(std::string text) {
+    while (!text.empty() && text.back() == '\n') {
+        text.pop_back();
+    }
+    return text;
 }
 
 }  // namespace
@@ -98,28 +113,29 @@ struct Server::Impl {
     // Constant after start().
     ServerOptions options;
     ServerConfig config;
+    uint16_t http_port = 0;
+    uint16_t tcp_port = 0;
+    std::vector<io::LoopbackPort> reserved;
 
     std::atomic<uint64_t> restarts = 0;
     std::atomic<int> pid = 0;
     std::atomic<bool> stopping = false;
 
     std::mutex mutex;  // guards what follows
-    std::condition_variable changed;
+    std::condition_variable_any changed;
     State state = State::starting;
     Error failure;
-    uint16_t http_port = 0;
-    uint16_t tcp_port = 0;
 
     std::thread supervisor;  // forks every child and lives as long as the Server
 
     Result<void> prepare();
-    Result<void> choose_ports();
-    Endpoint endpoint(const char* user, const std::string& password);
+    Result<uint16_t> choose_port(uint16_t wanted);
+    Endpoint endpoint(const char* user, const std::string& password) const;
+    Error not_started(std::string_view why, Verdict verdict) const;
     Result<io::ChildProcess> spawn();
     Result<void> wait_until_it_answers(io::ChildProcess& child);
-    Result<io::ChildProcess> first_start();
     void supervise();
-    void watch(io::ChildProcess child);
+    Error run_child(bool& answered);
     bool pause(int ms);
     void set_state(State next);
 };
@@ -130,6 +146,7 @@ Result<void> Server::Impl::prepare() {
         options.memory_bytes_max > 0 ? options.memory_bytes_max : half_of_memory();
     if (options.program.empty()) {
         options.program = "/proc/self/exe";
+        RH_TRY(find_engine(options.libchdb));
     }
     if (!config.directory.starts_with('/')) {
         return fail(ErrorKind::invalid_request, "directory_not_absolute",
@@ -141,28 +158,31 @@ Result<void> Server::Impl::prepare() {
     }
     RH_TRY(restrict_to_owner(config.directory, true));
     RH_TRY(load_or_make_credentials(config));
+    RH_TRY(io::remove_file(config.directory + "/connection.json"));  // of a server that was killed
+    RH_ASSIGN(http_port, choose_port(options.http_port));
+    RH_ASSIGN(tcp_port, choose_port(options.tcp_port));
     RH_TRY(io::write_file_durably(config.directory + "/config/config.xml", config_xml(config)));
     return write_secret(config.directory + "/config/users.xml", users_xml(config));
 }
 
-Result<void> Server::Impl::choose_ports() {
-    uint16_t http = options.http_port;
-    uint16_t tcp = options.tcp_port;
-    if (http == 0) {
-        RH_ASSIGN(http, io::free_loopback_port());
+Result<uint16_t> Server::Impl::choose_port(uint16_t wanted) {
+    if (wanted != 0) {
+        return wanted;
     }
-    if (tcp == 0) {
-        RH_ASSIGN(tcp, io::free_loopback_port());
-    }
-    const std::lock_guard lock(mutex);
-    http_port = http;
-    tcp_port = tcp;
-    return {};
+    RH_ASSIGN(auto port, io::LoopbackPort::reserve());
+    reserved.push_back(std::move(port));
+    return reserved.back().number();
 }
 
-Endpoint Server::Impl::endpoint(const char* user, const std::string& password) {
-    const std::lock_guard lock(mutex);
+Endpoint Server::Impl::endpoint(const char* user, const std::string& password) const {
     return {"127.0.0.1", http_port, user, password, kDatabase};
+}
+
+Error Server::Impl::not_started(std::string_view why, Verdict verdict) const {
+    return {ErrorKind::internal, "clickhouse_not_started",
+            fmt::format("The embedded ClickHouse did not start ({}). Its log is in {}/log.", why,
+                        config.directory),
+            verdict};
 }
 
 Result<io::ChildProcess> Server::Impl::spawn() {
@@ -188,43 +208,30 @@ Result<io::ChildProcess> Server::Impl::spawn() {
 Result<void> Server::Impl::wait_until_it_answers(io::ChildProcess& child) {
     Endpoint as_owner = endpoint(kOwnerUser, config.owner_password);
     as_owner.database = "system";
-    const Client client(as_owner);
-    const int64_t deadline = monotonic_ms() + kStartMsMax;
-    std::string last = "it did not answer in time";
-    while (monotonic_ms() < deadline && !stopping) {
+    const Client client(as_owner, kProbeMs);
+    const int64_t begun = monotonic_ms();
+    int64_t said_at = begun;
+    while (!stopping) {
         RH_ASSIGN(const auto ended, child.wait(kPollMs));
         if (ended) {
-            last = fmt::format("{}: {}", to_string(*ended), child.stderr_tail());
-            break;
+            const std::string said = without_line_ends(child.stderr_tail());
+            return std::unexpected(not_started(
+                fmt::format("{}: {}", to_string(*ended), said),
+                may_pass(*ended) || met_another(said) ? Verdict::retry : Verdict::give_up));
         }
         // With the password, so that it is our child that answers, and no other server.
-        const auto answer = client.query("SELECT 1");
-        if (answer) {
+        if (client.query("SELECT 1")) {
             return write_secret(config.directory + "/connection.json",
                                 connection_json(config, http_port, tcp_port, child.pid()));
         }
-    }
-    while (!last.empty() && last.back() == '\n') {
-        last.pop_back();
-    }
-    return fail(ErrorKind::unavailable, "clickhouse_not_started",
-                fmt::format("The embedded ClickHouse did not start ({}). Its log is in {}/log.",
-                            last, config.directory),
-                may_pass(last) ? Verdict::retry : Verdict::give_up);
-}
-
-Result<io::ChildProcess> Server::Impl::first_start() {
-    for (int attempt = 1;; ++attempt) {
-        RH_TRY(choose_ports());
-        RH_ASSIGN(io::ChildProcess child, spawn());
-        const auto answers = wait_until_it_answers(child);
-        if (answers) {
-            return child;
-        }
-        if (attempt == kFirstStarts || answers.error().verdict != Verdict::retry || pause(200)) {
-            return std::unexpected(answers.error());
+        if (const int64_t now = monotonic_ms(); now - said_at > kPatienceMs) {
+            said_at = now;
+            log_event(LogLevel::warning, "ClickHouse does not answer yet",
+                      {{"seconds", fmt::to_string((now - begun) / 1000)},
+                       {"log", config.directory + "/log"}});
         }
     }
+    return std::unexpected(not_started("it is being stopped", Verdict::retry));
 }
 
 void Server::Impl::set_state(State next) {
@@ -241,56 +248,59 @@ bool Server::Impl::pause(int ms) {
 }
 
 void Server::Impl::supervise() {
-    auto child = first_start();
-    if (!child) {
-        {
-            const std::lock_guard lock(mutex);
-            failure = child.error();
-        }
-        set_state(State::failed);
-        return;
-    }
-    set_state(State::up);
-    watch(std::move(*child));
-}
-
-void Server::Impl::watch(io::ChildProcess child) {
+    bool answered = false;
+    int busy_starts = 0;
     int backoff_ms = kBackoffMsMin;
-    int64_t up_since = monotonic_ms();
-    while (true) {
-        std::optional<io::ExitStatus> ended;
-        while (!ended && !stopping) {
-            ended = child.wait(kWatchMs).value_or(std::nullopt);
-        }
+    while (!stopping) {
+        const int64_t begun = monotonic_ms();
+        const Error ended = run_child(answered);
+        pid = 0;
         if (stopping) {
-            (void)child.terminate(kStopMs);
             return;
         }
-        pid = 0;
-        if (monotonic_ms() - up_since > kHealthyMs) {
+        busy_starts += met_another(ended.message) ? 1 : 0;
+        if (!answered && (ended.verdict == Verdict::give_up || busy_starts == kBusyStartsMax)) {
+            const std::lock_guard lock(mutex);
+            failure = ended;
+            state = State::failed;
+            changed.notify_all();
+            return;
+        }
+        set_state(State::starting);
+        if (monotonic_ms() - begun > kHealthyMs) {
             backoff_ms = kBackoffMsMin;
         }
         log_event(LogLevel::warning, "ClickHouse ended and is started again",
-                  {{"status", ended ? to_string(*ended) : "not started"},
-                   {"stderr", child.stderr_tail()},
-                   {"restarts", fmt::to_string(restarts + 1)}});
+                  {{"detail", ended.message}, {"restarts", fmt::to_string(restarts + 1)}});
         if (pause(backoff_ms)) {
             return;
         }
         backoff_ms = std::min(backoff_ms * 2, kBackoffMsMax);
         ++restarts;
-        auto next = spawn();
-        if (!next) {
-            log_event(LogLevel::error, next.error().message);
-            continue;  // the old child has ended: the next round waits and tries again
-        }
-        child = std::move(*next);
-        up_since = monotonic_ms();
-        if (const auto answers = wait_until_it_answers(child); !answers && !stopping) {
-            log_event(LogLevel::error, answers.error().message);
-            child.kill(SIGKILL);
-        }
     }
+}
+
+// The life of one child, from its fork to its end; how that came.
+Error Server::Impl::run_child(bool& answered) {
+    auto child = spawn();
+    if (!child) {
+        return child.error();
+    }
+    if (const auto answers = wait_until_it_answers(*child); !answers) {
+        return answers.error();  // one that still runs is killed with its handle
+    }
+    answered = true;
+    set_state(State::up);
+    std::optional<io::ExitStatus> ended;
+    while (!ended && !stopping) {
+        ended = child->wait(kWatchMs).value_or(std::nullopt);
+    }
+    if (!ended) {
+        ended = child->terminate(kStopMs).value_or(io::ExitStatus{});
+    }
+    return {ErrorKind::unavailable, "clickhouse_unavailable",
+            without_line_ends(fmt::format("{}: {}", to_string(*ended), child->stderr_tail())),
+            Verdict::retry};
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -302,12 +312,22 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options) {
     Impl& self = *impl;
     std::unique_ptr<Server> server(new Server(std::move(impl)));
     self.supervisor = std::thread([&self] { self.supervise(); });
+    return server;
+}
+
+Result<void> Server::wait_until_up(const std::stop_token& stop) {
+    Impl& self = *impl_;
     std::unique_lock lock(self.mutex);
-    self.changed.wait(lock, [&self] { return self.state != Impl::State::starting; });
+    self.changed.wait(lock, stop,
+                      [&self] { return self.state != Impl::State::starting || self.stopping; });
     if (self.state == Impl::State::failed) {
         return std::unexpected(self.failure);
     }
-    return server;
+    if (self.state == Impl::State::starting) {
+        return fail(ErrorKind::unavailable, "stopping", "ClickHouse is being stopped.",
+                    Verdict::retry);
+    }
+    return {};
 }
 
 Server::~Server() { stop(); }

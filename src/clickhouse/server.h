@@ -4,8 +4,12 @@
 // and ends with the Server. It listens on 127.0.0.1 only, and its ports and passwords stay the same
 // over restarts, so an Endpoint is good for as long as the Server lives.
 //
-//   start ──▶ starting ──answers──▶ up ──child dies──▶ waiting (0.1 s … 5 s) ──▶ starting
-//                 └─cannot─▶ start() fails             ~Server from any ──▶ SIGTERM ──▶ gone
+//   start ──▶ starting ──answers──▶ up ──child ends──▶ waiting (0.1 s … 5 s) ──▶ starting
+//                 └─never answered, and never will─▶ failed      ~Server from any ──▶ gone
+//
+// A child that says why it cannot work and exits, before any has answered, fails the Server: no
+// libchdb, the wrong one, tables that it cannot read. One that is killed is started again, and one
+// that is slow (it may have many parts to load) is waited for.
 //
 // DIR holds data/ (ClickHouse's), config/, log/, and with mode 0600 `credentials` (made once) and
 // connection.json (while it runs: {"url","tcp_port","database","pid","owner":{"user","password"},
@@ -14,6 +18,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "base/result.h"
@@ -32,11 +37,16 @@ struct ServerOptions {
 
 class Server {
   public:
-    // Starts the child and waits until it answers (up to 5 minutes: it may have many parts to
-    // load). unavailable clickhouse_not_started, with what the child said last, if it does not.
+    // Returns while the child is starting. internal clickhouse_not_started if there is no libchdb.
     static Result<std::unique_ptr<Server>> start(const ServerOptions& options);
-    ~Server();    // stop()
-    void stop();  // ends the child (SIGTERM, 8 s, SIGKILL) and starts none again
+    // Returns when the child answers. internal clickhouse_not_started (or the error of the fork),
+    // with what the child said last, when it never will; unavailable stopping (retry) when `stop`
+    // is requested or the Server is being stopped.
+    Result<void> wait_until_up(const std::stop_token& stop = {});
+    ~Server();  // stop()
+    // Ends the child (SIGTERM, 6 s, SIGKILL; SIGKILL at once if it has not answered yet) and starts
+    // none again.
+    void stop();
 
     Endpoint owner() const;   // may write and change the database `roundhouse`
     Endpoint reader() const;  // may only read it, with limits of time, memory and rows

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <fstream>
 #include <functional>
+#include <stop_token>
 #include <thread>
 
 #include <fmt/format.h>
@@ -125,6 +126,7 @@ TEST(Server, EndsItsChildAndKeepsThePasswords) {
     std::string password;
     for (int round = 0; round < 2; ++round) {
         auto server = Server::start({.directory = directory}).value();
+        ASSERT_TRUE(server->wait_until_up());
         const int pid = server->pid();
         const Endpoint owner = server->owner();
         EXPECT_TRUE(round == 0 || owner.password == password);
@@ -137,41 +139,86 @@ TEST(Server, EndsItsChildAndKeepsThePasswords) {
     std::filesystem::remove_all(directory);
 }
 
+// What is wrong with a server that is told to start so.
+Error failure_of(const ServerOptions& options) {
+    const auto server = Server::start(options);
+    if (!server) {
+        return server.error();
+    }
+    const auto up = (*server)->wait_until_up();
+    return up ? Error{} : up.error();
+}
+
 TEST(Server, TakesOtherPortsWhenItsOwnAreTaken) {
     // Two servers at once, the second one told to take the first one's port: it says so.
     const std::string directory = ::testing::TempDir() + "rh_server_ports";
     std::filesystem::remove_all(directory);
     auto first = Server::start({.directory = directory + "/1"}).value();
-    const auto second =
-        Server::start({.directory = directory + "/2", .http_port = first->owner().port});
-    ASSERT_FALSE(second);
-    EXPECT_EQ(second.error().code, "clickhouse_not_started");
-    EXPECT_THAT(second.error().message, HasSubstr("Address already in use"));
+    ASSERT_TRUE(first->wait_until_up());
+    const Error taken =
+        failure_of({.directory = directory + "/2", .http_port = first->owner().port});
+    EXPECT_EQ(taken.code, "clickhouse_not_started");
+    EXPECT_THAT(taken.message, HasSubstr("Address already in use"));
     // Not a server that answers by HTTP and then ends, because its other port is taken.
-    const auto taken_tcp =
-        Server::start({.directory = directory + "/2", .tcp_port = first->owner().port});
-    ASSERT_FALSE(taken_tcp);
-    EXPECT_THAT(taken_tcp.error().message, HasSubstr("Address already in use"));
-    auto third = Server::start({.directory = directory + "/3"});
-    EXPECT_TRUE(third);
+    const Error taken_tcp =
+        failure_of({.directory = directory + "/2", .tcp_port = first->owner().port});
+    EXPECT_THAT(taken_tcp.message, HasSubstr("Address already in use"));
+    EXPECT_EQ(failure_of({.directory = directory + "/3"}).code, "");
     first.reset();
-    third->reset();
+    std::filesystem::remove_all(directory);
+}
+
+TEST(Server, StartsAgainWhatIsKilledBeforeItAnswers) {
+    const std::string directory = ::testing::TempDir() + "rh_server_killed_early";
+    std::filesystem::remove_all(directory);
+    auto server = Server::start({.directory = directory}).value();
+    int killed = 0;
+    for (uint64_t i = 0; i < 3; ++i) {
+        wait_for([&] { return server->pid() != 0 && server->pid() != killed; });
+        killed = server->pid();
+        ::kill(killed, SIGKILL);
+        wait_for([&] { return server->restarts() > i; });
+    }
+    EXPECT_TRUE(server->wait_until_up());
+    EXPECT_TRUE(server->is_up());
+    server.reset();
+    std::filesystem::remove_all(directory);
+}
+
+TEST(Server, IsStoppedBeforeItAnswers) {
+    const std::string directory = ::testing::TempDir() + "rh_server_stopped_early";
+    std::filesystem::remove_all(directory);
+    auto server = Server::start({.directory = directory}).value();
+    wait_for([&] { return server->pid() != 0; });
+    const int pid = server->pid();
+    ::kill(pid, SIGSTOP);  // it would never answer
+    std::stop_source stop;
+    stop.request_stop();
+    EXPECT_EQ(server->wait_until_up(stop.get_token()).error().code, "stopping");
+    server->stop();
+    EXPECT_EQ(server->wait_until_up().error().code, "stopping");
+    EXPECT_EQ(::kill(pid, 0), -1) << "the child still runs";
+    server.reset();
     std::filesystem::remove_all(directory);
 }
 
 TEST(Server, SaysWhyItCannotStart) {
     const std::string directory = ::testing::TempDir() + "rh_server_fails";
     std::filesystem::remove_all(directory);
+    // Said at once, before anything is started.
     const auto no_library =
         Server::start({.directory = directory, .libchdb = "/nowhere/libchdb.so"});
     ASSERT_FALSE(no_library);
     EXPECT_EQ(no_library.error().code, "clickhouse_not_started");
     EXPECT_THAT(no_library.error().message, HasSubstr("/nowhere/libchdb.so"));
-    EXPECT_THAT(no_library.error().message, Not(HasSubstr("\n")));
 
-    const auto no_program =
-        Server::start({.directory = directory, .program = "/nowhere/roundhouse"});
-    EXPECT_EQ(no_program.error().code, "program_not_found");
+    const Error other_library = failure_of({.directory = directory, .libchdb = "/bin/true"});
+    EXPECT_EQ(other_library.code, "clickhouse_not_started");
+    EXPECT_THAT(other_library.message, HasSubstr("/bin/true"));
+    EXPECT_THAT(other_library.message, Not(HasSubstr("\n")));
+
+    EXPECT_EQ(failure_of({.directory = directory, .program = "/nowhere/roundhouse"}).code,
+              "program_not_found");
     EXPECT_EQ(Server::start({.directory = "relative"}).error().code, "directory_not_absolute");
     std::filesystem::remove_all(directory);
 }

@@ -22,6 +22,8 @@ class ServerTest : public ::testing::Test {
         auto started = Server::start({.directory = directory});
         ASSERT_TRUE(started) << started.error().message;
         server = std::move(*started);
+        const auto up = server->wait_until_up();
+        ASSERT_TRUE(up) << up.error().message;
         const auto migrated = migrate(Client(server->owner()));
         ASSERT_TRUE(migrated) << migrated.error().message;
     }

@@ -1,7 +1,9 @@
 #include "io/http_client.h"
 
 #include <atomic>
+#include <cerrno>
 #include <functional>
+#include <memory>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -265,7 +267,8 @@ TEST(HttpClient, RefusesLineBreaksInHeaders) {
 
 TEST(HttpClient, SaysWhoDoesNotAnswer) {
     HttpClientOptions options;
-    options.port = free_loopback_port().value();
+    const auto nobody = LoopbackPort::reserve().value();
+    options.port = nobody.number();
     const auto refused = HttpClient(options).send({}).error();
     EXPECT_EQ(refused.code, "connection_failed");
     EXPECT_EQ(refused.verdict, Verdict::retry);
@@ -282,6 +285,33 @@ TEST(HttpClient, BoundsWhatIsReadAtOnce) {
 
 TEST(HttpClient, PercentEncodes) {
     EXPECT_EQ(percent_encode("a-Z_0.~ +&=%/\xc3\xa9"), "a-Z_0.~%20%2B%26%3D%25%2F%C3%A9");
+}
+
+// The errno of a bind, or of a listen after it.
+int listen_on(uint16_t port, bool reuse) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = reuse ? 1 : 0;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool listens = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                         ::listen(fd, 1) == 0;
+    const int error = listens ? 0 : errno;
+    ::close(fd);
+    return error;
+}
+
+TEST(LoopbackPort, IsKeptForAListenerThatComesAndGoes) {
+    auto reserved = std::make_unique<LoopbackPort>(LoopbackPort::reserve().value());
+    const uint16_t port = reserved->number();
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(listen_on(port, true), 0);
+        EXPECT_EQ(listen_on(port, false), EADDRINUSE);
+    }
+    reserved.reset();
+    EXPECT_EQ(listen_on(port, false), 0);
 }
 
 }  // namespace

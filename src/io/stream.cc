@@ -5,6 +5,7 @@
 #include <expected>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -157,49 +158,66 @@ bool Stream::is_idle() const { return poll_one(fd_, POLLIN, 0) == 0; }
 
 namespace {
 
-// Binds and lets go; 0: the kernel's choice. Returns the port, or errno as an error.
-std::expected<uint16_t, int> try_loopback_port(uint16_t port) {
+struct BoundSocket {
+    int fd;
+    uint16_t port;
+};
+
+// 0: the kernel's choice. An errno as an error.
+std::expected<BoundSocket, int> bind_loopback(uint16_t port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return std::unexpected(errno);
+    }
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t length = sizeof address;
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
-    const bool bound =
-        fd >= 0 && ::bind(fd, generic, length) == 0 && ::getsockname(fd, generic, &length) == 0;
-    const int error = errno;
-    if (fd >= 0) {
+    // Set after the bind, the option lets the listener in, and yet this bind met nobody.
+    const int on = 1;
+    if (::bind(fd, generic, length) != 0 || ::getsockname(fd, generic, &length) != 0 ||
+        ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
+        const int error = errno;
         ::close(fd);
-    }
-    if (!bound) {
         return std::unexpected(error);
     }
-    return ntohs(address.sin_port);
+    return BoundSocket{fd, ntohs(address.sin_port)};
 }
 
 }  // namespace
 
-Result<uint16_t> free_loopback_port() {
+Result<LoopbackPort> LoopbackPort::reserve() {
     // Below the range from which Linux takes the ports of outgoing connections (32768 and up unless
-    // it was changed): one of those could take the port at any moment before its server does, or
-    // while that server is being started again.
+    // it was changed): a connection to a port of that range may be given the very same port, and
+    // then talks to itself.
     constexpr uint16_t kFirst = 20'000;
     constexpr uint16_t kLast = 32'000;
     constexpr int kTries = 100;
     std::random_device random;
     std::uniform_int_distribution<uint16_t> any(kFirst, kLast);
     for (int i = 0; i < kTries; ++i) {
-        if (const auto port = try_loopback_port(any(random))) {
-            return *port;
+        if (const auto bound = bind_loopback(any(random))) {
+            return LoopbackPort(bound->fd, bound->port);
         }
     }
-    const auto port = try_loopback_port(0);
-    if (!port) {
-        return fail(ErrorKind::internal, "no_free_port",
-                    fmt::format("No free TCP port on 127.0.0.1: {}.", std::strerror(port.error())));
+    const auto bound = bind_loopback(0);
+    if (!bound) {
+        return fail(
+            ErrorKind::internal, "no_free_port",
+            fmt::format("No free TCP port on 127.0.0.1: {}.", std::strerror(bound.error())));
     }
-    return *port;
+    return LoopbackPort(bound->fd, bound->port);
+}
+
+LoopbackPort::LoopbackPort(LoopbackPort&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), number_(other.number_) {}
+
+LoopbackPort::~LoopbackPort() {
+    if (fd_ >= 0) {
+        ::close(fd_);
+    }
 }
 
 }  // namespace rh::io

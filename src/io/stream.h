@@ -36,9 +36,21 @@ class Stream {
     std::string peer_;
 };
 
-// A TCP port of 127.0.0.1 that nobody uses now, if one can be had outside of the range of outgoing
-// connections. Somebody may take it before the caller does: a collision must be looked for and
-// another port tried.
-Result<uint16_t> free_loopback_port();
+// A TCP port of 127.0.0.1 that nobody uses, kept for as long as this lives: no other socket can
+// take it but one that listens with SO_REUSEADDR, as ClickHouse's do, and that one may end and come
+// back.
+class LoopbackPort {
+  public:
+    static Result<LoopbackPort> reserve();
+    LoopbackPort(LoopbackPort&& other) noexcept;
+    LoopbackPort& operator=(LoopbackPort&&) = delete;
+    ~LoopbackPort();
+    uint16_t number() const { return number_; }
+
+  private:
+    LoopbackPort(int fd, uint16_t number) : fd_(fd), number_(number) {}
+    int fd_ = -1;
+    uint16_t number_ = 0;
+};
 
 }  // namespace rh::io

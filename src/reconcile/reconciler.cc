@@ -52,6 +52,14 @@ Result<std::unique_ptr<Reconciler>> Reconciler::start(ReconcilerOptions options,
 
 Reconciler::~Reconciler() { stop(); }
 
+void Reconciler::begin() {
+    {
+        const std::scoped_lock lock(mutex_);
+        begun_ = true;
+    }
+    changed_.notify_all();
+}
+
 void Reconciler::stop() {
     {
         const std::scoped_lock lock(mutex_);
@@ -182,7 +190,7 @@ void Reconciler::work() {
         Reconciliation next;
         {
             std::unique_lock lock(mutex_);
-            changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+            changed_.wait(lock, [this] { return stopping_ || (begun_ && !queue_.empty()); });
             if (stopping_) {
                 return;
             }

@@ -41,6 +41,7 @@ class Reconciler {
                                                      const clickhouse::Client& clickhouse,
                                                      const uploads::Ledger& ledger,
                                                      const uploads::Layout& layout);
+    void begin();   // ClickHouse may be asked from now on; until then everything waits
     ~Reconciler();  // as stop()
     void stop();    // ends what runs; it stays `running` on disk and is run again at the next start
 
@@ -101,6 +102,7 @@ class Reconciler {
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;
     // Guarded by mutex_.
+    bool begun_ = false;
     bool stopping_ = false;
     std::deque<std::string> queue_;                               // ids that wait
     std::map<std::string, Reconciliation, std::less<>> running_;  // waiting or at work

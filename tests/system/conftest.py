@@ -32,7 +32,10 @@ class Server:
         self.url = ""
         self.log_path = data.parent / f"{data.name}.log"
 
-    def start(self, environment: dict[str, str] | None = None, timeout: float = 60) -> "Server":
+    def start(
+        self, environment: dict[str, str] | None = None, timeout: float = 60, *, ready: bool = True
+    ) -> "Server":
+        """Until it listens, and unless `ready` is false until ClickHouse is there too (or it has died)."""
         env = {**os.environ, **self.environment, **(environment or {})}
         command = [str(BINARY), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"]
         with open(self.log_path, "ab") as log:
@@ -46,6 +49,9 @@ class Server:
             self.process.wait()
             raise RuntimeError(f"the server did not start: {line!r}\n{self.log_tail()}")
         self.url = found.group(0)
+        if ready:
+            with contextlib.suppress(httpx.TransportError):  # a test may have it killed at its start
+                self.wait_ready(timeout)
         return self
 
     def _first_line(self, timeout: float) -> str:

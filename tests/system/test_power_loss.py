@@ -72,6 +72,7 @@ class ServerOnADisk(Server):
         found = re.search(r"http://\S+", line)
         assert found, self.log_tail()
         self.url = found.group(0)
+        self.wait_ready(timeout)
         return self
 
 

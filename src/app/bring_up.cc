@@ -1,0 +1,99 @@
+#include "app/bring_up.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "clickhouse/migrate.h"
+
+namespace rh::app {
+namespace {
+
+constexpr int64_t kRetryMsFirst = 100;
+constexpr int64_t kRetryMsMax = 5'000;
+
+void sleep_unless_stopped(const std::stop_token& stop, int64_t ms) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
+}
+
+}  // namespace
+
+Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop) {
+    const int64_t begun = monotonic_ms();
+    int64_t retry_ms = kRetryMsFirst;
+    while (true) {
+        const uint64_t restarts = engine_.restarts();
+        auto holder = attempt(stop);
+        if (holder) {
+            stage_ = Stage::ready;
+            log_event(LogLevel::info, "ready", {{"ms", std::to_string(monotonic_ms() - begun)}});
+            on_ready_();
+            return holder;
+        }
+        if (stop.stop_requested()) {
+            return fail(ErrorKind::unavailable, "stopping", "The server is stopping.",
+                        Verdict::retry);
+        }
+        // What a dying ClickHouse says of a statement is not its last word.
+        const bool judged =
+            stage_ == Stage::starting || (engine_.is_up() && engine_.restarts() == restarts);
+        if (holder.error().verdict != Verdict::retry && judged) {
+            stage_ = Stage::failed;
+            return holder;
+        }
+        stage_ = Stage::starting;
+        log_event(LogLevel::warning, "preparing ClickHouse is tried again",
+                  {{"code", holder.error().code},
+                   {"detail", holder.error().message},
+                   {"retry_ms", std::to_string(retry_ms)}});
+        sleep_unless_stopped(stop, retry_ms);
+        retry_ms = std::min(retry_ms * 2, kRetryMsMax);
+    }
+}
+
+Result<std::optional<model::UploadId>> BringUp::attempt(const std::stop_token& stop) {
+    RH_TRY(engine_.wait_until_up(stop));
+    stage_ = Stage::migrating;
+    RH_TRY(clickhouse::migrate(owner_));
+    stage_ = Stage::recovering;
+    return versions_.recover();
+}
+
+std::string_view BringUp::reason() const {
+    switch (stage_.load()) {
+        case Stage::starting:
+            return "clickhouse starting: it does not answer yet";
+        case Stage::migrating:
+            return "clickhouse starting: its tables are brought up to date";
+        case Stage::recovering:
+            return "clickhouse starting: what a crash left unfinished is settled";
+        case Stage::ready:
+            return "";
+        case Stage::failed:
+            return "clickhouse cannot be started; the server ends";
+    }
+    std::unreachable();
+}
+
+Result<void> BringUp::check() const {
+    if (stage_ == Stage::ready) {
+        return {};
+    }
+    return fail(
+        ErrorKind::unavailable, "clickhouse_unavailable",
+        fmt::format("ClickHouse is not ready ({}). Ask again in a moment; uploads are taken "
+                    "meanwhile.",
+                    reason()),
+        Verdict::retry);
+}
+
+}  // namespace rh::app

@@ -1,0 +1,57 @@
+// From "the server listens" to "ClickHouse may be asked". Uploads are received and published all
+// the while; what needs ClickHouse asks check() first, or waits until on_ready is called.
+//
+//   starting ──answers──▶ migrating ──▶ recovering ──▶ ready
+//      ▲                      │             │
+//      ├──it died, is full────┴─────────────┤
+//      └─it never will answer, or refuses───┴──▶ failed (run() returns the error)
+//
+// run() is called by one thread (the sink's, before it stores anything); the others by any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string_view>
+
+#include "base/result.h"
+#include "clickhouse/client.h"
+#include "clickhouse/server.h"
+#include "model/upload_id.h"
+#include "sink/versions.h"
+
+namespace rh::app {
+
+class BringUp {
+  public:
+    enum class Stage : uint8_t { starting, migrating, recovering, ready, failed };
+
+    // All outlive the BringUp. on_ready is called once, by run().
+    BringUp(clickhouse::Server& engine, const clickhouse::Client& owner, sink::Versions& versions,
+            std::function<void()> on_ready)
+        : engine_(engine), owner_(owner), versions_(versions), on_ready_(std::move(on_ready)) {}
+
+    // Waits for ClickHouse, applies queries/, and settles what a crash left of the versions; the
+    // upload that holds the next one, if any, must be stored before all others. What may pass is
+    // waited out. An Error is for good, but for unavailable stopping, when `stop` was requested.
+    Result<std::optional<model::UploadId>> run(const std::stop_token& stop);
+
+    // Nothing once it is ready; until then Error unavailable clickhouse_unavailable (retry).
+    Result<void> check() const;
+    Stage stage() const { return stage_; }
+    // "clickhouse starting: …"; empty once it is ready.
+    std::string_view reason() const;
+
+  private:
+    Result<std::optional<model::UploadId>> attempt(const std::stop_token& stop);
+
+    clickhouse::Server& engine_;
+    const clickhouse::Client& owner_;
+    sink::Versions& versions_;
+    const std::function<void()> on_ready_;
+    std::atomic<Stage> stage_ = Stage::starting;
+};
+
+}  // namespace rh::app
