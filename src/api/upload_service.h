@@ -20,7 +20,7 @@ class UploadService {
     // not_found upload_not_found; conflict upload_finished.
     virtual Result<uploads::Upload> cancel(const model::UploadId& id) = 0;
     // Forgets an upload that is not stored, with its files and rows; one that runs is cancelled
-    // first. Errors: not_found upload_not_found; conflict upload_stored.
+    // first. Errors: not_found upload_not_found; conflict upload_stored, upload_voided.
     virtual Result<void> remove(const model::UploadId& id) = 0;
     // Takes a stored upload out of the figures; one that is voided already is left as it is.
     // Errors: not_found upload_not_found; conflict upload_not_stored.

@@ -53,7 +53,7 @@ class Layout {
     // DELETE: runs `first` (removes its rows from the log and from ClickHouse), forgets the upload,
     // then removes its files, all under lock(id), so that the same file sent in this moment waits
     // and then starts anew. Nothing is forgotten if `first` fails. Errors: not_found
-    // upload_not_found; conflict upload_stored, upload_running (cancel it first).
+    // upload_not_found; conflict upload_stored, upload_voided, upload_running (cancel it first).
     Result<void> remove(Ledger& ledger, const model::UploadId& id,
                         const std::function<Result<void>()>& first = {}) const;
 

@@ -206,6 +206,13 @@ Result<void> Ledger::remove(const model::UploadId& id) {
     if (!found) {
         return {};
     }
+    if (found->voided_version) {
+        return fail(ErrorKind::conflict, "upload_voided",
+                    fmt::format("Upload {} is out of the figures since version {}. It stays here, "
+                                "because the versions from {} to {} count it.",
+                                model::to_string(id), *found->voided_version,
+                                found->stored_version.value_or(0), *found->voided_version - 1));
+    }
     RH_ASSIGN(const auto reserved, impl_->reservation());
     if (found->state == State::stored || (reserved && reserved->upload_id == id)) {
         return fail(ErrorKind::conflict, "upload_stored",

@@ -50,8 +50,8 @@ class Ledger {
     Result<void> set_checkpoint(const model::UploadId& id, uint64_t cell);
     // Adds each, or replaces the one of the same code and other upload. not_found upload_not_found.
     Result<void> add_warnings(const model::UploadId& id, const std::vector<Warning>& warnings);
-    // Forgets the upload; no error if it is not there. Refused (conflict upload_stored) if it is
-    // stored or has a version reserved.
+    // Forgets the upload; no error if it is not there. Refused (conflict upload_stored,
+    // upload_voided) if a version counts it or has been reserved for it.
     Result<void> remove(const model::UploadId& id);
 
     struct ListFilter {

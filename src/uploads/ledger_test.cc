@@ -359,6 +359,13 @@ TEST_F(LedgerTest, RemovesWhatIsNotStoredAndNothingElse) {
     ASSERT_TRUE(ledger_->remove(failed.id));
     EXPECT_FALSE(ledger_->find(failed.id).value());
     EXPECT_EQ(ledger_->remove(stored.id).error().code, "upload_stored");
+    const uint64_t version = ledger_->reserve_version(stored.id).value();
+    ASSERT_TRUE(ledger_->commit_voided(stored.id, version));
+    const Error voided = ledger_->remove(stored.id).error();
+    EXPECT_EQ(voided.code, "upload_voided");
+    EXPECT_NE(voided.message.find("out of the figures since version 2"), std::string::npos)
+        << voided.message;
+    EXPECT_TRUE(ledger_->find(stored.id).value());
 }
 
 TEST_F(LedgerTest, RefusesAFileOfANewerProgram) {

@@ -249,6 +249,11 @@ def test_delete_of_a_stored_upload_is_a_conflict(server, rng):
     upload = server.stored(to_csv(make_rows(rng, 10)).encode())
     answer = server.request("DELETE", f"/v1/uploads/{upload['id']}")
     assert answer.status_code == 409 and answer.json()["code"] == "upload_stored"
+    assert server.post(f"/v1/uploads/{upload['id']}/void").status_code == 200
+    answer = server.request("DELETE", f"/v1/uploads/{upload['id']}")
+    assert answer.status_code == 409 and answer.json()["code"] == "upload_voided"
+    assert "out of the figures since version" in answer.json()["detail"]
+    assert server.get(f"/v1/uploads/{upload['id']}").status_code == 200
 
 
 def test_cancel_leaves_nothing_and_the_file_may_be_sent_again(server, rng):
