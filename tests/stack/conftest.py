@@ -1,0 +1,49 @@
+"""Stacks of the tests' own; whatever happens, nothing of them is left."""
+
+import os
+import random
+
+import pytest
+from native_stack import Stack
+
+
+@pytest.fixture(scope="module")
+def rng(request) -> random.Random:
+    """RH_TEST_SEED replays a run; it is printed with every failure."""
+    seed = int(os.environ.get("RH_TEST_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"RH_TEST_SEED={seed}")
+    return random.Random(f"{seed}:{request.node.nodeid}")
+
+
+@pytest.fixture
+def new_stack(tmp_path):
+    """A stack that is not up yet."""
+    stack = Stack(tmp_path / "stack")
+    yield stack
+    clear(stack)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """A stack of one broker that the tests of a module share; each leaves it up."""
+    stack = Stack(tmp_path_factory.mktemp("shared") / "stack")
+    try:
+        yield stack.up()
+    finally:
+        clear(stack)
+
+
+@pytest.fixture(scope="module")
+def three_brokers(tmp_path_factory):
+    stack = Stack(tmp_path_factory.mktemp("three") / "stack")
+    try:
+        yield stack.up("--brokers", "3")
+    finally:
+        clear(stack)
+
+
+def clear(stack: Stack) -> None:
+    if stack.folder.exists():
+        print(stack.run("logs", "--lines", "20", code=0).stdout if (stack.folder / "stack.json").exists() else "")
+        stack.run("down")
+    assert stack.processes() == []
