@@ -58,10 +58,12 @@ USERS = """<clickhouse>
 </clickhouse>"""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def two_free_ports() -> tuple[int, int]:
+    """Both are held until both are known: one after the other they may be the same."""
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
 
 
 class Engine:
@@ -78,10 +80,10 @@ class Engine:
         self.client = httpx.Client(timeout=120)
 
     def start(self) -> None:
-        port = free_port()
+        port, tcp_port = two_free_ports()
         self.url = f"http://127.0.0.1:{port}/"
         library = ROOT / "build" / "lib" / "libchdb.so"
-        arguments = ["--directory", self.directory, "--http-port", str(port), "--tcp-port", str(free_port())]
+        arguments = ["--directory", self.directory, "--http-port", str(port), "--tcp-port", str(tcp_port)]
         with open(self.directory / "log" / "stderr", "ab") as log:
             self.process = subprocess.Popen(
                 [BINARY, "clickhouse", "server", *arguments],
