@@ -16,7 +16,6 @@ namespace rh::cli {
 namespace {
 
 constexpr size_t kFaultsShownMax = 5;
-// The server's sentences name parameters of the API; here a person types flags.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kFlagOfParameter = {
     {{"allow_duplicate=LABEL", "--allow-duplicate LABEL"},
      {"allow_negative=true", "--allow-negative"},
@@ -98,11 +97,7 @@ Error error_of_problem(int status, const boost::json::object& problem) {
     if (error.message.empty()) {
         error.message = fmt::format("The server answered with status {}.", status);
     }
-    for (const auto& [parameter, flag] : kFlagOfParameter) {
-        if (const size_t at = error.message.find(parameter); at != std::string::npos) {
-            error.message.replace(at, parameter.size(), flag);
-        }
-    }
+    error.message = in_flags(std::move(error.message));
     if (const auto* faults = problem.if_contains("errors"); faults && faults->is_array()) {
         const auto& list = faults->get_array();
         for (size_t i = 0; i < std::min(list.size(), kFaultsShownMax); ++i) {
@@ -115,6 +110,15 @@ Error error_of_problem(int status, const boost::json::object& problem) {
 }
 
 }  // namespace
+
+std::string in_flags(std::string sentence) {
+    for (const auto& [parameter, flag] : kFlagOfParameter) {
+        if (const size_t at = sentence.find(parameter); at != std::string::npos) {
+            sentence.replace(at, parameter.size(), flag);
+        }
+    }
+    return sentence;
+}
 
 std::string with_query(std::string_view path, const Query& query) {
     std::string target(path);

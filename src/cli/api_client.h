@@ -25,6 +25,9 @@ using Query = std::vector<std::pair<std::string, std::string>>;
 
 std::string with_query(std::string_view path, const Query& query);
 
+// The server's sentences name parameters of the API; a person types flags.
+std::string in_flags(std::string sentence);
+
 class ApiClient {
   public:
     // Takes server, api_key and key_file of the settings. Errors: invalid_request bad_server_url

@@ -103,6 +103,12 @@ std::string totals_text(const boost::json::object& reconciliation) {
             with_commas(count_at(rows, "read")), with_commas(count_at(rows, "accepted")),
             with_commas(count_at(rows, "rejected")), with_commas(count_at(rows, "blank")));
     }
+    if (const auto* warnings = reconciliation.if_contains("warnings");
+        warnings != nullptr && warnings->is_array()) {
+        for (const auto& warning : warnings->get_array()) {
+            out += fmt::format("warning: {}\n", in_flags(text_at(warning.as_object(), "detail")));
+        }
+    }
     return out;
 }
 

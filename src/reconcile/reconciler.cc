@@ -235,7 +235,8 @@ void Reconciler::run_one(Reconciliation reconciliation) {
     if (!removed) {
         log_event(LogLevel::error, removed.error().message);
     }
-    log_event(LogLevel::info, "reconciled",
+    log_event(ran && reconciliation.matched ? LogLevel::info : LogLevel::warning,
+              ran ? "reconciled" : "a reconciliation failed",
               {{"id", reconciliation.id},
                {"verdict", !ran                     ? reconciliation.error_code
                            : reconciliation.matched ? "matched"

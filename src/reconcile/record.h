@@ -19,7 +19,7 @@ namespace rh::reconcile {
 enum class RunState : uint8_t { running, done, failed };
 
 struct Warning {
-    std::string code;    // line_balance | control_totals | rejects_readable | rows_out_of_scope …
+    std::string code;    // line_balance | control_totals | rows_rejected | rows_out_of_scope …
     std::string detail;  // a sentence with the figures
     uint64_t count = 0;
 };
@@ -35,7 +35,7 @@ struct StatementOptions {
     std::optional<Charset> charset;
     std::optional<char> delimiter;
     int32_t timezone_offset_minutes = 0;
-    bool allow_negative = true;  // corrections
+    bool allow_negative = false;
     bool empty_amount_is_invalid = false;
 };
 

@@ -315,6 +315,10 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
     warn(r, compared.out_of_scope > 0, "rows_out_of_scope", compared.out_of_scope,
          fmt::format("{} rows of the statement lie outside of the scope and were not compared.",
                      compared.out_of_scope));
+    warn(r, r.statement && r.rows.rejected > 0, "rows_rejected", r.rows.rejected,
+         fmt::format("{} rows of the statement are not valid and were not compared; see "
+                     "rejected_examples. Negative amounts are valid with allow_negative=true.",
+                     r.rows.rejected));
     if (upload) {
         balanced = check_balance(*upload, reading, compared, r) && balanced;
     }

@@ -77,6 +77,20 @@ def test_reconcile_matches_and_finds(run, file):
     assert "matched" in run("reconcile", upload["id"])
 
 
+def test_reconcile_refuses_negative_amounts_unless_told_otherwise(run, tmp_path, rng):
+    rows = rounds.make_rows(rng, 20, hours=1)
+    for row in rows:
+        row[9] = f"Negative {rows[0][2]}"
+    rows[3][4] = "-1.5"
+    statement = tmp_path / "statement.csv"
+    statement.write_bytes(rounds.to_csv(rows).encode())
+    run("upload", "--allow-negative", statement)
+    assert "matched" in run("reconcile", "--allow-negative", statement)
+    text = run("reconcile", statement, code=4)
+    assert "20 read = 19 accepted + 1 rejected" in text and "warning: 1 rows of the statement" in text
+    assert "with --allow-negative" in text
+
+
 def test_void_and_delete(run, file):
     path, _ = file
     upload = json.loads(run("upload", "--json", path))

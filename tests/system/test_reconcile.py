@@ -1,6 +1,7 @@
 """Reconciliation against a real server: every way to break a key, one at a time, must be named, and only it."""
 
 import gzip
+import json
 import random
 from decimal import Decimal
 
@@ -318,6 +319,7 @@ class TestStatement:
         assert_matched(server, reconciliation, rows)
         assert reconciliation["rows"]["rejected"] == 2
         assert [row["row"] for row in reconciliation["rejected_examples"]] == [3001, 3002]
+        assert [warning["code"] for warning in reconciliation["warnings"]] == ["rows_rejected"]
 
     def test_a_bad_date_does_not_widen_the_scope(self, server, stored, rng):
         rows, _ = stored
@@ -350,6 +352,23 @@ class TestStatement:
         server.stored(to_csv(rows).encode())
         mine = [row for row in rows if row[9] == names[0]]
         assert_matched(server, of_statement(server, to_csv(mine)), mine)
+
+    def test_refuses_negative_amounts_unless_they_are_allowed(self, server, rng):
+        rows = make_rows(rng, 50, hours=2)
+        own = str(rng.randrange(10**6, 10**9) * 10)
+        for row in rows:
+            row[3], row[9] = own, f"Negative {own}"
+        rows[7][4], rows[9][7] = "-12.500001", "-1e-06"
+        server.stored(to_csv(rows).encode(), allow_negative="true")
+        allowed = of_statement(server, to_csv(rows), allow_negative="true")
+        assert_matched(server, allowed, rows)
+        assert allowed["warnings"] == []
+        for options in ({}, {"allow_negative": "false"}):
+            reconciliation = of_statement(server, to_csv(rows), **options)
+            assert reconciliation["verdict"] == "mismatched" and reconciliation["rows"]["rejected"] == 2
+            assert {found[3] for found in breaks(server, reconciliation)} == {"extra_in_store"}
+            assert [(w["code"], w["count"]) for w in reconciliation["warnings"]] == [("rows_rejected", 2)]
+            assert [row["row"] for row in reconciliation["rejected_examples"]] == [8, 10]
 
     def test_leaves_voided_uploads_out(self, server, stored):
         rows, upload = stored
@@ -465,6 +484,10 @@ class TestInterface:
         assert answer.json()["verdict"] is None
         found = server.get(f"{answer.headers['Location']}/discrepancies")
         assert (found.status_code, found.json()["code"]) == (409, "reconciliation_failed")
+        lines = [json.loads(line) for line in server.log_path.read_text().splitlines()]
+        (logged,) = [line for line in lines if line.get("id") == answer.json()["id"]]
+        assert (logged["level"], logged["message"]) == ("warning", "a reconciliation failed")
+        assert logged["verdict"] == "no_rows"
 
     def test_unknown_ids_and_cursors(self, server, stored):
         assert server.get("/v1/reconciliations/00000000-0000-4000-8000-000000000000").status_code == 404
