@@ -32,14 +32,14 @@ bench: build  ## measures, as ratios of things run in the same minutes (docs/ben
 
 fmt: deps  ## formats C++ and Python
 	git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
-	build/venv/bin/ruff format tests tools bench
-	build/venv/bin/ruff check --fix tests tools bench
+	build/venv/bin/ruff format tests tools tools/stack bench
+	build/venv/bin/ruff check --fix tests tools tools/stack bench
 
 lint: build  ## formatting, include directions, sizes, shell, Python
 	git ls-files '*.cc' '*.h' | xargs clang-format-19 --dry-run -Werror
 	build/venv/bin/python tools/tidy.py
-	build/venv/bin/ruff format --check tests tools bench
-	build/venv/bin/ruff check tests tools bench
+	build/venv/bin/ruff format --check tests tools tools/stack bench
+	build/venv/bin/ruff check tests tools tools/stack bench
 	git ls-files '*.sh' demo test .ci/run | xargs shellcheck --severity=warning
 
 clang-tidy: build  ## the slow half of lint: clang-tidy over every source

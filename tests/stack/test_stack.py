@@ -161,7 +161,66 @@ def test_a_distributed_table_spans_both_shards(stack):
         assert ask(env, shard, by_shard) == "1\t100\troundhouse\n2\t200\troundhouse"
 
 
+def test_clickhouse_itself_reads_the_topic_and_sets_aside_what_is_no_avro(stack, rng):
+    env, topic, tag = stack.env(), new_topic(stack, partitions=1), uuid.uuid4().hex
+    context = SerializationContext(topic, MessageField.VALUE)
+    serialize = AvroSerializer(SchemaRegistryClient({"url": env["STACK_REGISTRY"]}), SCHEMA)
+    rows = [round_of(rng, number) for number in range(1, 101)]
+    producer = transactional_producer(stack)
+    producer.begin_transaction()
+    for row in rows:
+        producer.produce(topic, value=serialize(row, context))
+    producer.produce(topic, value=b"no Avro")
+    producer.commit_transaction()
+
+    columns = "row_number Int64, real_amount_bet Decimal(18, 6), upload_id UUID"
+    ask(env, 2, "CREATE DATABASE IF NOT EXISTS roundhouse")
+    ask(
+        env,
+        2,
+        f"CREATE TABLE roundhouse.q_{tag} ({columns}) ENGINE = Kafka SETTINGS kafka_topic_list = '{topic}', "
+        f"kafka_broker_list = '{env['STACK_KAFKA']}', kafka_group_name = '{tag}', kafka_format = 'AvroConfluent', "
+        f"kafka_handle_error_mode = 'stream', format_avro_schema_registry_url = '{env['STACK_REGISTRY']}'",
+    )
+    ask(
+        env, 2, f"CREATE TABLE roundhouse.r_{tag} ({columns}, error String) ENGINE = MergeTree ORDER BY row_number"
+    )
+    ask(
+        env,
+        2,
+        f"CREATE MATERIALIZED VIEW roundhouse.v_{tag} TO roundhouse.r_{tag} "
+        f"AS SELECT *, _error AS error FROM roundhouse.q_{tag}",
+    )
+    try:
+        count = f"SELECT count() FROM roundhouse.r_{tag}"
+        wait_for(lambda: int(ask(env, 2, count)) > len(rows), "ClickHouse has read the topic")
+        good = f"SELECT row_number, real_amount_bet, upload_id FROM roundhouse.r_{tag} WHERE error = '' ORDER BY 1"
+        read = [line.split("\t") for line in ask(env, 2, good).splitlines()]
+        assert [(int(number), Decimal(amount), uuid.UUID(upload)) for number, amount, upload in read] == [
+            (row["row_number"], row["real_amount_bet"], row["upload_id"]) for row in rows
+        ]
+        assert int(ask(env, 2, f"{count} WHERE error LIKE '%magic byte%'")) == 1
+    finally:
+        ask(env, 2, f"DROP TABLE roundhouse.v_{tag}")
+        ask(env, 2, f"DROP TABLE roundhouse.q_{tag}")
+
+
 # -- faults
+
+
+def test_a_transaction_goes_on_after_kill_9_of_the_broker(stack):
+    topic = new_topic(stack, partitions=1)
+    producer = transactional_producer(stack)
+    producer.begin_transaction()
+    for number in range(100):
+        producer.produce(topic, value=b"%d" % number)
+    producer.flush()
+    stack.kill("broker")
+    for number in range(100, 200):
+        producer.produce(topic, value=b"%d" % number)
+    stack.start("broker")
+    producer.commit_transaction(60)
+    assert [int(message.value()) for message in consume(stack, topic, 200)] == list(range(200))
 
 
 @pytest.mark.parametrize("part", PARTS)

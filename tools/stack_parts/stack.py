@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 
-from . import processes
+from . import artifacts, processes
 from .parts import CLUSTER, Part, Setup, parts_of, port_names
 
 STOP_PATIENCE_S = 30
@@ -123,6 +123,7 @@ def advance(part: Part, parts: list[Part], started: dict[str, int]) -> bool:
 
 
 def up(folder: pathlib.Path, brokers: int | None, patience_s: float) -> Setup:
+    artifacts.fetched()  # before anything is there that would have to be removed
     with locked(folder):
         setup = load(folder) or create(folder, brokers or 1)
         if brokers not in (None, setup.brokers):
