@@ -189,7 +189,10 @@ struct HttpResponse::Impl {
             if (request.body_bytes) {
                 RH_ASSIGN(more, write(bytes));
             } else {
-                RH_ASSIGN(more, write(fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes)));
+                // In three writes: a chunk may be megabytes, and is not copied for its frame.
+                RH_ASSIGN(more, write(fmt::format("{:x}\r\n", bytes.size()), Follows::yes));
+                RH_ASSIGN(more, more ? write(bytes, Follows::yes) : more);
+                RH_ASSIGN(more, more ? write("\r\n") : more);
             }
             if (bytes.empty()) {
                 return {};
@@ -199,9 +202,9 @@ struct HttpResponse::Impl {
     }
 
     // False when the peer answers, or closes, before it has taken everything.
-    Result<bool> write(std::string_view bytes) {
+    Result<bool> write(std::string_view bytes, Follows follows = Follows::no) {
         RH_ASSIGN(const Stream::Sent sent,
-                  stream.stream.write_all(bytes, pool->options.write_timeout_ms));
+                  stream.stream.write_all(bytes, pool->options.write_timeout_ms, follows));
         keep = keep && sent == Stream::Sent::all;
         return sent == Stream::Sent::all;
     }

@@ -126,9 +126,10 @@ Result<size_t> Stream::read_some(std::span<char> buffer, int timeout_ms) {
     }
 }
 
-Result<Stream::Sent> Stream::write_all(std::string_view bytes, int timeout_ms) {
+Result<Stream::Sent> Stream::write_all(std::string_view bytes, int timeout_ms, Follows follows) {
+    const int flags = MSG_NOSIGNAL | (follows == Follows::yes ? MSG_MORE : 0);
     while (!bytes.empty()) {
-        const ssize_t written = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const ssize_t written = ::send(fd_, bytes.data(), bytes.size(), flags);
         if (written >= 0) {
             bytes.remove_prefix(static_cast<size_t>(written));
             continue;

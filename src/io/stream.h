@@ -13,6 +13,9 @@
 
 namespace rh::io {
 
+// Whether the next write comes at once, so that the two may share a packet.
+enum class Follows : uint8_t { no, yes };
+
 class Stream {
   public:
     // Tries each address of `host` in turn. The name look-up itself has no deadline.
@@ -25,7 +28,7 @@ class Stream {
     enum class Sent : uint8_t { all, peer_spoke };
     // Writes all bytes, the timeout counts from the last progress. Stops early with peer_spoke when
     // the peer sends something, or closes, before it has taken everything.
-    Result<Sent> write_all(std::string_view bytes, int timeout_ms);
+    Result<Sent> write_all(std::string_view bytes, int timeout_ms, Follows follows = Follows::no);
     // True while the peer has neither closed nor sent anything: fit to be used again.
     bool is_idle() const;
     const std::string& peer() const { return peer_; }  // "host:port"

@@ -8,6 +8,7 @@
 
 #include "model/money.h"
 #include "model/timestamp.h"
+#include "sink/leftovers.h"
 
 namespace rh::sink {
 namespace {
@@ -69,11 +70,9 @@ std::string rollup_sql(const Rollup& rollup) {
                   "'UTC')) "
                 : "";
     return fmt::format(
-        "SELECT sum(r), sum(a0), sum(a1), sum(a2), sum(a3) FROM (SELECT max(rounds) AS r, "
-        "argMax(real_amount_bet, rounds) AS a0, argMax(bonus_amount_bet, rounds) AS a1, "
-        "argMax(real_amount_win, rounds) AS a2, argMax(bonus_amount_win, rounds) AS a3 "
-        "FROM {} WHERE upload_id = {{id:UUID}} {}GROUP BY {}) FORMAT TSV",
-        rollup.name, range, rollup.key);
+        "SELECT sum(rounds), sum(real_amount_bet), sum(bonus_amount_bet), sum(real_amount_win), "
+        "sum(bonus_amount_win) FROM {} FINAL WHERE upload_id = {{id:UUID}} {}FORMAT TSV",
+        rollup.name, range);
 }
 
 bool parse_count(std::string_view text, uint64_t& count) {
@@ -178,10 +177,13 @@ std::string differences(const std::vector<TableTotals>& tables, const model::Tot
 
 Result<void> delete_rows(const clickhouse::Client& owner, const model::UploadId& id) {
     RH_ASSIGN(const auto found, rollups(owner));
-    std::vector<std::string> tables = {"game_rounds"};
+    std::vector<std::string> tables;
     for (const Rollup& rollup : found) {
         tables.push_back(rollup.name);
     }
+    // Last, since it is what the sweep looks at: whatever interrupts this is found again.
+    tables.emplace_back("game_rounds");
+    RH_TRY(stop_inserts(owner, id));
     for (const std::string& table : tables) {
         RH_TRY(owner.query(fmt::format("DELETE FROM {} WHERE upload_id = {{id:UUID}}", table),
                            {{"id", model::to_string(id)}}, {{"lightweight_deletes_sync", "2"}}));
