@@ -73,7 +73,9 @@ def one_repeat(binary: pathlib.Path, files: Files, scratch: pathlib.Path, ours_f
 
     def theirs() -> None:
         with Server(binary, scratch / "theirs") as server:
-            result["inserted"] = measure.insert_by_clickhouse(server, files.utf8)
+            result["inserted"] = measure.insert_by_clickhouse(server, files.utf8, measure.PLAIN)
+        with Server(binary, scratch / "tuned") as server:
+            result["tuned"] = measure.insert_by_clickhouse(server, files.utf8, measure.TUNED)
 
     for side in (ours, theirs) if ours_first else (theirs, ours):
         side()
@@ -92,6 +94,7 @@ def memory(binary: pathlib.Path, rows: int, scratch: pathlib.Path) -> dict:
 def summary(repeats: list[dict], memories: list[dict], rows: int, started: datetime.datetime) -> dict:
     stored, utf8 = [r["stored"] for r in repeats], [r["stored_utf8"] for r in repeats]
     inserted, reconciled = [r["inserted"] for r in repeats], [r["reconciled"] for r in repeats]
+    tuned = [r["tuned"] for r in repeats]
     ours_cpu = [s.usage.server_cpu_s + s.usage.engine_cpu_s for s in stored]
     theirs_cpu = [i.usage.server_cpu_s + i.usage.engine_cpu_s for i in inserted]
     return {
@@ -106,7 +109,9 @@ def summary(repeats: list[dict], memories: list[dict], rows: int, started: datet
         "store_s": spread([s.seconds for s in stored]),
         "store_utf8_s": spread([s.seconds for s in utf8]),
         "insert_s": spread([i.seconds for i in inserted]),
+        "tuned_insert_s": spread([t.seconds for t in tuned]),
         "store_ratio": ratio_of([s.seconds for s in stored], [i.seconds for i in inserted]),
+        "store_tuned_ratio": ratio_of([s.seconds for s in stored], [t.seconds for t in tuned]),
         "store_utf8_ratio": ratio_of([s.seconds for s in utf8], [i.seconds for i in inserted]),
         "stages_s": {
             name: spread([s.stages_s.get(name, 0.0) for s in stored]) for name in ("receive", "publish", "store")
