@@ -1,12 +1,14 @@
 #include "app/auditor.h"
 
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
 #include "base/without_exceptions.h"
 #include "sink/audit.h"
+#include "sink/leftovers.h"
 
 namespace rh::app {
 namespace {
@@ -15,8 +17,13 @@ constexpr std::string_view kWarning = "audit_mismatch";
 
 }  // namespace
 
-Auditor::Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger, uint64_t interval_s)
-    : owner_(owner), ledger_(ledger), interval_s_(interval_s), last_(INT64_MAX, model::UploadId{}) {
+Auditor::Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger,
+                 const uploads::Layout& layout, uint64_t interval_s)
+    : owner_(owner),
+      ledger_(ledger),
+      layout_(layout),
+      interval_s_(interval_s),
+      last_(INT64_MAX, model::UploadId{}) {
     if (interval_s_ > 0) {
         thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
     }
@@ -41,8 +48,9 @@ void Auditor::run(const std::stop_token& stop) {
             if (!counted) {
                 RH_TRY(count_uploads());
                 counted = true;
-                return {};
+                return sweep_if_due();
             }
+            RH_TRY(sweep_if_due());
             return audit_next();
         });
         if (!done && !stop.stop_requested()) {
@@ -74,12 +82,46 @@ Result<void> Auditor::count_uploads() {
     return {};
 }
 
+Result<void> Auditor::sweep_if_due() {
+    RH_ASSIGN(uploads::StateCounts counts, ledger_.count_by_state());
+    for (const auto state : {uploads::State::validating, uploads::State::publishing,
+                             uploads::State::storing, uploads::State::stored}) {
+        counts[static_cast<size_t>(state)] = 0;  // these may come and go
+    }
+    if (std::exchange(ended_, counts) != counts) {
+        sweeps_due_ = kSweeps;
+    }
+    if (sweeps_due_ == 0) {
+        return {};
+    }
+    RH_ASSIGN(const auto found, sink::uncommitted_uploads(owner_));
+    for (const model::UploadId& id : found) {
+        RH_TRY(sweep(id));
+    }
+    --sweeps_due_;
+    return {};
+}
+
+Result<void> Auditor::sweep(const model::UploadId& id) {
+    const auto held = layout_.lock(id);  // so that the same file sent again begins after this
+    RH_ASSIGN(const auto upload, ledger_.find(id));
+    if (upload && !uploads::may_start_again(upload->state)) {
+        return {};
+    }
+    RH_TRY(sink::delete_rows(owner_, id));
+    log_event(LogLevel::warning, "rows of an upload that is not stored were removed",
+              {{"upload_id", model::to_string(id)},
+               {"state", std::string(upload ? uploads::name(upload->state) : "unknown")}});
+    return {};
+}
+
 Result<void> Auditor::audit_next() {
     const uploads::Ledger::ListFilter filter{
         .state = uploads::State::stored, .filename = {}, .sha256 = {}, .limit = 1, .after = last_};
     RH_ASSIGN(auto found, ledger_.list(filter));
     if (found.empty()) {
         last_ = {INT64_MAX, model::UploadId{}};  // the oldest was seen: round again
+        sweeps_due_ = kSweeps;
         return {};
     }
     uploads::Upload& upload = found.front();

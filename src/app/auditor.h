@@ -1,8 +1,9 @@
 // The audit that made an upload stored, again and again over old uploads in the background: one
 // upload each interval, newest first and round again, and with it the row of `uploads` that makes
-// it visible. First of all it counts those rows, so that lost tables are known at once. It only
-// reports (a warning on the upload, a metric, readiness): repairing what someone changed is a
-// person's decision (docs/decisions/0010-lost-tables-are-reported.md). One thread of its own.
+// it visible. First of all it counts those rows, so that lost tables are known at once. Of stored
+// uploads it only reports (a warning on the upload, a metric, readiness): repairing what someone
+// changed is a person's decision (docs/decisions/0010-lost-tables-are-reported.md). One thread of
+// its own.
 #pragma once
 
 #include <condition_variable>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "clickhouse/client.h"
+#include "uploads/layout.h"
 #include "uploads/ledger.h"
 
 namespace rh::app {
@@ -20,7 +22,8 @@ namespace rh::app {
 class Auditor {
   public:
     // interval_s 0: no background audit.
-    Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger, uint64_t interval_s);
+    Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger, const uploads::Layout& layout,
+            uint64_t interval_s);
     ~Auditor();
 
     void begin();  // ClickHouse may be asked from now on
@@ -35,17 +38,26 @@ class Auditor {
     Health health() const;
 
   private:
+    static constexpr unsigned kSweeps = 2;
     void run(const std::stop_token& stop);
     Result<void> count_uploads();
     Result<void> audit_next();
+    // Rows of uploads that ended without being stored, or were deleted (sink/leftovers.h): looked
+    // for at the start, after each round, and when such an upload came up; twice, since an INSERT
+    // may end later.
+    Result<void> sweep_if_due();
+    Result<void> sweep(const model::UploadId& id);
     // What is wrong with it; empty if nothing is.
     Result<std::string> audit(const uploads::Upload& upload) const;
     Result<std::string> audit_visibility(const uploads::Upload& upload) const;
 
     const clickhouse::Client& owner_;
     uploads::Ledger& ledger_;
+    const uploads::Layout& layout_;
     const uint64_t interval_s_;
-    std::pair<int64_t, model::UploadId> last_;  // (created_at, id) audited last; the thread's own
+    unsigned sweeps_due_ = kSweeps;  // the thread's own, like the next two
+    uploads::StateCounts ended_{};   // uploads that ended without being stored, when last looked
+    std::pair<int64_t, model::UploadId> last_;  // (created_at, id) audited last
     mutable std::mutex mutex_;                  // guards all below
     std::condition_variable_any wake_;
     bool begun_ = false;

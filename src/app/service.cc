@@ -213,7 +213,7 @@ Result<void> serve(const Config& config) {
     publish::Publisher publisher(*layout, *ledger, board, log);
     RH_TRY(publisher.remove_orphans());
     sink::Versions versions(owner, *ledger, make_durable);
-    Auditor auditor(owner, *ledger, config.audit_interval_s);
+    Auditor auditor(owner, *ledger, *layout, config.audit_interval_s);
     RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),
                                                                   owner, *ledger, *layout));
     RH_ASSIGN(const auto idempotency, api::IdempotencyStore::open(data));

@@ -42,7 +42,7 @@ Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client
 // How many uploads `uploads` has that were stored at `version` or before, voided ones included.
 Result<uint64_t> uploads_known(const clickhouse::Client& owner, uint64_t version);
 
-// Removes every row of the upload from game_rounds and the rollups.
+// Ends its INSERTs and removes every row of the upload from game_rounds and the rollups.
 Result<void> delete_rows(const clickhouse::Client& owner, const model::UploadId& id);
 
 }  // namespace rh::sink

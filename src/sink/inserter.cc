@@ -4,12 +4,13 @@
 
 #include "base/kill_point.h"
 #include "base/without_exceptions.h"
+#include "sink/leftovers.h"
 
 namespace rh::sink {
 
 Inserter::Inserter(const clickhouse::Client& owner, const model::UploadId& upload_id,
                    uint32_t partition)
-    : owner_(owner), block_(upload_id, partition) {
+    : owner_(owner), upload_id_(upload_id), block_(upload_id, partition) {
     for (unsigned i = 0; i < kInsertsInFlight; ++i) {
         threads_.emplace_back([this] { run(); });
     }
@@ -87,8 +88,9 @@ Result<void> Inserter::send_insert() {
         }
         return piece;
     };
-    auto sent = owner_.insert(clickhouse::insert_game_rounds_sql(), next_body, {},
-                              clickhouse::insert_settings());
+    clickhouse::Settings settings = clickhouse::insert_settings();
+    settings.emplace_back("query_id", insert_query_id(upload_id_));
+    auto sent = owner_.insert(clickhouse::insert_game_rounds_sql(), next_body, {}, settings);
     if (!fed) {  // it failed before its end
         stop_feeding();
     }

@@ -54,6 +54,7 @@ class Inserter {
     std::optional<model::RowBatch> take_cell();
 
     const clickhouse::Client& owner_;
+    const model::UploadId upload_id_;
     clickhouse::NativeBlock block_;  // of the thread that set feeding_
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -265,7 +265,7 @@ Result<std::vector<Upload>> Ledger::unfinished() const {
     return read_uploads(impl_->database, select);
 }
 
-Result<std::array<uint64_t, kStateCount>> Ledger::count_by_state() const {
+Result<StateCounts> Ledger::count_by_state() const {
     const std::lock_guard lock(impl_->mutex);
     std::array<uint64_t, kStateCount> counts{};
     RH_ASSIGN(Statement select,

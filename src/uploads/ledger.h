@@ -66,8 +66,7 @@ class Ledger {
     // How many uploads the filter lets through, whatever its limit and place.
     Result<uint64_t> count(const ListFilter& filter) const;
     Result<std::vector<Upload>> unfinished() const;  // oldest first: what a restart must go on with
-    // How many uploads are in each state, indexed by State.
-    Result<std::array<uint64_t, kStateCount>> count_by_state() const;
+    Result<StateCounts> count_by_state() const;      // how many uploads are in each
 
     // Versions. The current one is what readers see; 0: nothing was ever stored. An upload reserves
     // the next number before its row is written to ClickHouse and keeps it over restarts (a reserve

@@ -37,6 +37,7 @@ enum class State : uint8_t {
     checked,
 };
 inline constexpr size_t kStateCount = 8;
+using StateCounts = std::array<uint64_t, kStateCount>;  // indexed by State
 std::string_view name(State state);
 std::optional<State> parse_state(std::string_view text);
 constexpr bool is_final(State state) { return state >= State::stored; }

@@ -1,0 +1,51 @@
+#include "sink/leftovers.h"
+
+#include <algorithm>
+#include <random>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace rh::sink {
+namespace {
+
+std::string query_id_prefix(const model::UploadId& id) {
+    return fmt::format("insert-{}-", model::to_string(id));
+}
+
+}  // namespace
+
+std::string insert_query_id(const model::UploadId& id) {
+    std::random_device random;  // the kernel's, with libstdc++
+    return fmt::format("{}{:08x}{:08x}", query_id_prefix(id), random(), random());
+}
+
+Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId& id) {
+    RH_TRY(owner.query("KILL QUERY WHERE startsWith(query_id, {prefix:String}) SYNC",
+                       {{"prefix", query_id_prefix(id)}}));
+    return {};
+}
+
+Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Client& owner) {
+    // A number that was reserved and given up again leaves a row that no version reaches.
+    RH_ASSIGN(const std::string text,
+              owner.query("SELECT DISTINCT upload_id FROM game_rounds WHERE upload_id NOT IN "
+                          "(SELECT upload_id FROM uploads FINAL "
+                          "WHERE stored_version != 18446744073709551615) FORMAT TSV",
+                          {}, {{"max_threads", "1"}}));
+    std::vector<model::UploadId> found;
+    std::string_view rest = text;
+    while (!rest.empty()) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        const auto id = model::parse_upload_id(line);
+        if (!id) {
+            return fail(ErrorKind::internal, "clickhouse_error",
+                        fmt::format("ClickHouse's id of an upload cannot be read: {}", line));
+        }
+        found.push_back(*id);
+        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    }
+    return found;
+}
+
+}  // namespace rh::sink
