@@ -13,11 +13,13 @@
 namespace rh {
 namespace {
 
-constexpr std::array<std::string_view, 14> kKillPoints = {
+constexpr std::array<std::string_view, 16> kKillPoints = {
     "receive_spooling",       // some bytes are in the spool, the rest is not there yet
     "receive_before_ledger",  // the original is complete and synced, the ledger does not know it
     "receive_after_ledger",   // the upload is in the ledger, 202 is not sent yet
     "validate_middle",        // a part of the rows is in the staged log
+    "ahead_before_insert",    // as far as that; nothing of the next cells is in ClickHouse
+    "ahead_after_insert",     // as far as that; cells are in ClickHouse, their file is not judged
     "validate_before_seal",   // all rows are in the staged log, it is not synced
     "publish_before_rename",  // the log is staged and synced, not visible
     "publish_after_rename",   // the log is visible, the ledger says publishing

@@ -24,7 +24,7 @@ class Ahead {
     static constexpr std::chrono::milliseconds kPatience{2'000};
 
     Ahead(const clickhouse::Client& owner, const model::UploadId& upload_id, uint32_t partition)
-        : upload_id_(upload_id), inserter_(owner, upload_id, partition) {}
+        : upload_id_(upload_id), inserter_(owner, upload_id, partition, kAheadKillPoints) {}
 
     const model::UploadId& upload_id() const { return upload_id_; }
 

@@ -9,8 +9,11 @@
 namespace rh::sink {
 
 Inserter::Inserter(const clickhouse::Client& owner, const model::UploadId& upload_id,
-                   uint32_t partition)
-    : owner_(owner), upload_id_(upload_id), block_(upload_id, partition) {
+                   uint32_t partition, const InsertKillPoints& kill_points)
+    : owner_(owner),
+      kill_points_(kill_points),
+      upload_id_(upload_id),
+      block_(upload_id, partition) {
     for (unsigned i = 0; i < kInsertsInFlight; ++i) {
         threads_.emplace_back([this] { run(); });
     }
@@ -64,9 +67,9 @@ void Inserter::run() {
         feeding_ = true;
         ++sending_;
         lock.unlock();
-        kill_point("sink_before_insert");
+        kill_point(kill_points_.before);
         auto sent = without_exceptions([this] { return send_insert(); });
-        kill_point("sink_after_insert");
+        kill_point(kill_points_.after);
         lock.lock();
         --sending_;
         if (!sent && !error_) {

@@ -28,9 +28,18 @@ namespace rh::sink {
 inline constexpr size_t kCellsPerInsert = 8;
 inline constexpr unsigned kInsertsInFlight = 3;
 
+// Names for kill_point(), by who inserts.
+struct InsertKillPoints {
+    std::string_view before;
+    std::string_view after;
+};
+inline constexpr InsertKillPoints kSinkKillPoints{"sink_before_insert", "sink_after_insert"};
+inline constexpr InsertKillPoints kAheadKillPoints{"ahead_before_insert", "ahead_after_insert"};
+
 class Inserter {
   public:
-    Inserter(const clickhouse::Client& owner, const model::UploadId& upload_id, uint32_t partition);
+    Inserter(const clickhouse::Client& owner, const model::UploadId& upload_id, uint32_t partition,
+             const InsertKillPoints& kill_points);
     ~Inserter();  // waits for what is being sent
 
     // A whole cell. Waits until the one before it is being sent, but not longer than `patience`
@@ -54,6 +63,7 @@ class Inserter {
     std::optional<model::RowBatch> take_cell();
 
     const clickhouse::Client& owner_;
+    const InsertKillPoints kill_points_;
     const model::UploadId upload_id_;
     clickhouse::NativeBlock block_;  // of the thread that set feeding_
     std::mutex mutex_;

@@ -228,7 +228,7 @@ Result<void> Sink::insert_cells(Run& run) {
     }
     const auto& id = run.upload.id;
     RH_ASSIGN(const auto reader, context_.log.read(id, run.upload.checkpoint_cell));
-    Inserter inserter(context_.owner, id, log::kEmbeddedPartition);
+    Inserter inserter(context_.owner, id, log::kEmbeddedPartition, kSinkKillPoints);
     CellAssembler cells;
     size_t cells_since_checkpoint = 0;
     uint64_t next_cell = run.upload.checkpoint_cell;
