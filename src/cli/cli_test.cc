@@ -181,6 +181,8 @@ TEST(ProgressLine, NeverWiderThanTheTerminal) {
 }
 
 TEST(ProgressLine, NoBarWithoutAnEnd) {
+    EXPECT_EQ(progress_line({"rounds.csv", "comparing", 0, 0, false, 12.2}, 80),
+              "rounds.csv  comparing   12 s");
     const std::string line = progress_line({"stdin", "sending", 1000, 0, true, 0.1}, 80);
     EXPECT_THAT(line, testing::Not(testing::HasSubstr("%")));
     EXPECT_THAT(line, testing::HasSubstr("1.0 kB"));

@@ -35,6 +35,9 @@ std::string amount(uint64_t value, bool in_bytes) {
 
 std::string progress_line(const ProgressState& state, size_t width) {
     const std::string head = fmt::format("{}  {:<10}", state.what, state.stage);
+    if (state.done == 0 && state.of == 0) {  // nothing is counted: only that it still goes on
+        return fmt::format("{}  {:.0f} s", head, state.seconds).substr(0, width);
+    }
     std::string tail = amount(state.done, state.in_bytes);
     if (state.of != 0) {
         const uint64_t percent = std::min<uint64_t>(state.done * 100 / state.of, 100);
