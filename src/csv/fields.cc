@@ -289,10 +289,9 @@ FaultMark parse_integer_slowly(const char* p, size_t n, int64_t& value) {
         if (!is_digit(text[i])) {
             return mark(RejectCode::bad_integer);
         }
-        if (!large) {
-            number = number * 10 + static_cast<uint64_t>(text[i] - '0');
-            large = number > static_cast<uint64_t>(INT64_MAX);
-        }
+        const auto digit = static_cast<uint64_t>(text[i] - '0');
+        large = large || number > (static_cast<uint64_t>(INT64_MAX) - digit) / 10;
+        number = number * 10 + digit;
     }
     if (large || (minus && number != 0)) {
         return mark(RejectCode::integer_out_of_range);

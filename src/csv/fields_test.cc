@@ -155,6 +155,9 @@ TEST(Integer, EqualsTheStandardLibraryAndItsBounds) {
     EXPECT_EQ(integer("9223372036854775807"), "9223372036854775807");
     EXPECT_EQ(integer("9223372036854775808"), "integer_out_of_range");
     EXPECT_EQ(integer("99999999999999999999999999"), "integer_out_of_range");
+    // What is left of them in 64 bits is a small number.
+    EXPECT_EQ(integer("18446744073709551616"), "integer_out_of_range");
+    EXPECT_EQ(integer("36893488147419103239"), "integer_out_of_range");
     EXPECT_EQ(integer("-1"), "integer_out_of_range");
     EXPECT_EQ(integer("-0"), "0");
     EXPECT_EQ(integer("+7"), "7");
