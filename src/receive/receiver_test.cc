@@ -359,6 +359,7 @@ TEST_F(ReceiverTest, ReplacesAndVoidedUploads) {
 
 TEST_F(ReceiverTest, ManySendersAtOnceCreateOne) {
     const std::string body = rounds(2'000);
+    receiver();  // made by one thread
     for (int round = 0; round < 10; ++round) {
         std::atomic<int> created = 0;
         std::atomic<int> duplicates = 0;
@@ -400,6 +401,7 @@ TEST_F(ReceiverTest, RemovingAndReceivingTheSameFileDoNotMix) {
         }
     });
     {
+        receiver();  // made by one thread
         std::vector<std::jthread> senders;
         for (int i = 0; i < 2; ++i) {
             senders.emplace_back([&] {
