@@ -32,7 +32,7 @@ std::string csv_header() {
             line += fmt::format(",{}_{}", side, amount);
         }
     }
-    return line + "\r\n";
+    return line + ",table,provider,game_name\r\n";
 }
 
 // The line is one that FindingsWriter wrote.
@@ -40,10 +40,14 @@ std::string csv_line(std::string_view finding, bool guard) {
     const auto value = json::parse(finding);
     const auto& object = value.as_object();
     std::string line;
-    for (const std::string_view column : {"player_id", "game_id", "hour", "class", "other_hour"}) {
+    const auto append = [&](std::string_view column) {
         const auto* field = object.if_contains(column);
+        const bool there = field != nullptr && field->is_string();
+        append_csv_cell(line, there ? std::string_view(field->get_string()) : "", guard);
+    };
+    for (const std::string_view column : {"player_id", "game_id", "hour", "class", "other_hour"}) {
         line += column == "player_id" ? "" : ",";
-        append_csv_cell(line, field != nullptr ? std::string_view(field->as_string()) : "", guard);
+        append(column);
     }
     for (const auto side : kSides) {
         const auto* figures = object.at(side).if_object();
@@ -53,6 +57,10 @@ std::string csv_line(std::string_view finding, bool guard) {
             line += ',';
             line += figures != nullptr ? std::string_view(figures->at(amount).as_string()) : "";
         }
+    }
+    for (const std::string_view column : {"table", "provider", "game_name"}) {
+        line += ',';
+        append(column);
     }
     return line + "\r\n";
 }

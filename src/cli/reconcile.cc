@@ -133,13 +133,13 @@ Result<void> print_discrepancies(const ApiClient& api, const Arguments& argument
     if (data == nullptr || !data->is_array()) {
         return {};
     }
-    RowPrinter printer(RowFormat::table, {"player_id", "game_id", "hour", "class", "original",
-                                          "stored", "aggregated"});
+    RowPrinter printer(RowFormat::table, {"player_id", "game_id", "hour", "class", "table",
+                                          "original", "stored", "aggregated"});
     std::vector<Cells> rows;
     for (const auto& item : data->get_array()) {
         const auto& one = item.get_object();
         Cells cells = {text_at(one, "player_id"), text_at(one, "game_id"), text_at(one, "hour"),
-                       text_at(one, "class")};
+                       text_at(one, "class"), text_at(one, "table")};
         for (const auto side : kSides) {
             cells.push_back(side_text(object_at(one, side)));
         }

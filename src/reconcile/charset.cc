@@ -150,8 +150,13 @@ Charset CharsetDetector::decide() const {
     if (pairs > 0 && zeros_even_ > pairs / kZeroShare && zeros_even_ > zeros_odd_) {
         return Charset::utf16be;
     }
-    const uint64_t invalid = invalid_ + (needed_ != 0 ? pending_ : 0);
-    return invalid > sequences_ ? Charset::windows1252 : Charset::utf8;
+    return invalid_bytes() > sequences_ ? Charset::windows1252 : Charset::utf8;
+}
+
+bool is_valid_utf8(std::string_view text) {
+    CharsetDetector detector;
+    detector.feed(text);
+    return detector.invalid_bytes() == 0;
 }
 
 Result<Decoder> Decoder::open(Charset charset) {

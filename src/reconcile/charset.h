@@ -24,6 +24,8 @@ class CharsetDetector {
   public:
     void feed(std::string_view bytes);
     Charset decide() const;
+    // Bytes so far that are outside of valid UTF-8; the beginning of a sequence counts as such.
+    uint64_t invalid_bytes() const { return invalid_ + (needed_ != 0 ? pending_ : 0); }
 
   private:
     std::string head_;
@@ -32,6 +34,8 @@ class CharsetDetector {
     uint32_t pending_ = 0, needed_ = 0;  // of the sequence that is open: bytes seen, bytes in all
     uint8_t low_ = 0x80, high_ = 0xBF;   // what its next byte may be
 };
+
+bool is_valid_utf8(std::string_view text);
 
 // Bytes → UTF-8 without BOM. What cannot be decoded becomes the byte 0xFF, one for each unit of the
 // encoding, and the rest goes on: line numbers stay right. UTF-8 passes unjudged; the engine's SQL

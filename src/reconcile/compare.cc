@@ -28,10 +28,6 @@ struct OpenBreak {
     bool sums_differ = false;             // of store and original
 };
 
-std::optional<model::Totals> present(const model::Totals& totals) {
-    return totals == model::Totals{} ? std::nullopt : std::optional(totals);
-}
-
 model::Totals minus(model::Totals a, const model::Totals& b) {
     // Wraps below zero if the aggregate lacks rows that the scope leaves out: still a difference.
     a.rows -= b.rows;
@@ -181,15 +177,30 @@ Result<void> Comparison::flush() {
 
 // What comes after the keys of the engine's stream.
 void take_rest(const KeyRow& row, CompareResult& result) {
-    if (row.kind == KeyRow::Kind::invalid) {
-        result.invalid += row.figures.rows;
-        result.examples.insert(result.examples.end(), row.examples.begin(), row.examples.end());
-    } else {
-        result.out_of_scope += row.figures.rows;
+    switch (row.kind) {
+        case KeyRow::Kind::key:
+            break;
+        case KeyRow::Kind::invalid:
+            result.invalid += row.figures.rows;
+            break;
+        case KeyRow::Kind::out_of_scope:
+            result.out_of_scope += row.figures.rows;
+            break;
+        case KeyRow::Kind::refused:
+            result.refused += row.figures.rows;
+            break;
+        case KeyRow::Kind::refused_valid:
+            result.refused_valid += row.figures.rows;
+            break;
     }
+    result.examples.insert(result.examples.end(), row.examples.begin(), row.examples.end());
 }
 
 }  // namespace
+
+std::optional<model::Totals> present(const model::Totals& totals) {
+    return totals == model::Totals{} ? std::nullopt : std::optional(totals);
+}
 
 Result<CompareResult> compare(const RowSource& original, const RowSource& stored,
                               const RowSource& aggregated, const CompareOptions& options,

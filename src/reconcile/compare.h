@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -30,12 +31,24 @@ inline constexpr std::array<std::string_view, 7> kBreakClassNames = {
     "count_mismatch",   "wrong_hour",     "aggregate_stale"};
 constexpr std::string_view name(BreakClass c) { return kBreakClassNames[static_cast<size_t>(c)]; }
 
+struct GameNames {
+    std::string provider, game_name;
+};
+
 struct Discrepancy {
+    // Of a table that is not asked by player, by hour, or by either, the key has no such part.
     Key key;
+    bool has_player = true;
+    bool has_hour = true;
     BreakClass break_class{};
+    std::string_view table;          // the rollup that differs; empty: one of the three sides
+    std::optional<GameNames> names;  // of the table `games`
     std::optional<model::Totals> original, stored, aggregated;  // absent: no row of this key
     std::optional<uint32_t> other_hour;  // of wrong_hour: where the rows stand on the other side
 };
+
+// Absent if all are zero: there is no row.
+std::optional<model::Totals> present(const model::Totals& totals);
 
 using RowSource = std::function<Result<bool>(KeyRow&)>;  // as KeyStream::next
 using OnDiscrepancy = std::function<Result<void>(const Discrepancy&)>;
@@ -51,7 +64,9 @@ struct CompareResult {
     uint64_t discrepancies = 0;
     uint64_t invalid = 0;           // rows of the original that the engine could not read
     uint64_t out_of_scope = 0;      // valid rows of the original that the scope leaves out
-    std::vector<Example> examples;  // of invalid rows
+    uint64_t refused = 0;           // rows that were refused and that the engine refuses too
+    uint64_t refused_valid = 0;     // rows that were refused, and are valid; in `original` too
+    std::vector<Example> examples;  // of invalid rows, then of refused_valid ones
 };
 
 // Reads all three to their end, or returns the first error. Discrepancies come in the order of

@@ -24,8 +24,8 @@ struct CsvRules {
     bool empty_amount_is_invalid = false;
 };
 
-// Columns{kind, marks, examples} as RowBinary into `out_file`; rows outside of the scope are
-// counted (Kind::out_of_scope), rows that are not valid too, with examples (Kind::invalid).
+// Columns{kind, marks, examples} as RowBinary into `out_file`: the keys of all valid rows, refused
+// ones too, then the counts of KeyRow::Kind.
 std::string keys_sql(const CsvRules& rules, const Scope& scope, const std::string& out_file);
 
 // One line of JSON into `out_file`: {"rows","from_ms","to_ms","providers":[…]} of the valid rows;

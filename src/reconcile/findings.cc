@@ -44,13 +44,22 @@ std::unexpected<Error> bad_cursor() {
 
 std::string to_json(const Discrepancy& discrepancy) {
     json::object object;
-    object["player_id"] = discrepancy.key.player;
+    object["player_id"] =
+        discrepancy.has_player ? json::value(discrepancy.key.player) : json::value(nullptr);
     object["game_id"] = std::to_string(discrepancy.key.game);
-    object["hour"] = hour_text(discrepancy.key.hour);
+    object["hour"] =
+        discrepancy.has_hour ? json::value(hour_text(discrepancy.key.hour)) : json::value(nullptr);
     object["class"] = name(discrepancy.break_class);
     object["original"] = figures_json(discrepancy.original);
     object["stored"] = figures_json(discrepancy.stored);
     object["aggregated"] = figures_json(discrepancy.aggregated);
+    if (!discrepancy.table.empty()) {
+        object["table"] = discrepancy.table;
+    }
+    if (discrepancy.names) {
+        object["provider"] = discrepancy.names->provider;
+        object["game_name"] = discrepancy.names->game_name;
+    }
     if (discrepancy.other_hour) {
         object["other_hour"] = hour_text(*discrepancy.other_hour);
     }

@@ -14,7 +14,8 @@
 namespace rh::reconcile {
 
 // {"player_id","game_id","hour","class","original":{"rounds",…}|null,"stored","aggregated"}, and
-// for wrong_hour "other_hour".
+// for wrong_hour "other_hour"; of a rollup beside `hourly` "table", player_id and hour may be null,
+// and `games` adds "provider" and "game_name".
 std::string to_json(const Discrepancy& discrepancy);
 
 class FindingsWriter {

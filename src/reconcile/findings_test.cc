@@ -45,6 +45,18 @@ TEST(Findings, HaveTheShapeOfTheApi) {
               R"("stored":null,"aggregated":null})");
 }
 
+TEST(Findings, OfOtherRollupsNameTheTableAndHaveNoOtherParts) {
+    Discrepancy found = finding("");
+    found.has_player = found.has_hour = false;
+    found.table = "games";
+    found.names = {"Play'n GO", "Book"};
+    const std::string json = to_json(found);
+    EXPECT_NE(json.find(R"("player_id":null,"game_id":"12","hour":null,)"), std::string::npos);
+    EXPECT_NE(json.find(R"("table":"games","provider":"Play'n GO","game_name":"Book"})"),
+              std::string::npos)
+        << json;
+}
+
 TEST(Record, ComesBackAsItWasWritten) {
     Reconciliation r;
     r.id = new_id();

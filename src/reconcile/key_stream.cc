@@ -82,7 +82,7 @@ Result<void> KeyStream::read_columns(KeyRow& row) {
     if (columns_.kind) {
         uint8_t kind = 0;
         RH_TRY(read(&kind, 1));
-        if (kind > static_cast<uint8_t>(KeyRow::Kind::out_of_scope)) {
+        if (kind > static_cast<uint8_t>(KeyRow::Kind::refused_valid)) {
             return bad_stream("a row has an unknown kind");
         }
         row.kind = static_cast<KeyRow::Kind>(kind);

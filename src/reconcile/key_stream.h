@@ -36,14 +36,16 @@ struct Example {
 };
 
 struct KeyRow {
-    // 0: a key. The two below come after all keys, with an empty key, from the engine only.
-    enum class Kind : uint8_t { key, invalid, out_of_scope };
+    // 0: a key. The others come after all keys, with an empty key, from the engine only: counts of
+    // rows that are not valid (with examples), that the scope leaves out, that were refused and are
+    // not valid, and that were refused and are valid (with examples; the keys have them too).
+    enum class Kind : uint8_t { key, invalid, out_of_scope, refused, refused_valid };
     Kind kind = Kind::key;
     Key key;
     model::Totals figures;
-    std::vector<RowMark> marks;     // in no order
-    std::vector<Example> examples;  // of invalid rows
-    model::Totals others;           // rows of the key that the scope leaves out
+    std::vector<RowMark> marks;  // in no order
+    std::vector<Example> examples;
+    model::Totals others;  // rows of the key that the scope leaves out
 };
 
 // Pieces of a byte stream; empty at its end.

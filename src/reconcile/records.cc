@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "model/row_batch.h"
+#include "reconcile/charset.h"
 
 namespace rh::reconcile {
 namespace {
@@ -68,10 +69,7 @@ RecordScanner::RecordScanner(char delimiter, Ranges ranges, Sink sink)
 }
 
 void RecordScanner::take(std::string_view text) {
-    if (skipping_) {
-        return;
-    }
-    if (out_.size() - record_at_ + text.size() > kRecordBytesMax) {
+    if (out_.size() - text_at_ + text.size() > kRecordBytesMax) {
         too_long_ = true;
         return;
     }
@@ -88,9 +86,13 @@ Result<void> RecordScanner::begin_record() {
     fields_ = 1;
     place_ = Place::field_start;
     record_at_ = out_.size();
-    skipping_ = counts_.header && range_ && range_->first == line_;
-    if (counts_.header && !skipping_) {
-        fmt::format_to(std::back_inserter(out_), "{}{}", counts_.records + 1, delimiter_);
+    if (counts_.header && range_ && range_->first == line_) {
+        refused_ = true;
+        kept_of_refused_ = 0;
+    }
+    if (counts_.header) {
+        fmt::format_to(std::back_inserter(out_), "{}{}{}{}", counts_.records + kept_of_refused_ + 1,
+                       delimiter_, refused_ ? 1 : 0, delimiter_);
     }
     text_at_ = out_.size();
     return {};
@@ -109,6 +111,11 @@ void RecordScanner::malformed(std::string_view record, std::string problem) {
 Result<void> RecordScanner::end_record() {
     const std::string_view record = std::string_view(out_).substr(text_at_);
     place_ = Place::record_start;
+    if (refused_) {
+        keep_or_drop_refused(!too_long_ && !bad_quote_ && fields_ == columns_ &&
+                             is_valid_utf8(record));
+        return flush(kFlushBytes);
+    }
     if (normalised(record).empty() && fields_ == 1 && !too_long_) {
         ++counts_.blank;
         out_.resize(record_at_);
@@ -132,10 +139,35 @@ Result<void> RecordScanner::end_record() {
     return flush(kFlushBytes);
 }
 
+void RecordScanner::keep_or_drop_refused(bool well_formed) {
+    place_ = Place::record_start;
+    if (well_formed) {
+        ++counts_.kept;
+        ++counts_.refused;
+        ++kept_of_refused_;
+        out_ += '\n';
+    } else {
+        out_.resize(record_at_);
+    }
+    record_at_ = out_.size();
+}
+
+// The ingest path counts them as one record.
+Result<void> RecordScanner::end_refused_lines() {
+    if (place_ != Place::record_start) {
+        keep_or_drop_refused(false);
+    }
+    refused_ = false;
+    counts_.records += std::max<uint64_t>(kept_of_refused_, 1);
+    counts_.dropped += kept_of_refused_ == 0 ? 1 : 0;
+    RH_ASSIGN(range_, ranges_());
+    return {};
+}
+
 Result<void> RecordScanner::end_header(std::string_view record) {
     auto names = split_record(record, delimiter_);
     columns_ = names.size();
-    std::string line = "row";
+    std::string line = fmt::format("row{}refused", delimiter_);
     std::vector<std::string> seen;
     for (const std::string& field : names) {
         std::string name = normalised(field);
@@ -187,7 +219,7 @@ Result<void> RecordScanner::feed(std::string_view utf8) {
     const char* const end = at + utf8.size();
     while (at < end) {
         if (std::exchange(after_cr_, false) && *at == '\n') {
-            if (place_ == Place::quoted && !skipping_) {
+            if (place_ == Place::quoted) {
                 take({at, 1});
             }
             ++at;
@@ -215,18 +247,13 @@ Result<void> RecordScanner::feed(std::string_view utf8) {
         if (c == '\n' || c == '\r') {
             after_cr_ = c == '\r';
             line_end();
-            if (skipping_) {
-                if (line_ > range_->last) {
-                    skipping_ = false;
-                    place_ = Place::record_start;
-                    ++counts_.records;
-                    ++counts_.dropped;
-                    RH_ASSIGN(range_, ranges_());
-                }
-            } else if (place_ == Place::quoted) {
+            if (place_ == Place::quoted) {
                 take({&c, 1});
             } else {
                 RH_TRY(end_record());
+            }
+            if (refused_ && line_ > range_->last) {
+                RH_TRY(end_refused_lines());
             }
             continue;
         }
@@ -254,16 +281,13 @@ Result<void> RecordScanner::feed(std::string_view utf8) {
 }
 
 Result<void> RecordScanner::finish() {
-    if (skipping_) {
-        ++counts_.lines;
-        ++counts_.records;
-        ++counts_.dropped;
-        skipping_ = false;
-        RH_ASSIGN(range_, ranges_());
-    } else if (place_ != Place::record_start) {
+    if (place_ != Place::record_start) {
         bad_quote_ = bad_quote_ || place_ == Place::quoted;  // never closed
         ++counts_.lines;
         RH_TRY(end_record());
+    }
+    if (refused_) {
+        RH_TRY(end_refused_lines());
     }
     if (!counts_.header) {
         return fail(ErrorKind::invalid_content, "empty_file",

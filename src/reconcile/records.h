@@ -1,11 +1,14 @@
 // Physical records of a file in UTF-8, by this room's own reading of RFC 4180: it counts header,
-// blank, rejected and other records for the line balance, leaves out the lines the ingest path
-// refused, and lays the rest out for the engine's CSV reader with the record's number before it:
+// blank, rejected and other records for the line balance, and lays them out for the engine's CSV
+// reader with the record's number before them, and whether the ingest path refused their lines:
 //
-//   row,created_timestamp,…      →   17,2019-10-22 08:20:41,…   (line ends become LF)
+//   row,refused,created_timestamp,…   →   17,0,2019-10-22 08:20:41,…   (line ends become LF)
 //
-// It judges structure only (as many fields as the header, quotes that close); values are judged by
-// the engine. Memory: one record and one output buffer. One thread.
+// It judges structure only (as many fields as the header, quotes that close, a length within the
+// limit; of refused records also valid UTF-8, since the engine sees no columns that are ignored);
+// values are judged by the engine. A refused record that is wrong in this reading too is dropped,
+// and the next one begins behind its lines, whatever its quotes say. Memory: one record and one
+// output buffer. One thread.
 #pragma once
 
 #include <array>
@@ -34,13 +37,14 @@ struct BadRecord {
 };
 inline constexpr size_t kBadExamplesMax = 20;
 inline constexpr size_t kExampleBytesMax = 256;
-inline constexpr size_t kRecordBytesMax = 16 << 20;
+inline constexpr size_t kRecordBytesMax = 1 << 20;  // docs/formats/csv.md
 
 struct RecordCounts {
     uint64_t records = 0;    // all but header and blank lines
     uint64_t kept = 0;       // given to the engine
-    uint64_t dropped = 0;    // refused by the ingest path
-    uint64_t malformed = 0;  // refused here
+    uint64_t refused = 0;    // of these, refused by the ingest path
+    uint64_t dropped = 0;    // refused by the ingest path, and wrong here too
+    uint64_t malformed = 0;  // accepted by the ingest path, and wrong here
     uint64_t blank = 0;
     uint64_t lines = 0;
     bool header = false;
@@ -71,6 +75,8 @@ class RecordScanner {
     Result<void> begin_record();
     Result<void> end_record();
     Result<void> end_header(std::string_view record);
+    Result<void> end_refused_lines();
+    void keep_or_drop_refused(bool well_formed);
     void take(std::string_view text);
     void line_end();
     Result<void> flush(size_t bytes_min);
@@ -82,8 +88,9 @@ class RecordScanner {
     std::array<bool, 256> special_{};
 
     Place place_ = Place::record_start;
-    bool after_cr_ = false;  // a LF now belongs to the line end before it
-    bool skipping_ = false;  // inside a refused record
+    bool after_cr_ = false;         // a LF now belongs to the line end before it
+    bool refused_ = false;          // inside the lines of range_
+    uint64_t kept_of_refused_ = 0;  // records among them that the engine gets; usually one at most
     bool bad_quote_ = false;
     bool too_long_ = false;
     uint64_t fields_ = 0;   // of this record, delimiters so far + 1

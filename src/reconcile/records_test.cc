@@ -23,9 +23,9 @@ TEST(RecordScanner, GivesTheEngineItsOwnHeaderAndNumberedRecords) {
         "bonus_amount_bet,real_amount_win,bonus_amount_win,game_name,provider,note\r\n"
         "7,t,1,u,,,,,\"a \"\"b\"\",\r\nc\",p,x\r\n");
     EXPECT_EQ(found.out,
-              "row,game_id,created_timestamp,game_instance_id,user_id,real_amount_bet,"
+              "row,refused,game_id,created_timestamp,game_instance_id,user_id,real_amount_bet,"
               "bonus_amount_bet,real_amount_win,bonus_amount_win,game_name,provider,ignored_0\n"
-              "1,7,t,1,u,,,,,\"a \"\"b\"\",\r\nc\",p,x\n");
+              "1,0,7,t,1,u,,,,,\"a \"\"b\"\",\r\nc\",p,x\n");
     EXPECT_EQ(found.counts.kept, 1U);
     EXPECT_EQ(found.counts.lines, 3U);
 }
@@ -40,8 +40,39 @@ TEST(RecordScanner, LeavesOutTheLinesOfRefusedRecordsAndNothingElse) {
     EXPECT_EQ(found.counts.dropped, 2U);
     EXPECT_EQ(found.counts.kept, 3U);
     EXPECT_FALSE(found.unmatched);
-    EXPECT_NE(found.out.find("\n3," + record("3") + "\n5," + record("5") + "\n"),
+    EXPECT_NE(found.out.find("\n3,0," + record("3") + "\n5,0," + record("5") + "\n"),
               std::string::npos);
+}
+
+TEST(RecordScanner, HandsOnRefusedRecordsThatAreWellFormed) {
+    // Line 3 is refused for a value; line 4 has a byte that is no UTF-8; 5 to 6 are two records
+    // that were refused as one; 7 never closes its quote, though its lines end with line 8.
+    const std::string file = lines({std::string(kHeader), record("1"), record("2"), record("\xFF"),
+                                    record("4"), record("5"), record("\"6"), "x", record("7")},
+                                   "\n");
+    const std::vector<LineRange> ranges = {{3, 3}, {4, 4}, {5, 6}, {7, 8}};
+    for (const size_t piece : {size_t{1}, size_t{7}, file.size()}) {
+        const auto found = scan(file, ranges, piece);
+        EXPECT_EQ(found.counts.records, 7U);
+        EXPECT_EQ(found.counts.kept, 5U);
+        EXPECT_EQ(found.counts.refused, 3U);
+        EXPECT_EQ(found.counts.dropped, 2U);
+        EXPECT_EQ(found.counts.malformed, 0U);
+        EXPECT_TRUE(found.out.ends_with("\n1,0," + record("1") + "\n2,1," + record("2") + "\n4,1," +
+                                        record("4") + "\n5,1," + record("5") + "\n7,0," +
+                                        record("7") + "\n"))
+            << found.out;
+    }
+}
+
+TEST(RecordScanner, ARecordHasAtMostAsManyBytesAsTheRulesSay) {
+    const std::string frame = record("");
+    const std::string longest = record(std::string(kRecordBytesMax - frame.size(), 'n'));
+    ASSERT_EQ(longest.size(), kRecordBytesMax);
+    EXPECT_EQ(scan(lines({std::string(kHeader), longest}, "\r\n")).counts.kept, 1U);
+    EXPECT_EQ(scan(lines({std::string(kHeader), longest + "n"}, "\r\n")).counts.malformed, 1U);
+    EXPECT_EQ(scan(lines({std::string(kHeader), longest + "n"}, "\n"), {{2, 2}}).counts.dropped,
+              1U);
 }
 
 TEST(RecordScanner, SaysWhenARefusedRecordBeginsInsideAnother) {

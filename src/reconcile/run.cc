@@ -14,6 +14,7 @@
 #include "reconcile/findings.h"
 #include "reconcile/key_stream.h"
 #include "reconcile/records.h"
+#include "reconcile/rollups.h"
 #include "reconcile/stored.h"
 #include "uploads/original.h"
 #include "uploads/reject_file.h"
@@ -222,6 +223,10 @@ bool check_balance(const uploads::Upload& upload, const Reading& reading,
          compared.invalid + counts.malformed,
          fmt::format("{} accepted rows are not valid in this reading; see rejected_examples.",
                      compared.invalid + counts.malformed));
+    warn(r, compared.refused_valid > 0, "rejected_rows_valid", compared.refused_valid,
+         fmt::format("{} refused rows are valid in this reading, so they are compared as if they "
+                     "had been accepted; see rejected_examples.",
+                     compared.refused_valid));
     warn(r, compared.original != upload.totals, "control_totals", compared.original.rows,
          "Rows or sums of the file are not the control totals of the upload's report.");
     return r.warnings.size() == before;
@@ -232,7 +237,9 @@ void take_examples(const Reading& reading, const CompareResult& compared, Reconc
         r.rejected_examples.push_back({bad.row, fmt::format("{} {}", bad.problem, bad.text)});
     }
     for (const auto& example : compared.examples) {
-        r.rejected_examples.push_back({example.row, "Not valid: " + example.text});
+        r.rejected_examples.push_back({example.row, example.text.empty()
+                                                        ? "Refused, but valid in this reading."
+                                                        : "Not valid: " + example.text});
     }
     if (r.rejected_examples.size() > kBadExamplesMax) {
         r.rejected_examples.resize(kBadExamplesMax);
@@ -248,6 +255,7 @@ Result<CompareResult> compare_sides(const RunContext& context, const std::string
     RH_ASSIGN(auto aggregated, open_aggregated(context.clickhouse, selection));
     RH_ASSIGN(auto findings,
               FindingsWriter::create(fmt::format("{}/{}", directory, kFindingsFile)));
+    BrokenGames broken;
     RH_ASSIGN(auto result, compare(
                                [&](KeyRow& row) -> Result<bool> {
                                    RH_TRY(check_stopping(context));
@@ -256,7 +264,17 @@ Result<CompareResult> compare_sides(const RunContext& context, const std::string
                                [&](KeyRow& row) { return stored.next(row); },
                                [&](KeyRow& row) { return aggregated.next(row); },
                                {.original_may_repeat = is_statement},
-                               [&](const Discrepancy& found) { return findings.add(found); }));
+                               [&](const Discrepancy& found) {
+                                   if (found.break_class != BreakClass::aggregate_stale) {
+                                       broken.add(found.key.game);
+                                   }
+                                   return findings.add(found);
+                               }));
+    RH_TRY(check_stopping(context));
+    RH_ASSIGN(const uint64_t of_rollups,
+              compare_rollups(context.clickhouse, selection, broken,
+                              [&](const Discrepancy& found) { return findings.add(found); }));
+    result.discrepancies += of_rollups;
     RH_TRY(findings.finish());
     RH_TRY(io::remove_file(keys_file));
     return result;
@@ -304,7 +322,8 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
     r.aggregated = compared.aggregated;
     r.discrepancies = compared.discrepancies;
     r.rows.accepted = compared.original.rows + compared.out_of_scope;
-    r.rows.rejected = reading.counts.dropped + reading.counts.malformed + compared.invalid;
+    r.rows.rejected =
+        reading.counts.dropped + reading.counts.malformed + compared.refused + compared.invalid;
     r.rows.read = reading.counts.records;
     r.rows.blank = reading.counts.blank;
     take_examples(reading, compared, r);

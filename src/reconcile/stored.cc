@@ -21,7 +21,9 @@ constexpr std::string_view kAmountsSql =
     "toDecimal128(sum(real_amount_bet), 6), toDecimal128(sum(bonus_amount_bet), 6), "
     "toDecimal128(sum(real_amount_win), 6), toDecimal128(sum(bonus_amount_win), 6)";
 
-const clickhouse::Settings kSettings = {
+}  // namespace
+
+const clickhouse::Settings kReadSettings = {
     {"max_threads", "2"},
     {"max_execution_time", "0"},
     {"max_result_rows", "0"},
@@ -32,19 +34,13 @@ const clickhouse::Settings kSettings = {
     {"max_bytes_ratio_before_external_sort", "0"},
 };
 
-struct Query {
-    std::string where;
-    clickhouse::Parameters parameters;
-};
-
-// Upload or scope as a condition over `time`, an expression of milliseconds; providers left out.
-Query selection_query(const StoredSelection& selection, std::string_view time) {
+Condition condition_of(const StoredSelection& selection, std::string_view time) {
     if (selection.upload_id) {
         return {"upload_id = {upload_id:UUID}",
                 {{"upload_id", model::to_string(*selection.upload_id)}}};
     }
     const Scope& scope = selection.scope;
-    Query query;
+    Condition query;
     query.where = fmt::format(
         "{0} AND {1} >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') AND "
         "{1} < fromUnixTimestamp64Milli({{to:Int64}}, 'UTC')",
@@ -63,18 +59,16 @@ Query selection_query(const StoredSelection& selection, std::string_view time) {
     return query;
 }
 
-Result<KeyStream> open(const clickhouse::Client& client, Columns columns, const std::string& sql,
-                       const clickhouse::Parameters& parameters) {
-    RH_ASSIGN(auto response, client.stream(sql, parameters, kSettings));
+Result<KeyStream> open_keys(const clickhouse::Client& client, Columns columns,
+                            const std::string& sql, const clickhouse::Parameters& parameters) {
+    RH_ASSIGN(auto response, client.stream(sql, parameters, kReadSettings));
     // std::function wants a copyable target, so the stream is shared with nobody else.
     std::shared_ptr<clickhouse::ResponseStream> shared = std::move(response);
     return KeyStream(columns, [shared] { return shared->next(); });
 }
 
-}  // namespace
-
 Result<KeyStream> open_stored(const clickhouse::Client& client, const StoredSelection& selection) {
-    const Query query = selection_query(selection, "created_timestamp");
+    const Condition query = condition_of(selection, "created_timestamp");
     const bool scoped = !selection.upload_id && !selection.scope.providers.empty();
     std::string others;
     for (const std::string_view amount : model::kAmountNames) {
@@ -97,24 +91,18 @@ Result<KeyStream> open_stored(const clickhouse::Client& client, const StoredSele
         "FROM game_rounds FINAL WHERE {3}) GROUP BY player, game, hour_number "
         "ORDER BY player, game, hour_number FORMAT RowBinary",
         sums, others, scoped ? "provider IN {providers:Array(String)}" : "toUInt8(1)", query.where);
-    return open(client, Columns{.marks = true, .others = true}, sql, query.parameters);
+    return open_keys(client, Columns{.marks = true, .others = true}, sql, query.parameters);
 }
 
 Result<KeyStream> open_aggregated(const clickhouse::Client& client,
                                   const StoredSelection& selection) {
-    const Query query = selection_query(selection, "hour");
+    const Condition query = condition_of(selection, "hour");
     const std::string sql = fmt::format(
-        "SELECT player_id, game_id, hour_number, sum(rounds_max), {} FROM (SELECT player_id, "
-        "game_id, toUInt32(intDiv(toUnixTimestamp(hour), 3600)) AS hour_number, max(rounds) AS "
-        "rounds_max, argMax(h.real_amount_bet, rounds) AS real_amount_bet, "
-        "argMax(h.bonus_amount_bet, rounds) AS bonus_amount_bet, "
-        "argMax(h.real_amount_win, rounds) AS real_amount_win, "
-        "argMax(h.bonus_amount_win, rounds) AS bonus_amount_win FROM hourly AS h WHERE {} "
-        "GROUP BY player_id, game_id, hour, upload_id, part, cell) "
-        "GROUP BY player_id, game_id, hour_number ORDER BY player_id, game_id, hour_number "
-        "FORMAT RowBinary",
+        "SELECT player_id, game_id, toUInt32(intDiv(toUnixTimestamp(hour), 3600)) AS hour_number, "
+        "sum(rounds), {} FROM hourly FINAL WHERE {} GROUP BY player_id, game_id, hour_number "
+        "ORDER BY player_id, game_id, hour_number FORMAT RowBinary",
         kAmountsSql, query.where);
-    return open(client, Columns{}, sql, query.parameters);
+    return open_keys(client, Columns{}, sql, query.parameters);
 }
 
 }  // namespace rh::reconcile

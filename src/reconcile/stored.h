@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "clickhouse/client.h"
@@ -20,6 +22,19 @@ struct StoredSelection {
     Scope scope;           // without upload_id; from_ms and to_ms are there
 };
 
+// A selection as a condition over `time`, an expression of time; rows of other providers in the
+// same games are not left out. Every parameter that it names is there.
+struct Condition {
+    std::string where;
+    clickhouse::Parameters parameters;
+};
+Condition condition_of(const StoredSelection& selection, std::string_view time);
+
+extern const clickhouse::Settings kReadSettings;  // for reading any number of rows in little memory
+Result<KeyStream> open_keys(const clickhouse::Client& client, Columns columns,
+                            const std::string& sql, const clickhouse::Parameters& parameters);
+
+// `hourly` as the aggregates read it, with FINAL: what is served is what is compared.
 Result<KeyStream> open_stored(const clickhouse::Client& client, const StoredSelection& selection);
 Result<KeyStream> open_aggregated(const clickhouse::Client& client,
                                   const StoredSelection& selection);

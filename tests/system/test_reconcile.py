@@ -1,6 +1,8 @@
 """Reconciliation against a real server: every way to break a key, one at a time, must be named, and only it."""
 
+import csv
 import gzip
+import io
 import json
 import random
 from decimal import Decimal
@@ -243,6 +245,18 @@ class TestUpload:
             (*key_of(row, 1), "aggregate_stale"),
         )
 
+    def test_names_an_hour_of_the_aggregate_that_a_later_insert_replaced(self, server, stored, rng):
+        """With as many rounds, so that nothing but the order of arrival says which of the two counts."""
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        select = f"hour, {AFTER_HOUR}".replace("real_amount_win", "real_amount_win + toDecimal128('0.000001', 6)")
+        change_hourly(server, upload, row, select)
+        player, game, _ = key_of(row)
+        served = server.aggregates(player_id=player, game_id=game, granularity="total")[0]["real_amount_win"]
+        won = sum(hour[6] for hour in expected_hourly(rows) if [str(part) for part in hour[:2]] == [player, game])
+        assert Decimal(served) == won + MILLIONTH
+        assert_only(server, of_upload(server, upload), (*key_of(row), "aggregate_stale"))
+
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
     @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
     def test_matches_in_every_encoding(self, server, rng, encoding, delimiter):
@@ -284,6 +298,117 @@ class TestUpload:
         assert_matched(server, reconciliation, rows)
         assert reconciliation["rows"] == upload["rows"]
         assert reconciliation["rows"]["rejected"] > 20 and reconciliation["rows"]["blank"] == 2
+
+
+# Every rollup beside `hourly`, with what its key has of a row.
+OTHERS = {
+    "hourly_by_game": "player_id = {player:String} AND game_id = {game:UInt64} AND hour = {hour:DateTime('UTC')}",
+    "game_hourly": "game_id = {game:UInt64} AND hour = {hour:DateTime('UTC')}",
+    "games": "game_id = {game:UInt64} AND provider = {provider:String} AND game_name = {name:String}",
+}
+
+
+def damage(server, upload: dict, row: list[str], sql: str, table: str) -> None:
+    player, game, hour = key_of(row)
+    server.clickhouse(
+        sql.format(table=table, where=f"upload_id = {{id:UUID}} AND {OTHERS[table]}"),
+        id=upload["id"],
+        player=player,
+        game=game,
+        hour=hour[:19].replace("T", " "),
+        name=row[8].replace("\\", "\\\\"),
+        provider=row[9].replace("\\", "\\\\"),
+    )
+
+
+UPDATE = "ALTER TABLE {table} UPDATE %s WHERE {where} SETTINGS mutations_sync = 2"
+DELETE = "DELETE FROM {table} WHERE {where} SETTINGS lightweight_deletes_sync = 2"
+COPY = "INSERT INTO {table} SELECT * REPLACE (%s) FROM (SELECT * FROM {table} FINAL WHERE {where})"
+
+
+class TestOtherRollups:
+    def named(self, server, reconciliation: dict) -> list[tuple]:
+        assert reconciliation["verdict"] == "mismatched", reconciliation
+        page = server.get(f"/v1/reconciliations/{reconciliation['id']}/discrepancies", params={"limit": 100})
+        data = page.json()["data"]
+        assert len(data) == reconciliation["discrepancies"]
+        assert {row["class"] for row in data} <= {"aggregate_stale"}
+        assert all(row["original"] is None for row in data if "table" in row)
+        return [
+            tuple(row.get(name) for name in ("table", "player_id", "game_id", "hour", "provider", "game_name"))
+            for row in data
+        ]
+
+    def expected(self, table: str, row: list[str], **changes) -> tuple:
+        player, game, hour = key_of(row)
+        by = {
+            "hourly_by_game": (player, game, hour, None, None),
+            "game_hourly": (None, game, hour, None, None),
+            "games": (None, game, None, row[9], row[8]),
+        }
+        return (table, *by[table])
+
+    @pytest.mark.parametrize("table", OTHERS)
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            UPDATE % "bonus_amount_win = bonus_amount_win + toDecimal128('0.000001', 6)",
+            COPY % "rounds + 1 AS rounds",
+            DELETE,
+            COPY % "cell + 7 AS cell",
+            COPY % "toDecimal128(real_amount_bet - toDecimal128('0.000001', 6), 6) AS real_amount_bet",
+        ],
+    )
+    def test_a_damaged_key_is_named_with_its_table(self, server, stored, rng, table, sql):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        damage(server, upload, row, sql, table)
+        reconciliation = of_upload(server, upload)
+        assert self.named(server, reconciliation) == [self.expected(table, row)]
+        if table != "games":  # a statement is compared by time, and that table has none
+            assert self.named(server, of_statement(server, to_csv(rows))) == [self.expected(table, row)]
+        sides = server.get(f"/v1/reconciliations/{reconciliation['id']}/discrepancies").json()["data"][0]
+        assert sides["stored"] != sides["aggregated"] and sides["stored"]["rounds"] > 0
+
+    @pytest.mark.parametrize("table", ["hourly_by_game", "game_hourly"])
+    def test_both_hours_of_a_moved_key_are_named(self, server, stored, rng, table):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        damage(server, upload, row, COPY % "hour + INTERVAL 1 HOUR AS hour, cell + 7 AS cell", table)
+        damage(server, upload, row, DELETE, table)
+        named = self.named(server, of_upload(server, upload))
+        assert named == [self.expected(table, row), self.expected(table, moved(row))]
+
+    def test_a_changed_name_of_a_game_is_named(self, server, stored, rng):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        damage(server, upload, row, COPY % "'somebody else' AS provider, cell + 7 AS cell", "games")
+        damage(server, upload, row, DELETE, "games")
+        named = self.named(server, of_upload(server, upload))
+        other = [*row[:9], "somebody else"]
+        assert sorted(named) == sorted([self.expected("games", row), self.expected("games", other)])
+
+    def test_breaks_of_other_tables_are_csv_too(self, server, stored, rng):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        for table in OTHERS:
+            damage(server, upload, row, DELETE, table)
+        path = f"/v1/reconciliations/{of_upload(server, upload)['id']}/discrepancies"
+        text = server.get(path, params={"format": "csv", "csv_guard": "false"}).text
+        lines = list(csv.DictReader(io.StringIO(text, newline="")))
+        named = [tuple(line[name] or None for name in ("table", *KEY, "provider", "game_name")) for line in lines]
+        assert named == [self.expected(table, row) for table in OTHERS]
+
+    def test_damages_of_all_tables_at_once_are_all_named(self, server, stored, rng):
+        rows, upload = stored
+        row = rows[victim(rows, rng)]
+        # First, since a view writes what is inserted here to hourly_by_game.
+        change_hourly(server, upload, row, f"hour, {AFTER_HOUR}".replace("cell", "cell + 7"))
+        for table in OTHERS:
+            damage(server, upload, row, DELETE, table)
+        named = self.named(server, of_upload(server, upload))
+        hourly = (None, *key_of(row), None, None)
+        assert named == [hourly, *[self.expected(table, row) for table in OTHERS]]
 
 
 class TestStatement:
