@@ -45,7 +45,7 @@ lint: build  ## formatting, include directions, sizes, shell, Python
 clang-tidy: build  ## the slow half of lint: clang-tidy over every source
 	tools/clang_tidy.sh
 
-sanitize: deps  ## unit tests and the main system tests under address, undefined and thread sanitizers
+sanitize: build  ## unit tests and the main system tests under address, undefined and thread sanitizers
 	tools/sanitize.sh
 
 clean:
