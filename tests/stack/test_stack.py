@@ -339,7 +339,12 @@ def test_down_after_everything_was_killed(new_stack):
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
 def test_down_after_up_was_ended_halfway(new_stack, signum):
-    halfway = subprocess.Popen([TOOL, "--dir", new_stack.folder, "up"], stderr=subprocess.DEVNULL)
+    # As from a terminal: tests that run in the background of a script inherit that SIGINT is ignored.
+    halfway = subprocess.Popen(
+        [TOOL, "--dir", new_stack.folder, "up"],
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         wait_for(lambda: (new_stack.folder / "broker" / "pid").exists(), "the broker being started")
         halfway.send_signal(signum)
