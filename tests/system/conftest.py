@@ -33,7 +33,7 @@ class Server:
         self.log_path = data.parent / f"{data.name}.log"
 
     def start(
-        self, environment: dict[str, str] | None = None, timeout: float = 60, *, ready: bool = True
+        self, environment: dict[str, str] | None = None, timeout: float = 120, *, ready: bool = True
     ) -> "Server":
         """Until it listens, and unless `ready` is false until ClickHouse is there too (or it has died)."""
         env = {**os.environ, **self.environment, **(environment or {})}
@@ -96,7 +96,7 @@ class Server:
         headers = {"Content-Type": "text/csv", **(headers or {})}
         if wait:
             headers["Prefer"] = f"wait={wait}"
-        return self.post("/v1/uploads", content=content, params=params, headers=headers, timeout=wait or 120)
+        return self.post("/v1/uploads", content=content, params=params, headers=headers, timeout=(wait or 0) + 120)
 
     def stored(self, content, **params) -> dict:
         """Uploads and insists on it being stored."""
@@ -116,7 +116,7 @@ class Server:
             assert time.monotonic() < deadline, answer.text
             time.sleep(0.05)
 
-    def wait_ready(self, timeout: float = 60) -> None:
+    def wait_ready(self, timeout: float = 120) -> None:
         """Until /readyz says so: a killed ClickHouse is being started again, and reads answer 503 so long."""
         deadline = time.monotonic() + timeout
         while (answer := self.get("/readyz")).status_code != 200:

@@ -329,6 +329,6 @@ def test_listening_beyond_loopback_needs_keys(tmp_path):
         [BINARY, "serve", "--data", tmp_path / "data", "--listen", "0.0.0.0:0"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert refused.returncode in (1, 2) and "keys create" in refused.stderr

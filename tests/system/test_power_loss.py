@@ -4,6 +4,7 @@ After the next mount everything that was acknowledged is there, once. The image 
 namespace of the test's own, so nothing of it is left behind.
 """
 
+import os
 import pathlib
 import re
 import signal
@@ -28,7 +29,10 @@ class MachineWithADisk:
         self.shell = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "sleep", "infinity"],
         )
-        time.sleep(0.2)
+        ours = os.readlink("/proc/self/ns/mnt")
+        while os.readlink(f"/proc/{self.shell.pid}/ns/mnt") == ours:  # it is still on its way there
+            assert self.shell.poll() is None, "a mount namespace needs root"
+            time.sleep(0.02)
 
     def run(self, *command) -> None:
         subprocess.run(self.inside(*command), check=True)
@@ -45,7 +49,7 @@ class MachineWithADisk:
 
     def unmount(self) -> None:
         """Waits for the engine, which ends a moment after the server that it belongs to."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while subprocess.run(self.inside("umount", self.mount_point), check=False).returncode != 0:
             assert time.monotonic() < deadline, "something still uses the disk"
             time.sleep(0.1)

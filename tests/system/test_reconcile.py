@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import random
+import time
 from decimal import Decimal
 
 import pytest
@@ -514,10 +515,10 @@ class TestInterface:
         server.kill()
         server.start()
         path = answer.headers["Location"]
-        for _ in range(600):
-            reconciliation = server.get(path).json()
-            if reconciliation["state"] != "running":
-                break
+        deadline = time.monotonic() + 120
+        while (reconciliation := server.get(path).json())["state"] == "running":
+            assert time.monotonic() < deadline, "it did not end in time"
+            time.sleep(0.1)
         assert_matched(server, reconciliation, rows)
         listed = server.get("/v1/reconciliations").json()["data"]
         assert [one["id"] for one in listed] == [reconciliation["id"]]
