@@ -1,5 +1,6 @@
 // `roundhouse reconcile FILE_OR_ID`: is what is served what was uploaded, or what a provider
 // states?
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -79,6 +80,15 @@ Result<boost::json::object> wait(const ApiClient& api, const Arguments& argument
         RH_ASSIGN(reconciliation, api.get(target));
     }
     return reconciliation;
+}
+
+bool is_voided(const boost::json::object& reconciliation) {
+    const auto* warnings = reconciliation.if_contains("warnings");
+    return warnings != nullptr && warnings->is_array() &&
+           std::ranges::any_of(warnings->get_array(), [](const boost::json::value& warning) {
+               return warning.is_object() &&
+                      text_at(warning.get_object(), "code") == "upload_voided";
+           });
 }
 
 std::string totals_text(const boost::json::object& reconciliation) {
@@ -165,7 +175,10 @@ Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) 
             say(error.empty() ? "The reconciliation failed; it says nothing about the figures."
                               : text_at(error, "detail"));
         } else if (verdict == "matched") {
-            RH_TRY(write_out("matched: every row is counted exactly once\n"));
+            RH_TRY(write_out(is_voided(reconciliation)
+                                 ? "matched: every row is kept exactly once; the upload is voided, "
+                                   "so none is in the figures\n"
+                                 : "matched: every row is counted exactly once\n"));
         } else {
             RH_TRY(write_out(fmt::format("{}: {} discrepancies\n", verdict,
                                          with_commas(count_at(reconciliation, "discrepancies")))));

@@ -60,7 +60,14 @@ uploads::Request make_request(const Options& options) {
     return request;
 }
 
-Result<Received> duplicate_of(Upload existing) {
+Result<Received> duplicate_of(Upload existing, const uploads::Request& request) {
+    if (request.replaces && request.replaces != existing.request.replaces) {
+        return fail(
+            ErrorKind::conflict, "same_file_other_options",
+            fmt::format("The same file is upload {} already, and it was not sent to "
+                        "replace {}. To take that one out of the figures, void it.",
+                        model::to_string(existing.id), model::to_string(*request.replaces)));
+    }
     if (existing.voided_version) {
         return fail(ErrorKind::conflict, "upload_voided",
                     fmt::format("This file is upload {}, which was stored and then voided, so "
@@ -105,7 +112,7 @@ Result<Received> Receiver::place(const std::string& spool, const Upload& upload)
     const auto held = layout_.lock(upload.id);
     RH_ASSIGN(auto existing, ledger_.find(upload.id));
     if (existing && !uploads::may_start_again(existing->state)) {
-        return duplicate_of(std::move(*existing));
+        return duplicate_of(std::move(*existing), upload.request);
     }
     auto created = move_and_create(spool, upload);
     if (!created && !existing) {

@@ -317,6 +317,14 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
                                                 keys_sql(original.rules, r.scope, keys_file)));
     RH_ASSIGN(const auto compared,
               compare_sides(context, directory, keys_file, selection, r.statement.has_value()));
+    if (r.statement && compared.original.rows == 0 && compared.stored.rows == 0 &&
+        compared.aggregated.rows == 0) {
+        return fail(ErrorKind::invalid_content, "nothing_in_scope",
+                    fmt::format("None of the statement's {} rows lies in the scope, and nothing is "
+                                "stored in it, so nothing was compared. Check from, to, game_id "
+                                "and provider; a provider's name must be spelled as in the files.",
+                                compared.out_of_scope));
+    }
     r.original = compared.original;
     r.stored = compared.stored;
     r.aggregated = compared.aggregated;
@@ -339,6 +347,11 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
                      "rejected_examples. Negative amounts are valid with allow_negative=true.",
                      r.rows.rejected));
     if (upload) {
+        warn(r, upload->voided_version.has_value(), "upload_voided",
+             upload->voided_version.value_or(0),
+             fmt::format("The upload was voided: from version {} on none of its rows is in the "
+                         "figures. What was compared is what is kept of it.",
+                         upload->voided_version.value_or(0)));
         balanced = check_balance(*upload, reading, compared, r) && balanced;
     }
     r.matched =

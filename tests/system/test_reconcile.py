@@ -470,6 +470,16 @@ class TestStatement:
         assert inside["warnings"][0]["code"] == "rows_out_of_scope"
         assert inside["warnings"][0]["count"] == len(rows) - len(day)
 
+    def test_of_which_nothing_is_in_the_scope_is_no_match(self, server, stored):
+        rows, _ = stored
+        for scope in ({"provider": "Nobody"}, {"from": "2031-01-01", "to": "2031-01-02"}, {"game_id": "5"}):
+            headers = {"Content-Type": "text/csv", "Prefer": "wait=60"}
+            answer = server.post(
+                "/v1/reconciliations", content=to_csv(rows).encode(), params=scope, headers=headers
+            ).json()
+            assert answer["state"] == "failed" and answer["verdict"] is None, answer
+            assert answer["error"]["code"] == "nothing_in_scope"
+
     def test_subtracts_other_providers_of_the_same_game_and_hour(self, server, rng):
         rows = make_rows(rng, 400, players=2, games=1, hours=3)
         names = [f"{rows[0][2][:8]} {name}" for name in "AB"]
@@ -622,3 +632,12 @@ class TestInterface:
         path = f"/v1/reconciliations/{of_upload(server, upload)['id']}/discrepancies"
         assert server.get(path, params={"cursor": "x"}).json()["code"] == "bad_cursor"
         assert server.get(path, params={"limit": "0"}).status_code == 400
+
+
+def test_a_voided_upload_is_reconciled_and_said_to_be_voided(server, rng):
+    upload = server.stored(to_csv(make_rows(rng, 50)).encode())
+    voided = server.post(f"/v1/uploads/{upload['id']}/void").json()
+    answer = of_upload(server, upload)
+    assert answer["verdict"] == "matched"
+    assert [warning["code"] for warning in answer["warnings"]] == ["upload_voided"]
+    assert f"version {voided['voided_version']}" in answer["warnings"][0]["detail"]

@@ -301,6 +301,17 @@ def test_replaces_swaps_two_uploads_in_one_version(server, rng):
     assert first["id"] not in [warning["upload_id"] for warning in second["warnings"]]
 
 
+def test_replaces_of_a_file_that_is_there_already_is_a_conflict(server, rng):
+    """And not silently left out: the sender would believe that the old figures are gone."""
+    rows = make_rows(rng, 20)
+    wrong = server.stored(to_csv(rows).encode())
+    rows[0][4] = "123.456"
+    server.stored(to_csv(rows).encode())
+    answer = server.upload(to_csv(rows).encode(), replaces=wrong["id"])
+    assert answer.status_code == 409 and answer.json()["code"] == "same_file_other_options", answer.text
+    assert wrong["id"] in answer.json()["detail"]
+
+
 def test_warning_of_repeated_game_instances(server, rng):
     rows = make_rows(rng, 500)
     rows[100][1] = rows[7][1]
