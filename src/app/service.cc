@@ -3,7 +3,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -79,14 +81,20 @@ sigset_t block_ending_signals() {
     return signals;
 }
 
-Result<void> wait_for_ending_signal(const sigset_t& signals) {
-    int signal = 0;
-    if (const int error = sigwait(&signals, &signal); error != 0) {
-        return fail(ErrorKind::internal, "signal_wait_failed",
-                    "The server cannot wait for signals.");
+void wait_for_ending_signal(const sigset_t& signals, const BringUp& bring_up,
+                            const std::function<void()>& announce) {
+    constexpr timespec kPoll{.tv_sec = 0, .tv_nsec = 5'000'000};
+    constexpr timespec kLong{.tv_sec = 3600, .tv_nsec = 0};
+    bool announced = false;
+    int signal = -1;
+    while (signal < 0) {
+        if (!announced && bring_up.stage() == BringUp::Stage::ready) {
+            announce();
+            announced = true;
+        }
+        signal = sigtimedwait(&signals, nullptr, announced ? &kLong : &kPoll);
     }
     log_event(LogLevel::info, "stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
-    return {};
 }
 
 // What ends the server from another thread than the main one, which waits for a signal.
@@ -269,9 +277,9 @@ Result<void> serve(const Config& config) {
             http_options(config, !keys->has_keys()), std::move(router),
             [&keys](std::string_view header) { return keys->authenticate(header); },
             [&requests](const http::Observation& observation) { requests.observe(observation); }));
-    announce(config, server->port(), keys->has_keys());
-
-    RH_TRY(wait_for_ending_signal(signals));
+    log_event(LogLevel::info, "files are taken", {{"port", fmt::to_string(server->port())}});
+    wait_for_ending_signal(signals, bring_up,
+                           [&] { announce(config, server->port(), keys->has_keys()); });
     status.set_stopping();
     board.stop();  // handlers that wait for progress answer now
     server->stop(static_cast<unsigned>(config.drain_s));

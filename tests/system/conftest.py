@@ -10,6 +10,7 @@ import pathlib
 import random
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -19,6 +20,12 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = pathlib.Path(os.environ.get("RH_BINARY", ROOT / "build" / "bin" / "roundhouse"))
 FINAL_STATES = {"stored", "failed", "refused", "cancelled", "checked"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Server:
@@ -35,24 +42,38 @@ class Server:
     def start(
         self, environment: dict[str, str] | None = None, timeout: float = 120, *, ready: bool = True
     ) -> "Server":
-        """Until it listens, and unless `ready` is false until ClickHouse is there too (or it has died)."""
+        """Until it says where it listens, which it does when it is ready; if `ready` is false, until it takes
+        files (or it has died)."""
         env = {**os.environ, **self.environment, **(environment or {})}
-        command = [str(BINARY), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"]
+        port = 0 if ready else free_port()
+        command = [str(BINARY), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{port}"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command + self.arguments, stdout=subprocess.PIPE, stderr=log, env=env, text=True
             )
+        if not ready:
+            self.url = f"http://127.0.0.1:{port}"
+            self._wait_until_live(timeout)
+            return self
         line = self._first_line(timeout)
+        if not line and "ROUNDHOUSE_KILL_AT" in env:
+            return self  # it is to die, and did so before it was ready
         found = re.search(r"http://[0-9.:\[\]a-f]+:\d+", line)
         if not found:
             self.process.kill()
             self.process.wait()
             raise RuntimeError(f"the server did not start: {line!r}\n{self.log_tail()}")
         self.url = found.group(0)
-        if ready:
-            with contextlib.suppress(httpx.TransportError):  # a test may have it killed at its start
-                self.wait_ready(timeout)
         return self
+
+    def _wait_until_live(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while self.is_running():
+            with contextlib.suppress(httpx.TransportError):
+                self.get("/livez")
+                return
+            assert time.monotonic() < deadline, self.log_tail()
+            time.sleep(0.01)
 
     def _first_line(self, timeout: float) -> str:
         import select
