@@ -240,6 +240,7 @@ Result<void> parse_order(Parameters parameters, Query& query) {
     query.order = static_cast<Order>(found - kOrderNames.begin());
     if (std::ranges::find(possible, query.order) == possible.end()) {
         std::vector<std::string_view> names;
+        names.reserve(possible.size());
         for (const Order order : possible) {
             names.push_back(name(order));
         }

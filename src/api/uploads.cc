@@ -181,12 +181,12 @@ std::string current_upload_json(const UploadDependencies& dependencies, const Up
 }
 
 void add_upload_routes(http::Router& router, const UploadDependencies& dependencies) {
-    const auto add = [&](std::string method, std::string pattern, Scope scope,
-                         std::vector<std::string> query, auto handler) {
-        router.add({.method = std::move(method),
-                    .pattern = std::move(pattern),
+    const auto add = [&](const std::string& method, const std::string& pattern, Scope scope,
+                         const std::vector<std::string>& query, auto handler) {
+        router.add({.method = method,
+                    .pattern = pattern,
                     .scope = scope,
-                    .query = std::move(query),
+                    .query = query,
                     .handler = [dependencies, handler](Exchange& exchange) {
                         return handler(dependencies, exchange);
                     }});

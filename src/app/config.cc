@@ -260,14 +260,16 @@ Result<Resolved> resolve(const Sources& sources) {
         Resolved::Value value{&option, "", Origin::default_value, "default"};
         std::optional<std::string> text;
         const auto flag = sources.flags.find(option.key);
+        const auto in_environment = environment(environment_of(option));
         const auto in_file = file_values.find(option.key);
         if (flag != sources.flags.end()) {
             value.origin = Origin::flag;
             value.origin_name = flag_of(option);
             text = flag->second;
-        } else if ((text = environment(environment_of(option)))) {
+        } else if (in_environment) {
             value.origin = Origin::environment;
             value.origin_name = environment_of(option);
+            text = in_environment;
         } else if (in_file != file_values.end()) {
             value.origin = Origin::file;
             value.origin_name = resolved.file;

@@ -34,7 +34,7 @@ class ConfigTest : public testing::Test {
         if (!toml.empty()) {
             sources.file = file(toml);
         }
-        sources.environment = [environment](const std::string& name) {
+        sources.environment = [environment = std::move(environment)](const std::string& name) {
             const auto found = environment.find(name);
             return found == environment.end() ? std::nullopt : std::optional(found->second);
         };

@@ -186,6 +186,7 @@ void announce(const Config& config, uint16_t port, bool has_keys) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-function-size): every part in its order, and nothing else
 Result<void> serve(const Config& config) {
     mallopt(M_ARENA_MAX, kMallocArenasMax);
     const sigset_t signals = block_ending_signals();

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/assert.h"
 #include "model/money.h"
 #include "model/row_batch.h"
 #include "model/timestamp.h"
@@ -110,6 +111,7 @@ void append_no_amount(std::string& out, uint64_t random) {
 }  // namespace
 
 Generator::LongTail::LongTail(uint32_t count) : keep_below(count, UINT32_MAX), other(count) {
+    RH_ASSERT(count > 0);
     // Weights fall like 1 / (rank + count / 64): a long tail whose head is not everything.
     std::vector<uint64_t> weights(count);
     uint64_t total = 0;
@@ -166,7 +168,9 @@ Generator::Generator(const GeneratorOptions& options)
         }
     }
     // About as many people at once as a spin every eight seconds needs.
-    const uint64_t at_once = options_.rows * 8 / (options_.days * 24 * kSecondsPerHour);
+    const uint64_t seconds = uint64_t{options_.days} * 24 * kSecondsPerHour;
+    RH_ASSERT(seconds > 0);
+    const uint64_t at_once = options_.rows * 8 / seconds;
     sessions_.resize(std::clamp<uint64_t>(at_once, 16, 4096));
     for (Session& session : sessions_) {
         start_session(session);

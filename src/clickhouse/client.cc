@@ -51,6 +51,7 @@ class FilteredResponse : public ResponseStream {
                      std::unique_ptr<io::HttpResponse> response)
         : http_(std::move(http)),
           response_(std::move(response)),
+          // NOLINTNEXTLINE(bugprone-throw-keyword-missing): it is a filter, and nothing to throw
           filter_(response_->header("X-ClickHouse-Exception-Tag")) {}
 
     Result<std::string_view> next() override {

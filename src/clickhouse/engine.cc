@@ -127,6 +127,7 @@ int run(std::vector<std::string> arguments) {
         return kFailed;
     }
     std::vector<char*> pointers;
+    pointers.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) {
         pointers.push_back(argument.data());
     }
@@ -187,8 +188,8 @@ int run_server(const ServerArguments& server) {
         "--tcp_port=" + server.tcp_port,
         "--listen_host=127.0.0.1",
         "--query",
-        "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
-        "SELECT sleepEachRow(3) FROM numbers(1000000000) SETTINGS max_block_size = 1 FORMAT Null",
+        ("SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
+         "SELECT sleepEachRow(3) FROM numbers(1000000000) SETTINGS max_block_size = 1 FORMAT Null"),
     });
 }
 

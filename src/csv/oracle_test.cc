@@ -225,9 +225,13 @@ std::string random_file(Random& random, char delimiter) {
             if (random.one_in(text ? 2 : 20)) {
                 value = random_text(random);
             } else if (random.one_in(4)) {
-                value = "\"" + value + "\"";
+                value.insert(0, 1, '"');
+                value += '"';
             }
-            file += value + (f + 1 == fields ? "" : std::string(1, delimiter));
+            file += value;
+            if (f + 1 < fields) {
+                file += delimiter;
+            }
         }
         file += n == 1 && random.one_in(2) ? "" : line_end();
     }
@@ -245,11 +249,10 @@ uint64_t base_seed() {
 std::string without_record(std::string text) {
     const std::string word = "field_count@-1[";
     for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
-        size_t end = at;
         // To the next fault or the end of the reject.
         const size_t next = std::min(text.find("] bad_quote@", at), text.find("]\nre", at));
         const size_t last = text.size() - 2;
-        end = std::min(next, last);
+        const size_t end = std::min(next, last);
         text.erase(at + word.size(), end - at - word.size());
     }
     return text;

@@ -45,8 +45,11 @@ bool unquote(std::string_view& field, Scratch& scratch) {
     char* const begin = scratch.at();
     char* to = begin;
     for (size_t i = 0; i < inner.size(); ++i) {
-        if (inner[i] == '"' && (++i == inner.size() || inner[i] != '"')) {
-            return false;
+        if (inner[i] == '"') {
+            ++i;
+            if (i == inner.size() || inner[i] != '"') {
+                return false;
+            }
         }
         *to++ = inner[i];
     }

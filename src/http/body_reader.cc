@@ -83,7 +83,7 @@ Result<size_t> BodyReader::read_data(std::span<char> buffer) {
     remaining_ -= got;
     bytes_read_ += got;
     if (remaining_ == 0 && chunked_) {
-        RH_ASSIGN(const std::string end, read_line(0));
+        RH_TRY(read_line(0));
         state_ = State::chunk_size;
     } else if (remaining_ == 0) {
         state_ = State::complete;

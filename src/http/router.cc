@@ -84,6 +84,7 @@ std::vector<std::string> Router::allowed_methods(std::string_view path) const {
 
 Result<void> check_query(const Route& route, const Request& request) {
     std::vector<std::string_view> names;
+    names.reserve(route.query.size());
     for (const std::string_view allowed : route.query) {
         names.push_back(allowed.ends_with('*') ? allowed.substr(0, allowed.size() - 1) : allowed);
     }

@@ -105,7 +105,7 @@ ChildPlan plan_child(const SpawnOptions& options) {
         }
     }
     for (const auto& [name, value] : options.environment) {
-        plan.environment_text.push_back(name + "=" + value);
+        plan.environment_text.push_back(fmt::format("{}={}", name, value));
     }
     for (std::string& text : plan.environment_text) {
         plan.environment.push_back(text.data());
@@ -198,6 +198,7 @@ struct ChildProcess::Impl {
         const std::lock_guard lock(mutex);
         std::array<char, 4096> buffer{};
         while (errors.get() >= 0 && !errors_ended) {
+            // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): it does not block
             const ssize_t got = ::read(errors.get(), buffer.data(), buffer.size());
             if (got < 0) {
                 return;  // nothing more now

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "io/stream.h"
 
 namespace rh::io {
@@ -26,11 +27,12 @@ class ScriptedPeer {
 
     explicit ScriptedPeer(std::vector<Script> scripts) : scripts_(std::move(scripts)) {
         listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        RH_ASSERT(listener_ >= 0);
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t length = sizeof address;
-        ::bind(listener_, reinterpret_cast<sockaddr*>(&address), length);
+        EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), length), 0);
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
         ::listen(listener_, 8);
         port = ntohs(address.sin_port);
@@ -62,7 +64,7 @@ class ScriptedPeer {
     }
     // Answers one request without a body.
     static Script answer(std::string text) {
-        return [text](int fd) {
+        return [text = std::move(text)](int fd) {
             read_until(fd, "\r\n\r\n");
             say(fd, text);
         };
@@ -248,7 +250,7 @@ TEST(HttpClient, EveryWaitHasADeadline) {
     const HttpClient client = client_of(peer, 50);
     HttpRequest request;
     request.method = "POST";
-    const std::string bytes(50'000'000, 'x');
+    const std::string bytes(50'000'000, 'x');  // NOLINT(bugprone-string-constructor): it is large
     const std::string_view piece = bytes;
     request.body = {&piece, 1};
     EXPECT_EQ(body_of(client, request), "connection_timeout");
@@ -290,6 +292,7 @@ TEST(HttpClient, PercentEncodes) {
 // The errno of a bind, or of a listen after it.
 int listen_on(uint16_t port, bool reuse) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    RH_ASSERT(fd >= 0);
     const int on = reuse ? 1 : 0;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     sockaddr_in address{};

@@ -367,6 +367,7 @@ TEST_F(ReceiverTest, ManySendersAtOnceCreateOne) {
         options.label = std::to_string(round);
         {
             std::vector<std::jthread> threads;
+            threads.reserve(6);
             for (int i = 0; i < 6; ++i) {
                 threads.emplace_back([&] {
                     const auto received = send(body, options, 10'000);
@@ -403,6 +404,7 @@ TEST_F(ReceiverTest, RemovingAndReceivingTheSameFileDoNotMix) {
     {
         receiver();  // made by one thread
         std::vector<std::jthread> senders;
+        senders.reserve(2);
         for (int i = 0; i < 2; ++i) {
             senders.emplace_back([&] {
                 for (int n = 0; n < 60; ++n) {

@@ -168,6 +168,7 @@ std::string scope_sql(const Scope& scope) {
     }
     if (!scope.providers.empty()) {
         std::vector<std::string> literals;
+        literals.reserve(scope.providers.size());
         for (const auto& provider : scope.providers) {
             literals.push_back(sql_literal(provider));
         }

@@ -140,6 +140,7 @@ TEST_F(LedgerTest, OneOfManySimultaneousCreatesWins) {
     std::atomic<int> created = 0;
     {
         std::vector<std::jthread> threads;
+        threads.reserve(kThreads);
         for (int i = 0; i < kThreads; ++i) {
             threads.emplace_back([&] {
                 for (uint8_t number = 1; number <= 20; ++number) {
@@ -225,6 +226,7 @@ TEST_F(LedgerTest, OfTwoOptionsOfOneFileSentAtOnceOneIsCreated) {
         std::atomic<int> created = 0;
         {
             std::vector<std::jthread> threads;
+            threads.reserve(4);
             for (uint8_t variant = 0; variant < 4; ++variant) {
                 threads.emplace_back([&, variant] {
                     Upload upload = sample(round);
