@@ -120,8 +120,8 @@ void add(http::Router& router, std::string pattern, http::Handler handler) {
 std::string_view openapi_json() { return file_named("openapi.json"); }
 
 const std::vector<ProblemEntry>& problem_entries() {
-    static const std::vector<ProblemEntry> entries = parse_entries(file_named("problems.md"));
-    return entries;
+    static const std::vector<ProblemEntry> kEntries = parse_entries(file_named("problems.md"));
+    return kEntries;
 }
 
 void add_contract_routes(http::Router& router) {
@@ -130,8 +130,8 @@ void add_contract_routes(http::Router& router) {
             {.body = std::string(openapi_json()), .headers = {{"Cache-Control", "no-cache"}}});
     });
     add(router, "/docs", [](Exchange& exchange) {
-        static const std::string body = docs_body(openapi_json());
-        return exchange.send(page_response("API", body));
+        static const std::string kBody = docs_body(openapi_json());
+        return exchange.send(page_response("API", kBody));
     });
     add(router, "/problems", send_problem_list);
     add(router, "/problems/{code}", send_problem_page);

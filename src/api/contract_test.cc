@@ -31,7 +31,7 @@ std::string read(const std::filesystem::path& path) {
 }
 
 const std::map<std::string, ErrorKind>& kinds() {
-    static const std::map<std::string, ErrorKind> names = {
+    static const std::map<std::string, ErrorKind> kNames = {
         {"invalid_request", ErrorKind::invalid_request},
         {"unauthorized", ErrorKind::unauthorized},
         {"forbidden", ErrorKind::forbidden},
@@ -44,7 +44,7 @@ const std::map<std::string, ErrorKind>& kinds() {
         {"internal", ErrorKind::internal},
         {"unavailable", ErrorKind::unavailable},
         {"storage_full", ErrorKind::storage_full}};
-    return names;
+    return kNames;
 }
 
 // Every fail(ErrorKind::KIND, "CODE" of the rooms that a request can reach.

@@ -12,8 +12,8 @@ namespace {
 constexpr model::UploadId kId{};
 
 const model::RowBatch& cell() {
-    static const model::RowBatch batch = RandomBatches(1).usual(model::kCellRows, 1);
-    return batch;
+    static const model::RowBatch kBatch = RandomBatches(1).usual(model::kCellRows, 1);
+    return kBatch;
 }
 
 std::string encoded() {
@@ -30,7 +30,7 @@ void report(benchmark::State& state, size_t bytes) {
 
 void encode(benchmark::State& state) {
     std::string out;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         out.clear();
         encode_rows(cell(), 0, cell().size(), kId, out);
         benchmark::DoNotOptimize(out.data());
@@ -50,7 +50,7 @@ void decode(benchmark::State& state) {
     }
     model::RowBatch batch;
     std::string scratch;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         batch.clear();
         for (auto rest = std::string_view(bytes).substr(header_bytes); !rest.empty();) {
             const auto block = read_block(rest, *header, scratch);
@@ -68,7 +68,7 @@ void decode(benchmark::State& state) {
 void write_container(benchmark::State& state, Codec codec) {
     ContainerWriter writer({.codec = codec, .sync = random_sync_marker()});
     std::string out;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         out.clear();
         for (size_t row = 0; row < cell().size();) {
             row += writer.append_block(cell(), row, kId, out);
@@ -81,7 +81,7 @@ void write_container(benchmark::State& state, Codec codec) {
 void copy(benchmark::State& state) {
     const std::string bytes = encoded();
     std::string out(bytes.size(), '\0');
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         bytes.copy(out.data(), bytes.size());
         benchmark::DoNotOptimize(out.data());
     }

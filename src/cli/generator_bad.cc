@@ -36,21 +36,21 @@ constexpr std::array<std::string_view, 3> kNegatives = {"-1.00", "-0.05", "-0.00
 }  // namespace
 
 const std::vector<RejectCode>& bad_kinds_known() {
-    static const std::vector<RejectCode> kinds = {RejectCode::field_count,
-                                                  RejectCode::bad_quote,
-                                                  RejectCode::invalid_encoding,
-                                                  RejectCode::bad_timestamp,
-                                                  RejectCode::timestamp_out_of_range,
-                                                  RejectCode::bad_integer,
-                                                  RejectCode::integer_out_of_range,
-                                                  RejectCode::missing_value,
-                                                  RejectCode::text_too_long,
-                                                  RejectCode::control_character,
-                                                  RejectCode::bad_decimal,
-                                                  RejectCode::decimal_out_of_range,
-                                                  RejectCode::decimal_too_precise,
-                                                  RejectCode::negative_amount};
-    return kinds;
+    static const std::vector<RejectCode> kKinds = {RejectCode::field_count,
+                                                   RejectCode::bad_quote,
+                                                   RejectCode::invalid_encoding,
+                                                   RejectCode::bad_timestamp,
+                                                   RejectCode::timestamp_out_of_range,
+                                                   RejectCode::bad_integer,
+                                                   RejectCode::integer_out_of_range,
+                                                   RejectCode::missing_value,
+                                                   RejectCode::text_too_long,
+                                                   RejectCode::control_character,
+                                                   RejectCode::bad_decimal,
+                                                   RejectCode::decimal_out_of_range,
+                                                   RejectCode::decimal_too_precise,
+                                                   RejectCode::negative_amount};
+    return kKinds;
 }
 
 std::array<std::string, 10> Generator::fields_of(const Round& round) const {

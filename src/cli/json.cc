@@ -34,9 +34,9 @@ bool flag_at(const boost::json::object& object, std::string_view name) {
 }
 
 const boost::json::object& object_at(const boost::json::object& object, std::string_view name) {
-    static const boost::json::object empty;
+    static const boost::json::object kEmpty;
     const auto* value = object.if_contains(name);
-    return value != nullptr && value->is_object() ? value->get_object() : empty;
+    return value != nullptr && value->is_object() ? value->get_object() : kEmpty;
 }
 
 }  // namespace rh::cli

@@ -131,18 +131,18 @@ void NativeBlock::clear() {
 }
 
 std::string_view insert_game_rounds_sql() {
-    static const std::string sql = [] {
+    static const std::string kSql = [] {
         std::string names;
         for (const ColumnName& column : kColumnsOfBlock) {
             names += fmt::format("{}{}", names.empty() ? "" : ", ", column.name);
         }
         return fmt::format("INSERT INTO game_rounds ({}) FORMAT Native", names);
     }();
-    return sql;
+    return kSql;
 }
 
 const Settings& insert_settings() {
-    static const Settings settings = {
+    static const Settings kSettings = {
         {"async_insert", "0"},
         {"use_strict_insert_block_limits", "0"},
         {"max_insert_block_size", "100000000"},
@@ -155,7 +155,7 @@ const Settings& insert_settings() {
         // for nothing.
         {"optimize_on_insert", "0"},
     };
-    return settings;
+    return kSettings;
 }
 
 }  // namespace rh::clickhouse

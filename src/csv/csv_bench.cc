@@ -59,7 +59,7 @@ const std::string& file_of(Shape shape) {
 void read_file(benchmark::State& state, const std::string& bytes, Encoding encoding,
                ScanTarget target) {
     uint64_t rows = 0;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         CountingConsumer consumer;
         rh::csv::Reader reader({}, consumer, target);
         rh::csv::Transcoder transcoder(encoding);
@@ -102,7 +102,7 @@ void utf16be(benchmark::State& state) {
 }
 void sniff_encoding(benchmark::State& state) {
     const std::string& bytes = file_of(Shape::clean);
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         rh::csv::EncodingSniffer sniffer;
         sniffer.feed(bytes);
         benchmark::DoNotOptimize(sniffer.decide());
