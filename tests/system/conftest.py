@@ -84,6 +84,12 @@ class Server:
     def log_tail(self) -> str:
         return self.log_path.read_text(errors="replace")[-4000:] if self.log_path.exists() else ""
 
+    def check_no_sanitizer_report(self) -> None:
+        """An instrumented server may have ended by one when a test killed it, or did not look how it ended."""
+        log = self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+        report = re.search(r"(?m)^.*(Sanitizer|runtime error):", log)
+        assert report is None, log[report.start() :][:8000]
+
     def stop(self, timeout: float = 20) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
@@ -217,6 +223,8 @@ def start_server(tmp_path):
                 server.stop()
             if server.is_running():
                 server.kill()
+    for server in servers:
+        server.check_no_sanitizer_report()
 
 
 @pytest.fixture(scope="module")
@@ -224,4 +232,6 @@ def server(tmp_path_factory):
     """One server for all tests of a module; tests tell their uploads apart by player or game."""
     instance = Server(tmp_path_factory.mktemp("server") / "data").start()
     yield instance
-    assert instance.stop() == 0, instance.log_tail()
+    code = instance.stop()
+    instance.check_no_sanitizer_report()
+    assert code == 0, instance.log_tail()
