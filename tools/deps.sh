@@ -47,3 +47,9 @@ if ! sha256sum --check --status "$stamp" 2>/dev/null; then
     build/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
     sha256sum tests/requirements.txt > "$stamp"
 fi
+
+# The librdkafka inside the confluent-kafka package: self-contained (libc only), and newer than Debian's, which
+# can send messages twice.
+for library in build/venv/lib/python3*/site-packages/confluent_kafka.libs/librdkafka-*.so.1; do
+    cmp -s "$library" build/lib/librdkafka.so.1 || cp "$library" build/lib/librdkafka.so.1
+done

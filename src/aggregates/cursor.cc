@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "aggregates/period.h"
+#include "base/base64.h"
 
 namespace rh::aggregates {
 namespace {
@@ -16,43 +17,6 @@ namespace {
 constexpr char kFormat = 1;
 constexpr size_t kChecksumBytes = 4;
 constexpr size_t kTextBytesMax = 1024;
-constexpr std::string_view kAlphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-std::string base64url(std::string_view bytes) {
-    std::string text;
-    uint32_t bits = 0;
-    int pending = 0;
-    for (const char c : bytes) {
-        bits = bits << 8 | static_cast<uint8_t>(c);
-        for (pending += 8; pending >= 6; pending -= 6) {
-            text += kAlphabet[bits >> (pending - 6) & 63];
-        }
-    }
-    if (pending > 0) {
-        text += kAlphabet[bits << (6 - pending) & 63];
-    }
-    return text;
-}
-
-std::optional<std::string> from_base64url(std::string_view text) {
-    std::string bytes;
-    uint32_t bits = 0;
-    int pending = 0;
-    for (const char c : text) {
-        const size_t value = kAlphabet.find(c);
-        if (value == std::string_view::npos) {
-            return std::nullopt;
-        }
-        bits = bits << 6 | static_cast<uint32_t>(value);
-        pending += 6;
-        if (pending >= 8) {
-            pending -= 8;
-            bytes += static_cast<char>(bits >> pending & 255);
-        }
-    }
-    return bytes;
-}
 
 void put_varint(std::string& out, uint64_t value) {
     for (; value >= 128; value >>= 7) {
@@ -102,11 +66,11 @@ std::string encode_cursor(const Cursor& cursor, const Query& query) {
     put_varint(bytes, cursor.after.game_id);
     bytes += cursor.after.player_id;
     put_fixed(bytes, checksum(bytes));
-    return base64url(bytes);
+    return base64url_encode(bytes);
 }
 
 Result<Cursor> decode_cursor(std::string_view text, const Query& query) {
-    const auto bytes = text.size() <= kTextBytesMax ? from_base64url(text) : std::nullopt;
+    const auto bytes = text.size() <= kTextBytesMax ? base64url_decode(text) : std::nullopt;
     if (!bytes || bytes->size() < 1 + sizeof(uint64_t) + kChecksumBytes ||
         bytes->front() != kFormat) {
         return bad_cursor();

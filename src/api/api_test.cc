@@ -12,7 +12,7 @@
 #include "api/page_cursor.h"
 #include "api/upload_options.h"
 #include "api/uploads.h"
-#include "http/base64.h"
+#include "base/base64.h"
 #include "http/problem.h"
 #include "model/reject.h"
 #include "uploads/reject_file.h"

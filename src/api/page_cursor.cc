@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "http/base64.h"
+#include "base/base64.h"
 #include "receive/sha256.h"
 
 namespace rh::api {
@@ -20,11 +20,11 @@ std::string digest_of(std::string_view scope) {
 }  // namespace
 
 std::string encode_page_cursor(std::string_view scope, std::string_view position) {
-    return http::base64url_encode(fmt::format("{}{}{}", kFormat, digest_of(scope), position));
+    return base64url_encode(fmt::format("{}{}{}", kFormat, digest_of(scope), position));
 }
 
 Result<std::string> decode_page_cursor(std::string_view scope, std::string_view cursor) {
-    const auto text = http::base64url_decode(cursor);
+    const auto text = base64url_decode(cursor);
     if (!text || text->size() <= 1 + kScopeDigits || (*text)[0] != kFormat) {
         return fail(ErrorKind::invalid_request, "bad_cursor",
                     "The cursor is damaged; take next_cursor of the page before as it is.");

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "http/base64.h"
+#include "base/base64.h"
 #include "http/negotiate.h"
 #include "http/text.h"
 #include "model/upload_id.h"
@@ -163,7 +163,7 @@ Result<std::optional<receive::Sha256>> read_digest(std::string_view header,
             equals == std::string_view::npos ? "" : http::trim_blanks(item.substr(equals + 1));
         const bool quoted = value.size() >= 2 && value.starts_with(':') && value.ends_with(':');
         const auto bytes =
-            quoted ? http::base64_decode(value.substr(1, value.size() - 2)) : std::nullopt;
+            quoted ? base64_decode(value.substr(1, value.size() - 2)) : std::nullopt;
         if (!bytes || bytes->size() != std::tuple_size_v<receive::Sha256>) {
             return bad_parameter(
                 "bad_digest", fmt::format("{} is not sha-256=:BASE64: (RFC 9530).", header_name));
@@ -184,7 +184,7 @@ std::string digest_header(std::string_view sha256_hex) {
         };
         bytes += static_cast<char>(digit(i) * 16 + digit(i + 1));
     }
-    return fmt::format("sha-256=:{}:", http::base64_encode(bytes));
+    return fmt::format("sha-256=:{}:", base64_encode(bytes));
 }
 
 std::optional<int32_t> parse_timezone(std::string_view text) {

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 
 #include "auth/key_records.h"
+#include "base/base64.h"
 #include "base/clock.h"
-#include "http/base64.h"
 #include "http/text.h"
 #include "io/file.h"
 
@@ -141,7 +141,7 @@ Result<KeyFile::Created> KeyFile::create(std::string_view key_name,
     RH_ASSIGN(const std::string random, random_bytes(kKeyBytes));
     RH_ASSIGN(const std::string id, random_bytes(kIdBytes));
     Created created;
-    created.secret = fmt::format("{}{}", kPrefix, http::base64url_encode(random));
+    created.secret = fmt::format("{}{}", kPrefix, base64url_encode(random));
     created.key = {.id = hex(id),
                    .name = std::string(key_name),
                    .sha256 = sha256_hex(created.secret),

@@ -56,6 +56,20 @@ char* put_string(char* at, const model::StringColumn& column, size_t i) {
     return at + text.copy(at, text.size());  // unlike memcpy, of no bytes from null too
 }
 
+char* put_record(char* at, const model::RowBatch& batch, size_t i, const EncodedUploadId& upload) {
+    at = put_long(at, batch.created_ms[i]);
+    at = put_long(at, batch.game_instance_id[i]);
+    at = put_string(at, batch.user_id, i);
+    at = put_long(at, batch.game_id[i]);
+    for (const auto& amounts : batch.amount) {
+        at = put_decimal(at, amounts[i]);
+    }
+    at = put_string(at, batch.game_name, i);
+    at = put_string(at, batch.provider, i);
+    std::memcpy(at, upload.data(), upload.size());
+    return put_long(at + upload.size(), static_cast<int64_t>(batch.row_number[i]));
+}
+
 size_t text_bytes(const model::StringColumn& column, size_t begin, size_t end) {
     const uint32_t first = begin == 0 ? 0 : column.ends[begin - 1];
     return begin == end ? 0 : column.ends[end - 1] - first;
@@ -177,21 +191,58 @@ void encode_rows(const model::RowBatch& batch, size_t begin, size_t end, const m
     const auto encode = [&](char* data, size_t) {
         char* at = data + held;
         for (size_t i = begin; i < end; ++i) {
-            at = put_long(at, batch.created_ms[i]);
-            at = put_long(at, batch.game_instance_id[i]);
-            at = put_string(at, batch.user_id, i);
-            at = put_long(at, batch.game_id[i]);
-            for (const auto& amounts : batch.amount) {
-                at = put_decimal(at, amounts[i]);
-            }
-            at = put_string(at, batch.game_name, i);
-            at = put_string(at, batch.provider, i);
-            std::memcpy(at, upload.data(), upload.size());
-            at = put_long(at + upload.size(), static_cast<int64_t>(batch.row_number[i]));
+            at = put_record(at, batch, i, upload);
         }
         return static_cast<size_t>(at - data);
     };
     out.resize_and_overwrite(held + encoded_bytes_max(batch, begin, end), encode);
+}
+
+void encode_messages(const model::RowBatch& batch, size_t begin, size_t end,
+                     const model::UploadId& id, std::string_view prefix, std::string& out,
+                     std::vector<size_t>& ends) {
+    RH_ASSERT(begin <= end && end <= batch.size());
+    const EncodedUploadId upload = encoded_upload_id(id);
+    const size_t held = out.size();
+    const auto encode = [&](char* data, size_t) {
+        char* at = data + held;
+        for (size_t i = begin; i < end; ++i) {
+            at += prefix.copy(at, prefix.size());
+            at = put_record(at, batch, i, upload);
+            ends.push_back(static_cast<size_t>(at - data));
+        }
+        return static_cast<size_t>(at - data);
+    };
+    out.resize_and_overwrite(
+        held + (end - begin) * prefix.size() + encoded_bytes_max(batch, begin, end), encode);
+}
+
+std::optional<RecordName> record_name(std::string_view record) {
+    const char* at = record.data();
+    const char* const end = at + record.size();
+    int64_t number = 0;
+    const auto skip_long = [&] { return get_long(at, end, number); };
+    const auto skip_bytes = [&] {
+        if (!get_long(at, end, number) || number < 0 || end - at < number) {
+            return false;
+        }
+        at += number;
+        return true;
+    };
+    bool good = skip_long() && skip_long() && skip_bytes() && skip_long();
+    for (int field = 0; field < 4 + 2; ++field) {  // amounts, names
+        good = good && skip_bytes();
+    }
+    if (!good || !get_long(at, end, number) || number != int64_t{kUuidChars} ||
+        end - at < static_cast<ptrdiff_t>(kUuidChars)) {
+        return std::nullopt;
+    }
+    const auto id = model::parse_upload_id({at, kUuidChars});
+    at += kUuidChars;
+    if (!id || !get_long(at, end, number) || number < 1 || at != end) {
+        return std::nullopt;
+    }
+    return RecordName{*id, static_cast<uint64_t>(number)};
 }
 
 Result<void> decode_rows(std::string_view bytes, uint64_t rows, const model::UploadId& id,

@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "model/row_batch.h"
@@ -24,6 +26,19 @@ size_t encoded_bytes_max(const model::RowBatch& batch, size_t begin, size_t end)
 // within 1 … 2^63−1, as in every accepted row.
 void encode_rows(const model::RowBatch& batch, size_t begin, size_t end, const model::UploadId& id,
                  std::string& out);
+
+// The same for messages, one a row: each record with `prefix` before it. `ends` gets where each one
+// ends in `out`.
+void encode_messages(const model::RowBatch& batch, size_t begin, size_t end,
+                     const model::UploadId& id, std::string_view prefix, std::string& out,
+                     std::vector<size_t>& ends);
+
+// Whose row a record is, without decoding the rest; nullopt if the bytes are no whole record.
+struct RecordName {
+    model::UploadId upload_id;
+    uint64_t row_number = 0;
+};
+std::optional<RecordName> record_name(std::string_view record);
 
 // Appends exactly `rows` records to the batch; they must fill `bytes`, belong to `id` and have
 // ascending row numbers in one cell, that of the rows already in the batch. Error internal

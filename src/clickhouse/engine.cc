@@ -30,13 +30,6 @@ struct Engine {
     size_t (*result_length)(void*) = nullptr;
 };
 
-std::string directory_of_program() {
-    std::array<char, 4096> path{};
-    const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-    const std::string_view text(path.data(), length > 0 ? static_cast<size_t>(length) : 0);
-    return std::string(text.substr(0, text.rfind('/')));
-}
-
 template <class Function>
 bool load(void* library, const char* name, Function& function) {
     function = reinterpret_cast<Function>(::dlsym(library, name));
@@ -198,7 +191,7 @@ int run_server(const ServerArguments& server) {
 Result<std::string> find_engine(const std::string& named) {
     const char* variable = std::getenv("ROUNDHOUSE_LIBCHDB");  // NOLINT(concurrency-mt-unsafe)
     std::string path = named.empty() && variable != nullptr ? variable : named;
-    const std::string here = directory_of_program();
+    const std::string here = io::directory_of_program();
     if (path.empty()) {
         for (const char* place : {"/libchdb.so", "/../lib/libchdb.so"}) {
             if (path.empty() && io::exists(here + place)) {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "http/base64.h"
+#include "base/base64.h"
 #include "http/problem.h"
 #include "http/router.h"
 #include "http/text.h"

@@ -167,6 +167,13 @@ Result<LockFile> LockFile::acquire(const std::string& path) {
     return lock;
 }
 
+std::string directory_of_program() {
+    std::array<char, 4096> path{};
+    const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+    const std::string_view text(path.data(), length > 0 ? static_cast<size_t>(length) : 0);
+    return std::string(text.substr(0, text.rfind('/')));
+}
+
 Result<void> make_directories(const std::string& path) {
     if (path.empty() || exists(path)) {
         return {};

@@ -112,7 +112,8 @@ Result<std::unique_ptr<Writer>> EmbeddedLog::begin(const model::UploadId& id, ui
         {.directory = path, .upload_id = id, .epoch = epoch, .deflate = deflate_});
 }
 
-Result<void> EmbeddedLog::publish(const model::UploadId& id) {
+// One rename: there is no progress to tell.
+Result<void> EmbeddedLog::publish(const model::UploadId& id, const OnProgress&) {
     if (!is_sealed(id)) {
         if (!is_published(id)) {
             return not_there("log_not_sealed", id, "complete");

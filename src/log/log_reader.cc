@@ -47,6 +47,8 @@ class FileReader final : public RowReader {
         next_ = static_cast<size_t>(first - blocks().begin());
     }
 
+    uint32_t partition() const override { return kEmbeddedPartition; }
+
     Result<bool> next(model::RowBatch& batch) override {
         batch.clear();
         if (next_ == blocks().size()) {

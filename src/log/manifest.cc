@@ -7,21 +7,13 @@
 
 #include "avro/container_format.h"
 #include "log/hash.h"
+#include "log/json_parts.h"
 #include "log/log_format.h"
 
 namespace rh::log {
 namespace {
 
 namespace json = boost::json;
-
-json::object totals_json(const model::Totals& totals) {
-    json::object object;
-    object["rows"] = totals.rows;
-    for (size_t a = 0; a < totals.sums.size(); ++a) {
-        object[model::kAmountNames[a]] = model::to_string(totals.sums[a]);
-    }
-    return object;
-}
 
 json::array block_json(const Manifest::Block& block) {
     return {block.first_row, block.rows, block.offset, block.bytes, block.xxh3_128};
@@ -38,53 +30,6 @@ json::object file_json(const Manifest::LogFile& file) {
             {"xxh3_128", file.xxh3_128},
             {"header", block_json(file.header)},
             {"blocks", std::move(blocks)}};
-}
-
-// Getters of parts that may be missing or of another type; the first that is makes `good` false.
-struct Parts {
-    bool good = true;
-
-    const json::value& get(const json::object& object, std::string_view key) {
-        static const json::value kNone;
-        const json::value* found = object.if_contains(key);
-        good = good && found != nullptr;
-        return found != nullptr ? *found : kNone;
-    }
-    const json::object& object(const json::value& value) {
-        static const json::object kNone;
-        good = good && value.is_object();
-        return value.is_object() ? value.get_object() : kNone;
-    }
-    const json::array& array(const json::value& value) {
-        static const json::array kNone;
-        good = good && value.is_array();
-        return value.is_array() ? value.get_array() : kNone;
-    }
-    std::string text(const json::value& value) {
-        good = good && value.is_string();
-        return value.is_string() ? std::string(value.get_string()) : std::string();
-    }
-    int64_t number(const json::value& value) {
-        good = good && value.is_int64();
-        return value.is_int64() ? value.get_int64() : 0;
-    }
-    uint64_t count(const json::value& value) {
-        const int64_t signed_count = number(value);
-        good = good && signed_count >= 0;
-        return static_cast<uint64_t>(signed_count);
-    }
-};
-
-model::Totals get_totals(Parts& parts, const json::object& object) {
-    model::Totals totals;
-    totals.rows = parts.count(parts.get(object, "rows"));
-    for (size_t a = 0; a < totals.sums.size(); ++a) {
-        const auto sum =
-            model::parse_money_sum(parts.text(parts.get(object, model::kAmountNames[a])));
-        parts.good = parts.good && sum;
-        totals.sums[a] = sum.value_or(model::MoneySum{});
-    }
-    return totals;
 }
 
 Manifest::Block get_block(Parts& parts, const json::value& value) {

@@ -186,10 +186,7 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
     const Refusal refusal = judge_by_policy(upload.request, upload.rows);
     if (upload.request.dry_run) {
         if (!refusal.code.empty()) {
-            upload.warnings.push_back({.code = "would_be_refused",
-                                       .detail = refusal.message,
-                                       .count = upload.rows.rejected,
-                                       .upload_id = ""});
+            upload.warnings.push_back(would_be_refused(refusal, upload.rows));
         }
         return change(upload, State::checked, run);
     }
@@ -214,20 +211,31 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
 // The log is sealed, and perhaps published already by a run that was cut off.
 Result<void> Publisher::publish_sealed(Upload& upload, Run& run) {
     kill_point("publish_before_rename");
-    const auto published = log_.publish(upload.id);
+    const auto published = log_.publish(upload.id, [&](uint64_t rows) -> Result<void> {
+        RH_TRY(keep_going(run));
+        board_.set(upload.id, State::publishing,
+                   {.stage = uploads::name(State::publishing),
+                    .rows = rows,
+                    .bytes = upload.bytes,
+                    .of_bytes = upload.bytes});
+        return {};
+    });
     if (published) {
         kill_point("publish_after_rename");
         const auto manifest = log_.manifest(upload.id);
         if (manifest && manifest->epoch == upload.epoch && manifest->totals == upload.totals) {
             return change(upload, State::storing, run);
         }
-    } else if (published.error().kind == ErrorKind::storage_full) {
+        if (!manifest && !log::is_unusable(manifest.error())) {
+            return std::unexpected(manifest.error());
+        }
+    } else if (!log::is_unusable(published.error())) {
         return published;
     }
     // The log is not what the ledger says (lost or damaged): the original is still there.
     log_event(LogLevel::warning, "the log of an upload is made again from its original",
               {{"upload_id", model::to_string(upload.id)}});
-    RH_TRY(log_.remove(upload.id));
+    RH_TRY(log_.drop_damaged(upload.id));
     return change(upload, State::validating, run);
 }
 

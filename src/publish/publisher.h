@@ -17,7 +17,7 @@
 #include <mutex>
 
 #include "base/result.h"
-#include "log/embedded_log.h"
+#include "log/log.h"
 #include "publish/validation.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
@@ -32,7 +32,7 @@ class Publisher {
   public:
     // All arguments must outlive the publisher.
     Publisher(const uploads::Layout& layout, uploads::Ledger& ledger, uploads::ProgressBoard& board,
-              log::EmbeddedLog& log)
+              log::Log& log)
         : layout_(layout), ledger_(ledger), board_(board), log_(log) {}
 
     // Takes the upload as far as this stage can: the answer is its state then (storing: the sink's
@@ -80,7 +80,7 @@ class Publisher {
     const uploads::Layout& layout_;
     uploads::Ledger& ledger_;
     uploads::ProgressBoard& board_;
-    log::EmbeddedLog& log_;
+    log::Log& log_;
     std::atomic<bool> stopping_ = false;
     std::atomic<uint64_t> rows_validated_ = 0;
     std::mutex mutex_;  // guards runs_, and orders cancel() against change()

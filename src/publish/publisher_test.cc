@@ -17,6 +17,7 @@
 
 #include "base/kill_point.h"
 #include "io/file.h"
+#include "log/embedded_log.h"
 #include "uploads/original.h"
 #include "uploads/reject_file.h"
 

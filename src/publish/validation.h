@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "csv/reader.h"
-#include "log/embedded_log.h"
+#include "log/log.h"
 #include "model/row_batch.h"
 #include "publish/duplicate_ids.h"
 #include "uploads/upload.h"

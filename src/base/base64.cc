@@ -1,8 +1,8 @@
-#include "http/base64.h"
+#include "base/base64.h"
 
 #include <cstdint>
 
-namespace rh::http {
+namespace rh {
 namespace {
 
 constexpr std::string_view kStandard =
@@ -74,4 +74,4 @@ std::optional<std::string> base64url_decode(std::string_view text) {
     return decode(text, kUrlSafe);
 }
 
-}  // namespace rh::http
+}  // namespace rh

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace rh::http {
+namespace rh {
 
 std::string base64_encode(std::string_view bytes);     // padded
 std::string base64url_encode(std::string_view bytes);  // not padded
@@ -14,4 +14,4 @@ std::string base64url_encode(std::string_view bytes);  // not padded
 std::optional<std::string> base64_decode(std::string_view text);
 std::optional<std::string> base64url_decode(std::string_view text);
 
-}  // namespace rh::http
+}  // namespace rh

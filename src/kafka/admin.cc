@@ -1,0 +1,177 @@
+#include <array>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "kafka/handle.h"
+
+namespace rh::kafka {
+namespace {
+
+constexpr int kPollMs = 100;
+
+}  // namespace
+
+struct Admin::Impl {
+    explicit Impl(Handle from, Cluster of) : handle(std::move(from)), cluster(std::move(of)) {}
+
+    // The number of partitions if each has a leader; 0 if the topic is not there (yet).
+    Result<int32_t> partitions_with_leader(const std::string& name);
+    Result<void> create(const std::string& topic, int32_t partitions, const Settings& settings);
+
+    Handle handle;
+    const Cluster cluster;
+};
+
+Admin::Admin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Admin::~Admin() = default;
+
+Result<std::unique_ptr<Admin>> Admin::create(const Cluster& cluster) {
+    RH_ASSIGN(Handle handle, Handle::create(cluster, RD_KAFKA_PRODUCER, {}, {}));
+    return std::unique_ptr<Admin>(new Admin(std::make_unique<Impl>(std::move(handle), cluster)));
+}
+
+Result<int32_t> Admin::Impl::partitions_with_leader(const std::string& name) {
+    const Library& library = handle.library();
+    const std::unique_ptr<rd_kafka_topic_t, decltype(library.topic_destroy)> topic(
+        library.topic_new(handle.get(), name.c_str(), nullptr), library.topic_destroy);
+    const struct rd_kafka_metadata* metadata = nullptr;
+    const auto code = library.metadata(handle.get(), 0, topic.get(), &metadata, kAnswerMs);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return kafka_error(library, code, "asking for topic " + name);
+    }
+    int32_t count = 0;
+    auto error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (metadata->topic_cnt == 1) {
+        const auto& found = metadata->topics[0];
+        count = found.partition_cnt;
+        error = found.err;
+        for (int i = 0; i < found.partition_cnt; ++i) {
+            if (found.partitions[i].leader < 0) {
+                count = 0;
+            }
+        }
+    }
+    library.metadata_destroy(metadata);
+    if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+        error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+        return 0;
+    }
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return kafka_error(library, error, "asking for topic " + name);
+    }
+    return count;
+}
+
+Result<void> Admin::Impl::create(const std::string& topic, int32_t partitions,
+                                 const Settings& settings) {
+    const Library& library = handle.library();
+    std::array<char, 512> why{};
+    rd_kafka_NewTopic_t* wanted =
+        library.NewTopic_new(topic.c_str(), partitions, -1, why.data(), why.size());
+    if (wanted == nullptr) {
+        return fail(ErrorKind::invalid_request, "kafka_setting",
+                    fmt::format("Topic {} cannot be created: {}.", topic, why.data()));
+    }
+    for (const auto& [name, value] : settings) {
+        library.NewTopic_set_config(wanted, name.c_str(), value.c_str());
+    }
+    rd_kafka_queue_t* queue = library.queue_new(handle.get());
+    library.CreateTopics(handle.get(), &wanted, 1, nullptr, queue);
+    rd_kafka_event_t* event = library.queue_poll(queue, 2 * kAnswerMs);
+    Result<void> created;
+    if (event == nullptr) {
+        created = kafka_error(library, RD_KAFKA_RESP_ERR__TIMED_OUT, "creating topic " + topic);
+    } else if (const auto code = library.event_error(event); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        created = kafka_error(library, code, "creating topic " + topic,
+                              library.event_error_string(event));
+    } else {
+        size_t count = 0;
+        const auto* const* results =
+            library.CreateTopics_result_topics(library.event_CreateTopics_result(event), &count);
+        const auto answer =
+            count == 1 ? library.topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
+        // Somebody else was faster.
+        if (answer != RD_KAFKA_RESP_ERR_NO_ERROR &&
+            answer != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            created = kafka_error(library, answer, "creating topic " + topic);
+        }
+    }
+    if (event != nullptr) {
+        library.event_destroy(event);
+    }
+    library.queue_destroy(queue);
+    library.NewTopic_destroy(wanted);
+    return created;
+}
+
+Result<void> Admin::ensure_topic(const std::string& topic, int32_t partitions,
+                                 const Settings& settings) {
+    RH_ASSIGN(int32_t found, impl_->partitions_with_leader(topic));
+    if (found > 0) {
+        return {};
+    }
+    RH_TRY(impl_->create(topic, partitions, settings));
+    const int64_t deadline = monotonic_ms() + kAnswerMs;
+    while (found == 0) {
+        if (monotonic_ms() > deadline) {
+            return kafka_error(impl_->handle.library(), RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+                               "waiting for topic " + topic);
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(kPollMs));
+        RH_ASSIGN(found, impl_->partitions_with_leader(topic));
+    }
+    return {};
+}
+
+Result<int32_t> Admin::partition_count(const std::string& topic) {
+    RH_ASSIGN(const int32_t count, impl_->partitions_with_leader(topic));
+    if (count == 0) {
+        return fail(
+            ErrorKind::not_found, "kafka_topic_missing",
+            fmt::format("Kafka has no topic {}, or a partition of it has no leader.", topic),
+            Verdict::retry);
+    }
+    return count;
+}
+
+Result<Watermarks> Admin::watermarks(const std::string& topic, int32_t partition) {
+    Watermarks watermarks;
+    const auto code = impl_->handle.library().query_watermark_offsets(
+        impl_->handle.get(), topic.c_str(), partition, &watermarks.low, &watermarks.high,
+        kAnswerMs);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return kafka_error(impl_->handle.library(), code, "asking for the ends of " + topic);
+    }
+    return watermarks;
+}
+
+Result<std::vector<std::optional<int64_t>>> Admin::committed(const std::string& group,
+                                                             const std::string& topic,
+                                                             int32_t count) {
+    // Asked by a consumer of the group that does not join it.
+    RH_ASSIGN(const Handle member,
+              Handle::create(impl_->cluster, RD_KAFKA_CONSUMER, {{"group.id", group}}, {}));
+    std::vector<int32_t> partitions;
+    for (int32_t partition = 0; partition < count; ++partition) {
+        partitions.push_back(partition);
+    }
+    const PartitionList list(member.library(), topic, partitions);
+    const auto code = member.library().committed(member.get(), list.get(), kAnswerMs);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return kafka_error(member.library(), code, "asking for committed offsets");
+    }
+    std::vector<std::optional<int64_t>> offsets(partitions.size());
+    for (int i = 0; i < list.get()->cnt; ++i) {
+        const auto& element = list.get()->elems[i];
+        if (element.offset >= 0) {
+            offsets[static_cast<size_t>(element.partition)] = element.offset;
+        }
+    }
+    return offsets;
+}
+
+}  // namespace rh::kafka

@@ -1,0 +1,147 @@
+#include "kafka/handle.h"
+
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace rh::kafka {
+namespace {
+
+constexpr size_t kErrorTextBytes = 512;
+
+// librdkafka logs each connection that it loses and each attempt after it; what matters of that
+// comes as errors of calls.
+void log_line(const rd_kafka_t*, int level, const char* facility, const char* text) {
+    log_event(level <= 3 ? LogLevel::info : LogLevel::debug, "librdkafka",
+              {{"facility", facility}, {"detail", text}});
+}
+
+bool is_fenced(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+// What another attempt would meet again: somebody must change something first.
+bool is_lasting(rd_kafka_resp_err_t code) {
+    switch (static_cast<int>(code)) {
+        case RD_KAFKA_RESP_ERR__INVALID_ARG:
+        case RD_KAFKA_RESP_ERR__STATE:
+        case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+        case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+        case RD_KAFKA_RESP_ERR__SSL:
+        case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
+        case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+std::unexpected<Error> kafka_error(const Library& library, rd_kafka_resp_err_t code,
+                                   std::string_view what, std::string_view detail) {
+    const std::string text = fmt::format(
+        "Kafka: {} failed: {} ({}).", what,
+        detail.empty() ? std::string_view(library.err2str(code)) : detail, library.err2name(code));
+    if (is_fenced(code)) {
+        return fail(ErrorKind::conflict, "kafka_fenced", text);
+    }
+    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        return fail(ErrorKind::internal, "kafka_retention_lost",
+                    text +
+                        " Records that were not read yet are gone from the topic: its retention "
+                        "is too short. See docs/operations.md.");
+    }
+    if (is_lasting(code)) {
+        return fail(ErrorKind::internal, "kafka_error", text);
+    }
+    return fail(ErrorKind::unavailable, "kafka_unavailable", text, Verdict::retry);
+}
+
+Result<void> take_error(const Library& library, rd_kafka_error_t* error, std::string_view what) {
+    if (error == nullptr) {
+        return {};
+    }
+    auto failed =
+        kafka_error(library, library.error_code(error), what, library.error_string(error));
+    library.error_destroy(error);
+    return failed;
+}
+
+Result<Handle> Handle::create(const Cluster& cluster, rd_kafka_type_t type,
+                              const Settings& settings, const Callbacks& callbacks) {
+    RH_ASSIGN(const Library* library, load_library(cluster.library));
+    rd_kafka_conf_t* conf = library->conf_new();
+    std::array<char, kErrorTextBytes> why{};
+    const auto set = [&](const std::string& name, const std::string& value) -> Result<void> {
+        if (library->conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size()) !=
+            RD_KAFKA_CONF_OK) {
+            return fail(ErrorKind::invalid_request, "kafka_setting",
+                        fmt::format("librdkafka refuses a setting: {}.", why.data()));
+        }
+        return {};
+    };
+    auto prepared = [&]() -> Result<void> {
+        RH_TRY(set("bootstrap.servers", cluster.brokers));
+        RH_TRY(set("client.id", "roundhouse"));
+        for (const auto& [name, value] : settings) {
+            RH_TRY(set(name, value));
+        }
+        for (const auto& [name, value] : cluster.settings) {
+            RH_TRY(set(name, value));
+        }
+        return {};
+    }();
+    if (!prepared) {
+        library->conf_destroy(conf);
+        return std::unexpected(std::move(prepared).error());
+    }
+    library->conf_set_log_cb(conf, log_line);
+    library->conf_set_opaque(conf, callbacks.opaque);
+    if (callbacks.delivered != nullptr) {
+        library->conf_set_dr_msg_cb(conf, callbacks.delivered);
+    }
+    if (callbacks.rebalanced != nullptr) {
+        library->conf_set_rebalance_cb(conf, callbacks.rebalanced);
+    }
+    rd_kafka_t* handle = library->create(type, conf, why.data(), why.size());
+    if (handle == nullptr) {
+        library->conf_destroy(conf);
+        return fail(ErrorKind::internal, "kafka_error",
+                    fmt::format("No Kafka client can be made: {}.", why.data()));
+    }
+    return Handle(library, handle);
+}
+
+PartitionList::PartitionList(const Library& library, const std::string& topic,
+                             const std::vector<Position>& positions)
+    : library_(library),
+      list_(library.topic_partition_list_new(static_cast<int>(positions.size()))) {
+    for (const Position& position : positions) {
+        library.topic_partition_list_add(list_, topic.c_str(), position.partition)->offset =
+            position.offset;
+    }
+}
+
+PartitionList::PartitionList(const Library& library, const std::string& topic,
+                             const std::vector<int32_t>& partitions)
+    : library_(library),
+      list_(library.topic_partition_list_new(static_cast<int>(partitions.size()))) {
+    for (const int32_t partition : partitions) {
+        library.topic_partition_list_add(list_, topic.c_str(), partition);
+    }
+}
+
+}  // namespace rh::kafka

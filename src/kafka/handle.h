@@ -1,0 +1,70 @@
+// What producers, consumers and admin clients share: a configured librdkafka handle, and its errors
+// as ours. Used by the .cc files of this room only.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "kafka/client.h"
+#include "kafka/library.h"
+
+namespace rh::kafka {
+
+// How long a call may wait for the brokers.
+inline constexpr int kAnswerMs = 30'000;
+
+std::unexpected<Error> kafka_error(const Library& library, rd_kafka_resp_err_t code,
+                                   std::string_view what, std::string_view detail = {});
+// Takes the error; nothing if there is none.
+Result<void> take_error(const Library& library, rd_kafka_error_t* error, std::string_view what);
+
+// Callbacks that a handle may have; they are called with `opaque`.
+struct Callbacks {
+    void* opaque = nullptr;
+    void (*delivered)(rd_kafka_t*, const rd_kafka_message_t*, void*) = nullptr;
+    void (*rebalanced)(rd_kafka_t*, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*,
+                       void*) = nullptr;
+};
+
+class Handle {
+  public:
+    static Result<Handle> create(const Cluster& cluster, rd_kafka_type_t type,
+                                 const Settings& settings, const Callbacks& callbacks);
+    Handle(Handle&& other) noexcept : library_(other.library_), handle_(other.handle_) {
+        other.handle_ = nullptr;
+    }
+    Handle& operator=(Handle&&) = delete;
+    ~Handle() {
+        if (handle_ != nullptr) {
+            library_->destroy(handle_);
+        }
+    }
+    const Library& library() const { return *library_; }
+    rd_kafka_t* get() const { return handle_; }
+
+  private:
+    Handle(const Library* library, rd_kafka_t* handle) : library_(library), handle_(handle) {}
+    const Library* library_;
+    rd_kafka_t* handle_;
+};
+
+// A list of partitions of one topic, as librdkafka takes and gives it.
+class PartitionList {
+  public:
+    PartitionList(const Library& library, const std::string& topic,
+                  const std::vector<Position>& positions);
+    PartitionList(const Library& library, const std::string& topic,
+                  const std::vector<int32_t>& partitions);
+    ~PartitionList() { library_.topic_partition_list_destroy(list_); }
+    PartitionList(const PartitionList&) = delete;
+    PartitionList& operator=(const PartitionList&) = delete;
+    rd_kafka_topic_partition_list_t* get() const { return list_; }
+
+  private:
+    const Library& library_;
+    rd_kafka_topic_partition_list_t* list_;
+};
+
+}  // namespace rh::kafka

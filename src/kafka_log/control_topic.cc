@@ -1,0 +1,266 @@
+#include "kafka_log/control_topic.h"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/without_exceptions.h"
+
+namespace rh::kafka_log {
+namespace {
+
+constexpr int kPollMs = 100;
+constexpr size_t kPollMax = 1'000;
+// Longer than a transaction that its producer left may stay open.
+constexpr int64_t kCatchUpMs = 30'000;
+constexpr auto kReadRetry = std::chrono::milliseconds(500);
+
+const std::string kTopic(kControlTopic);
+
+std::string unique_text() {
+    std::random_device random;
+    return fmt::format("{:08x}{:08x}{:08x}", random(), random(), random());
+}
+
+}  // namespace
+
+ControlTopic::ControlTopic(kafka::Cluster cluster) : cluster_(std::move(cluster)) {}
+
+ControlTopic::~ControlTopic() = default;
+
+Result<void> ControlTopic::connect() {
+    const std::scoped_lock lock(connecting_);
+    if (connected_) {
+        return {};
+    }
+    if (admin_ == nullptr) {
+        RH_ASSIGN(admin_, kafka::Admin::create(cluster_));
+    }
+    RH_TRY(admin_->ensure_topic(
+        kTopic, 1, {{"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0.5"}}));
+    RH_ASSIGN(const int32_t partitions, admin_->partition_count(kTopic));
+    if (partitions != 1) {
+        return fail(ErrorKind::internal, "kafka_error",
+                    fmt::format("Topic {} has {} partitions. Its records make the order of all "
+                                "changes, so it must have one: delete it and let roundhouse create "
+                                "it.",
+                                kTopic, partitions));
+    }
+    if (!reader_.joinable()) {
+        reader_ = std::jthread([this](const std::stop_token& stop) { read(stop); });
+    }
+    RH_ASSIGN(const auto ends, admin_->watermarks(kTopic, 0));
+    RH_TRY(wait_until_read(ends.high, kCatchUpMs));
+    connected_ = true;
+    return {};
+}
+
+Result<void> ControlTopic::catch_up() {
+    RH_TRY(connect());
+    RH_ASSIGN(const auto ends, admin_->watermarks(kTopic, 0));
+    return wait_until_read(ends.high, kCatchUpMs);
+}
+
+Result<void> ControlTopic::wait_until_read(int64_t offset, int64_t timeout_ms) {
+    std::unique_lock lock(mutex_);
+    const bool read = changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                                        [&] { return next_offset_ >= offset; });
+    if (read) {
+        return {};
+    }
+    return fail(ErrorKind::unavailable, "kafka_unavailable",
+                fmt::format("Kafka: reading topic {} to offset {} takes too long; it is read to "
+                            "{}.",
+                            kTopic, offset, next_offset_),
+                Verdict::retry);
+}
+
+Result<uint64_t> ControlTopic::append(const ControlRecord& record) {
+    RH_TRY(connect());
+    const std::string key = key_of(record, unique_text());
+    const std::string value = record_text(record);
+    kafka::Delivery delivery(1);
+    {
+        const std::scoped_lock lock(sending_);
+        if (producer_ == nullptr) {
+            RH_ASSIGN(producer_, kafka::Producer::create(cluster_, {}));
+        }
+        const kafka::Record sent{.key = key, .value = value, .partition = 0};
+        auto done = producer_->send(kTopic, {&sent, 1}, delivery);
+        if (done) {
+            done = producer_->flush(delivery);
+        }
+        if (!done) {
+            producer_.reset();  // drops the record, if it was not sent yet
+            return std::unexpected(std::move(done).error());
+        }
+    }
+    RH_TRY(wait_until_read(delivery.last_offset[0] + 1, kCatchUpMs));
+    return static_cast<uint64_t>(delivery.last_offset[0]);
+}
+
+void ControlTopic::read(const std::stop_token& stop) {
+    std::unique_ptr<kafka::Consumer> consumer;
+    std::vector<kafka::Position> ends;
+    const auto step = [&]() -> Result<void> {
+        if (consumer == nullptr) {
+            RH_ASSIGN(const auto marks, admin_->watermarks(kTopic, 0));
+            RH_ASSIGN(consumer, kafka::Consumer::create(cluster_));
+            int64_t begin = marks.low;
+            {
+                const std::scoped_lock lock(mutex_);
+                begin = std::max(begin, next_offset_);
+            }
+            RH_TRY(consumer->assign(kTopic, {{.partition = 0, .offset = begin}}));
+        }
+        RH_ASSIGN(const auto messages, consumer->poll(kPollMax, kPollMs, &ends));
+        if (messages.empty() && ends.empty()) {
+            return {};
+        }
+        const std::scoped_lock lock(mutex_);
+        for (const kafka::Message& message : messages) {
+            apply(message);
+        }
+        for (const kafka::Position& end : ends) {
+            next_offset_ = std::max(next_offset_, end.offset);
+        }
+        ++changes_;
+        changed_.notify_all();
+        return {};
+    };
+    while (!stop.stop_requested()) {
+        if (const auto done = without_exceptions(step); !done) {
+            log_event(LogLevel::warning, "the control topic is read again",
+                      {{"code", done.error().code}, {"detail", done.error().message}});
+            consumer.reset();
+            std::this_thread::sleep_for(kReadRetry);
+        }
+    }
+}
+
+void ControlTopic::apply(const kafka::Message& message) {
+    if (message.offset < next_offset_) {
+        return;
+    }
+    next_offset_ = message.offset + 1;
+    if (!message.has_value) {
+        return;
+    }
+    if (auto record = parse_record(message.value)) {
+        apply(std::move(*record), static_cast<uint64_t>(message.offset));
+    } else {
+        log_event(LogLevel::error, "a record of the control topic cannot be read, and is left out",
+                  {{"offset", std::to_string(message.offset)}});
+    }
+}
+
+void ControlTopic::apply(ControlRecord record, uint64_t offset) {
+    if (auto* published = std::get_if<Published>(&record)) {
+        Upload& upload = uploads_[published->upload_id];
+        if (!upload.published || upload.published->epoch <= published->epoch) {
+            upload.published = std::move(*published);
+        }
+        return;
+    }
+    if (auto* stored = std::get_if<Stored>(&record)) {
+        const model::UploadId id = stored->upload_id;
+        Upload& upload = uploads_[id];
+        if (upload.stored) {
+            return;  // two processes had the same file; the first one made the version
+        }
+        const auto replaces = stored->replaces;
+        upload.stored = {.version = offset, .record = std::move(*stored)};
+        add_change(id, offset, false);
+        if (replaces) {
+            Upload& replaced = uploads_[*replaces];
+            if (replaced.stored && !replaced.voided) {
+                replaced.voided = offset;
+                add_change(*replaces, offset, true);
+            }
+        }
+        return;
+    }
+    if (const auto* voided = std::get_if<Voided>(&record)) {
+        Upload& upload = uploads_[voided->upload_id];
+        if (upload.stored && !upload.voided) {
+            upload.voided = offset;
+            add_change(voided->upload_id, offset, true);
+        }
+        return;
+    }
+    visible_ = std::max(visible_, std::get<Visible>(record).version);
+    std::erase_if(unsettled_, [&](const Change& change) { return change.version <= visible_; });
+    unsettled_since_ = monotonic_ms();
+}
+
+void ControlTopic::add_change(const model::UploadId& id, uint64_t version, bool is_void) {
+    if (version <= visible_) {
+        return;
+    }
+    if (unsettled_.empty()) {
+        unsettled_since_ = monotonic_ms();
+    }
+    unsettled_.push_back({.version = version, .upload_id = id, .is_void = is_void});
+}
+
+std::optional<Published> ControlTopic::published(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = uploads_.find(id);
+    return found == uploads_.end() ? std::nullopt : found->second.published;
+}
+
+std::optional<ControlTopic::StoredAt> ControlTopic::stored(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = uploads_.find(id);
+    return found == uploads_.end() ? std::nullopt : found->second.stored;
+}
+
+std::optional<uint64_t> ControlTopic::voided(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = uploads_.find(id);
+    return found == uploads_.end() ? std::nullopt : found->second.voided;
+}
+
+std::vector<model::UploadId> ControlTopic::voided_uploads() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<model::UploadId> ids;
+    for (const auto& [id, upload] : uploads_) {
+        if (upload.voided) {
+            ids.push_back(id);
+        }
+    }
+    return ids;
+}
+
+uint64_t ControlTopic::visible_version() const {
+    const std::scoped_lock lock(mutex_);
+    return visible_;
+}
+
+std::vector<Change> ControlTopic::unsettled() const {
+    const std::scoped_lock lock(mutex_);
+    return unsettled_;
+}
+
+int64_t ControlTopic::unsettled_for_ms() const {
+    const std::scoped_lock lock(mutex_);
+    return unsettled_.empty() ? 0 : monotonic_ms() - unsettled_since_;
+}
+
+uint64_t ControlTopic::changes() const {
+    const std::scoped_lock lock(mutex_);
+    return changes_;
+}
+
+void ControlTopic::wait_for_change(uint64_t seen, int64_t timeout_ms) const {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                      [&] { return changes_ != seen; });
+}
+
+}  // namespace rh::kafka_log

@@ -1,0 +1,99 @@
+// The control topic: one partition, compacted, read from its beginning to its end by every process
+// of a cluster, all of which so come to the same state. Versions of the figures are made here: the
+// first `stored` (or `voided`) record of an upload makes the version that is its offset, and any
+// process may write the rows of `uploads` for versions that are not visible yet, since all of them
+// would write the same.
+//
+// Any thread. connect() may be called again after an Error. Errors are kafka's.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "kafka/client.h"
+#include "kafka_log/records.h"
+#include "model/upload_id.h"
+
+namespace rh::kafka_log {
+
+inline constexpr std::string_view kControlTopic = "roundhouse-uploads";
+
+// A version that is not visible yet.
+struct Change {
+    uint64_t version = 0;
+    model::UploadId upload_id;
+    bool is_void = false;
+};
+
+class ControlTopic {
+  public:
+    explicit ControlTopic(kafka::Cluster cluster);
+    ~ControlTopic();
+
+    // Creates the topic if it is missing, and begins to read it. Returns when all is read that was
+    // there.
+    Result<void> connect();
+    // Returns when every record that was committed before the call is part of the state. Waits for
+    // transactions of others that are open, which end within half a minute.
+    Result<void> catch_up();
+
+    // Sends a record and waits until it is part of the state; its offset.
+    Result<uint64_t> append(const ControlRecord& record);
+
+    // How far the rows of an upload are; nullopt: never heard of.
+    std::optional<Published> published(const model::UploadId& id) const;
+    // The version from which on it counts, and what the first `stored` record said.
+    struct StoredAt {
+        uint64_t version = 0;
+        Stored record;
+    };
+    std::optional<StoredAt> stored(const model::UploadId& id) const;
+    std::optional<uint64_t> voided(const model::UploadId& id) const;
+    std::vector<model::UploadId> voided_uploads() const;
+    uint64_t visible_version() const;
+    // Versions after the visible one, in their order, and how long the first has been known.
+    std::vector<Change> unsettled() const;
+    int64_t unsettled_for_ms() const;
+    // Grows with every record; wait_for_change() returns when it is not `seen` any more, or after
+    // the time.
+    uint64_t changes() const;
+    void wait_for_change(uint64_t seen, int64_t timeout_ms) const;
+
+  private:
+    struct Upload {
+        std::optional<Published> published;
+        std::optional<StoredAt> stored;
+        std::optional<uint64_t> voided;
+    };
+    void read(const std::stop_token& stop);
+    void apply(const kafka::Message& message);
+    void apply(ControlRecord record, uint64_t offset);
+    void add_change(const model::UploadId& id, uint64_t version, bool is_void);
+    Result<void> wait_until_read(int64_t offset, int64_t timeout_ms);
+
+    const kafka::Cluster cluster_;
+    std::mutex connecting_;  // held by connect(); guards the next two
+    std::unique_ptr<kafka::Admin> admin_;
+    bool connected_ = false;
+    std::mutex sending_;  // guards producer_
+    std::unique_ptr<kafka::Producer> producer_;
+    mutable std::mutex mutex_;  // guards all below but the thread
+    mutable std::condition_variable changed_;
+    std::map<model::UploadId, Upload> uploads_;
+    std::vector<Change> unsettled_;
+    int64_t unsettled_since_ = 0;
+    uint64_t visible_ = 0;
+    int64_t next_offset_ = 0;  // everything before it is part of the state
+    uint64_t changes_ = 0;
+    std::jthread reader_;
+};
+
+}  // namespace rh::kafka_log

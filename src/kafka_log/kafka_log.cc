@@ -1,0 +1,165 @@
+#include "kafka_log/kafka_log.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "avro/game_round_codec.h"
+#include "base/clock.h"
+#include "base/kill_point.h"
+#include "base/log.h"
+#include "kafka_log/range_reader.h"
+#include "kafka_log/row_sender.h"
+
+namespace rh::kafka_log {
+namespace {
+
+constexpr int64_t kFollowMs = 500;
+
+bool is_published(const std::optional<Published>& published, uint32_t epoch) {
+    return published && published->state == Published::State::complete && published->epoch >= epoch;
+}
+
+}  // namespace
+
+Result<void> KafkaLog::connect() {
+    const std::scoped_lock lock(connecting_);
+    if (schema_id_ >= 0) {
+        return {};
+    }
+    RH_TRY(control_.connect());
+    RH_ASSIGN(const auto admin, kafka::Admin::create(options_.cluster));
+    RH_TRY(admin->ensure_topic(options_.topic, options_.partitions));
+    RH_ASSIGN(const auto registry, kafka::Registry::open(options_.registry_url));
+    RH_ASSIGN(const int32_t id,
+              registry.ensure(options_.topic + "-value", avro::game_round_schema()));
+    schema_id_ = id;
+    return {};
+}
+
+Result<std::unique_ptr<log::Writer>> KafkaLog::begin(const model::UploadId& id, uint32_t epoch) {
+    return staged_.begin(id, epoch);
+}
+
+Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_progress) {
+    RH_TRY(connect());
+    // Whole and hashed, in a place of its own: from here on it is only read.
+    uint32_t epoch = 0;
+    if (const auto renamed = staged_.publish(id); renamed) {
+        RH_ASSIGN(const auto manifest, staged_.manifest(id));
+        epoch = manifest.epoch;
+    } else if (renamed.error().code != "log_not_sealed" ||
+               !is_published(control_.published(id), epoch)) {
+        return renamed;
+    }
+    std::string seen;
+    int64_t seen_at = monotonic_ms();
+    while (!is_published(control_.published(id), epoch)) {
+        const uint64_t change = control_.changes();
+        const auto other = control_.published(id);
+        const bool elsewhere = other && other->state == Published::State::begun &&
+                               other->epoch == epoch && other->publisher != options_.node;
+        if (elsewhere && monotonic_ms() - seen_at < kTakeOverMs) {
+            const std::string now = fmt::format("{}/{}", other->publisher, other->last_row);
+            if (now != seen) {
+                seen = now;
+                seen_at = monotonic_ms();
+            }
+            RH_TRY(on_progress(other->totals.rows));
+            control_.wait_for_change(change, kFollowMs);
+            continue;
+        }
+        const auto sent = send_rows(id, epoch, on_progress);
+        if (!sent && sent.error().code != "kafka_fenced") {
+            return sent;
+        }
+        seen_at = monotonic_ms();
+        RH_TRY(control_.catch_up());
+    }
+    kill_point("kafka_before_unstage");
+    return staged_.remove(id);
+}
+
+Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
+                                 const OnProgress& on_progress) {
+    RH_ASSIGN(auto producer, kafka::Producer::create(options_.cluster, transactional_id(id)));
+    RH_TRY(producer->init_transactions());
+    // From here on nobody else can commit rows of this upload, so what is read now is the last
+    // word.
+    RH_TRY(control_.catch_up());
+    Published published;
+    const auto committed = control_.published(id);
+    if (committed && committed->epoch == epoch && committed->state != Published::State::abandoned) {
+        published = *committed;
+    } else {
+        RH_ASSIGN(const auto admin, kafka::Admin::create(options_.cluster));
+        RH_ASSIGN(const int32_t partitions, admin->partition_count(options_.topic));
+        published.upload_id = id;
+        published.epoch = epoch;
+        published.partitions.resize(static_cast<size_t>(partitions));
+    }
+    if (published.state == Published::State::complete) {
+        return {};
+    }
+    published.publisher = options_.node;
+    RH_ASSIGN(const auto reader,
+              staged_.read(id, published.last_row == 0 ? 0 : model::cell_of(published.last_row)));
+    RowSender sender(std::move(producer), options_.topic, schema_id_, std::move(published));
+    model::RowBatch batch;
+    while (true) {
+        RH_ASSIGN(const bool more, reader->next(batch));
+        if (!more) {
+            break;
+        }
+        RH_TRY(on_progress(sender.published().totals.rows));
+        RH_TRY(sender.send(batch));
+    }
+    return sender.finish(Published::State::complete);
+}
+
+Result<void> KafkaLog::abandon(const Published& published) {
+    RH_ASSIGN(auto producer,
+              kafka::Producer::create(options_.cluster, transactional_id(published.upload_id)));
+    RH_TRY(producer->init_transactions());
+    RH_TRY(control_.catch_up());
+    const auto last = control_.published(published.upload_id);
+    RowSender sender(std::move(producer), options_.topic, schema_id_, last ? *last : published);
+    return sender.finish(Published::State::abandoned);
+}
+
+Result<log::Manifest> KafkaLog::manifest(const model::UploadId& id) const {
+    const auto published = control_.published(id);
+    if (published && published->state == Published::State::complete) {
+        return manifest_of(*published);
+    }
+    return staged_.manifest(id);
+}
+
+Result<std::unique_ptr<log::RowReader>> KafkaLog::read(const model::UploadId& id, uint64_t) const {
+    const auto published = control_.published(id);
+    if (!published || published->state != Published::State::complete) {
+        return fail(ErrorKind::not_found, "log_not_published",
+                    fmt::format("Topic {} has no manifest of the upload {}.", options_.topic,
+                                model::to_string(id)));
+    }
+    return open_range_reader(options_.cluster, options_.topic, *published);
+}
+
+Result<void> KafkaLog::remove(const model::UploadId& id) {
+    RH_TRY(staged_.remove(id));
+    const auto published = control_.published(id);
+    if (!published || published->state == Published::State::abandoned || control_.stored(id)) {
+        return {};
+    }
+    return abandon(*published);
+}
+
+Result<void> KafkaLog::drop_damaged(const model::UploadId& id) { return staged_.remove(id); }
+
+Result<std::vector<model::UploadId>> KafkaLog::uploads() const { return staged_.uploads(); }
+
+std::string KafkaLog::transactional_id(const model::UploadId& id) const {
+    return fmt::format("roundhouse-{}-{}", options_.topic, model::to_string(id));
+}
+
+}  // namespace rh::kafka_log

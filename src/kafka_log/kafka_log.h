@@ -1,0 +1,74 @@
+// The log in Kafka (docs/formats/kafka.md): topic staging-bets has nothing but rows, one message a
+// row, and the control topic what is committed of which upload. Rows are first sealed in an
+// embedded log on this machine, since a file is published only when all of it is judged; publish()
+// sends them in transactions, each with a record of how far it is, so that whoever goes on after a
+// crash goes on at the exact row. The last one is the manifest.
+//
+// Two processes that have the same file do not send it twice: each upload has a transactional id of
+// its own, so that one of them is fenced, follows the other's progress, and takes over when there
+// has been none for kTakeOverMs. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "base/result.h"
+#include "kafka/client.h"
+#include "kafka/registry.h"
+#include "kafka_log/control_topic.h"
+#include "log/embedded_log.h"
+#include "log/log.h"
+
+namespace rh::kafka_log {
+
+inline constexpr int64_t kTakeOverMs = 30'000;
+
+struct KafkaLogOptions {
+    kafka::Cluster cluster;
+    std::string registry_url;
+    std::string topic;       // of rows
+    int32_t partitions = 0;  // of that topic, if it is created now
+    std::string node;        // names this process, over restarts
+};
+
+class KafkaLog : public log::Log {
+  public:
+    // `staged` is where rows are sealed until they are published. All arguments outlive the log.
+    KafkaLog(log::EmbeddedLog& staged, ControlTopic& control, KafkaLogOptions options)
+        : staged_(staged), control_(control), options_(std::move(options)) {}
+
+    // Creates topics that are missing and registers the schema. Called by publish() too. Errors:
+    // kafka's and the registry's.
+    Result<void> connect();
+    const KafkaLogOptions& options() const { return options_; }
+    // Of the schema of rows, once it is connected; −1 before.
+    int32_t schema_id() const { return schema_id_; }
+
+    Result<std::unique_ptr<log::Writer>> begin(const model::UploadId& id, uint32_t epoch) override;
+    Result<void> publish(const model::UploadId& id, const OnProgress& on_progress) override;
+    Result<log::Manifest> manifest(const model::UploadId& id) const override;
+    // Every row of the manifest, whatever `first_cell` is.
+    Result<std::unique_ptr<log::RowReader>> read(const model::UploadId& id,
+                                                 uint64_t first_cell) const override;
+    // Rows that are in the topic stay there, marked as abandoned.
+    Result<void> remove(const model::UploadId& id) override;
+    Result<void> drop_damaged(const model::UploadId& id) override;
+    Result<std::vector<model::UploadId>> uploads() const override;
+
+  private:
+    Result<bool> is_done(const model::UploadId& id, uint32_t epoch) const;
+    Result<void> send_rows(const model::UploadId& id, uint32_t epoch,
+                           const OnProgress& on_progress);
+    Result<void> abandon(const Published& published);
+    std::string transactional_id(const model::UploadId& id) const;
+
+    log::EmbeddedLog& staged_;
+    ControlTopic& control_;
+    const KafkaLogOptions options_;
+    std::mutex connecting_;
+    std::atomic<int32_t> schema_id_ = -1;
+};
+
+}  // namespace rh::kafka_log
