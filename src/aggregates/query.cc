@@ -1,5 +1,7 @@
 #include "aggregates/query.h"
 
+#include <compare>
+
 #include <fmt/format.h>
 #include <xxhash.h>
 
@@ -20,6 +22,28 @@ std::vector<KeyField> key_fields(const Query& query) {
     add(KeyField::game, query.by_game && query.order != Order::game);
     add(KeyField::period, timed && !time_first);
     return fields;
+}
+
+bool comes_before(const Query& query, const Key& a, const Key& b) {
+    for (const KeyField field : key_fields(query)) {
+        std::strong_ordering order = std::strong_ordering::equal;
+        switch (field) {
+            case KeyField::player:
+                order = a.player_id <=> b.player_id;  // by bytes, as ClickHouse
+                break;
+            case KeyField::game:
+                order = a.game_id <=> b.game_id;
+                break;
+            case KeyField::period:
+                order =
+                    query.order == Order::latest ? b.period <=> a.period : a.period <=> b.period;
+                break;
+        }
+        if (order != std::strong_ordering::equal) {
+            return order == std::strong_ordering::less;
+        }
+    }
+    return false;
 }
 
 std::vector<Order> possible_orders(const Query& query) {

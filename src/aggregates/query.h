@@ -62,6 +62,9 @@ struct Row {
 enum class KeyField : uint8_t { player, game, period };
 std::vector<KeyField> key_fields(const Query& query);
 
+// Whether `a` comes before `b` in the answer, as ClickHouse orders them.
+bool comes_before(const Query& query, const Key& a, const Key& b);
+
 // The orders this query can be answered in without sorting more than its own rows, the default
 // first. An order is in the list if a rollup's key is sorted by it, or if the query reads only
 // named players, or no players at all.

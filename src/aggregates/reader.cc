@@ -1,7 +1,10 @@
 #include "aggregates/reader.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,6 +60,10 @@ class BinaryRow {
     bool ok_ = true;
 };
 
+bool is_in(const std::vector<size_t>& shards, size_t shard) {
+    return std::ranges::find(shards, shard) != shards.end();
+}
+
 Key read_key(BinaryRow& in, const std::vector<KeyField>& fields) {
     Key key;
     for (const KeyField field : fields) {
@@ -102,10 +109,11 @@ Error explained(Error error) {
     return error;
 }
 
+using Answer = Result<std::unique_ptr<clickhouse::ResponseStream>>;
+
 // Calls `each` for every whole row of the answer, as they come.
 template <class Each>
-Result<void> read_rows(const clickhouse::Client& client, const Statement& statement, Each each) {
-    auto stream = client.stream(statement.sql, statement.parameters, statement.settings);
+Result<void> read_rows(Answer stream, Each each) {
     if (!stream) {
         return std::unexpected(explained(std::move(stream).error()));
     }
@@ -132,6 +140,13 @@ Result<void> read_rows(const clickhouse::Client& client, const Statement& statem
     }
 }
 
+void add(Row& sum, const Row& row) {
+    sum.rounds += row.rounds;
+    for (size_t i = 0; i < sum.sums.size(); ++i) {
+        sum.sums[i].micros += row.sums[i].micros;
+    }
+}
+
 std::unexpected<Error> page_changed() {
     return fail(ErrorKind::internal, "page_changed",
                 "The stored figures of this version changed while a page was read. Ask again; if "
@@ -139,27 +154,27 @@ std::unexpected<Error> page_changed() {
                 Verdict::retry);
 }
 
-}  // namespace
-
-Result<Page> Reader::page(const Query& query, uint64_t version, const std::optional<Key>& after,
-                          uint64_t rows_max) const {
+// At most `rows_max` rows of one shard.
+Result<Page> page_of(const clickhouse::Client& client, const Query& query, uint64_t version,
+                     const std::optional<Key>& after, uint64_t rows_max) {
     const std::vector<KeyField> fields = key_fields(query);
+    const auto ask = [&client](const Statement& statement) {
+        return client.stream(statement.sql, statement.parameters, statement.settings);
+    };
     std::vector<Key> ends;
     if (!fields.empty() && is_walkable(query)) {
-        RH_TRY(
-            read_rows(client_, find_page_end(query, version, after, rows_max), [&](BinaryRow& in) {
-                Key key = read_key(in, fields);
-                if (in.ok()) {
-                    ends.push_back(std::move(key));
-                }
-            }));
+        RH_TRY(read_rows(ask(find_page_end(query, version, after, rows_max)), [&](BinaryRow& in) {
+            Key key = read_key(in, fields);
+            if (in.ok()) {
+                ends.push_back(std::move(key));
+            }
+        }));
     }
     // With fewer rows than a page has, there is no end to stop at; without a walk, the row after
     // the page says that there is more.
     const std::optional<Key> last = ends.empty() ? std::nullopt : std::optional(ends.front());
     Page page;
-    const Statement sums = sum_page(query, version, after, last, rows_max + 1);
-    RH_TRY(read_rows(client_, sums, [&](BinaryRow& in) {
+    RH_TRY(read_rows(ask(sum_page(query, version, after, last, rows_max + 1)), [&](BinaryRow& in) {
         Row row{read_key(in, fields), in.fixed<uint64_t>(), {}};
         for (model::MoneySum& sum : row.sums) {
             sum.micros = in.fixed<__int128>();
@@ -179,15 +194,79 @@ Result<Page> Reader::page(const Query& query, uint64_t version, const std::optio
     return page;
 }
 
+// A page of which each shard knows its own share. Whatever shard had more than `rows_max` rows
+// gave so many, so up to the last row that stays none is missing.
+Page merged(std::vector<Page> pages, const Query& query, uint64_t rows_max) {
+    Page all;
+    for (Page& page : pages) {
+        all.more = all.more || page.more;
+        std::ranges::move(page.rows, std::back_inserter(all.rows));
+    }
+    std::ranges::sort(
+        all.rows, [&](const Row& a, const Row& b) { return comes_before(query, a.key, b.key); });
+    size_t kept = 0;
+    for (size_t i = 0; i < all.rows.size(); ++i) {
+        Row& row = all.rows[i];
+        if (kept > 0 && all.rows[kept - 1].key == row.key) {
+            add(all.rows[kept - 1], row);
+        } else if (kept == rows_max) {
+            all.more = true;
+            break;
+        } else if (kept++ != i) {
+            all.rows[kept - 1] = std::move(row);
+        }
+    }
+    all.rows.resize(kept);
+    return all;
+}
+
+}  // namespace
+
+Result<Page> Reader::page(const Query& query, uint64_t version, const std::optional<Key>& after,
+                          uint64_t rows_max, const Reach& reach) const {
+    if (store_.shards() == 1) {
+        return page_of(store_.reader(0), query, version, after, rows_max);
+    }
+    auto answers = store_.on_every_shard([&](size_t shard) -> Result<Page> {
+        return is_in(reach.without, shard)
+                   ? Result<Page>(Page{})
+                   : page_of(store_.reader(shard), query, version, after, rows_max);
+    });
+    std::vector<Page> pages;
+    std::vector<size_t> missing = reach.without;
+    std::optional<Error> silence;
+    for (size_t shard = 0; shard < answers.size(); ++shard) {
+        if (answers[shard]) {
+            pages.push_back(std::move(*answers[shard]));
+            continue;
+        }
+        if (!reach.partial || answers[shard].error().code != "shard_unavailable") {
+            return std::unexpected(std::move(answers[shard]).error());
+        }
+        missing.push_back(shard);
+        silence = std::move(answers[shard]).error();
+    }
+    if (silence && missing.size() == store_.shards()) {
+        return std::unexpected(std::move(*silence));
+    }
+    Page page = merged(std::move(pages), query, rows_max);
+    std::ranges::sort(missing);
+    page.missing = std::move(missing);
+    return page;
+}
+
 Result<uint64_t> Reader::count(const Query& query, uint64_t version) const {
     if (key_fields(query).empty()) {
         return 1;
     }
     uint64_t rows = 0;
-    RH_TRY(read_rows(client_, count_rows(query, version), [&](BinaryRow& in) {
-        const auto counted = in.fixed<uint64_t>();
-        rows = in.ok() ? counted : rows;
-    }));
+    const Statement counting = count_rows(query, version, store_.all(rollup_of(query)));
+    RH_TRY(read_rows(store_.stream(counting.sql, counting.parameters, counting.settings,
+                                   clickhouse::Store::User::reader),
+                     [&](BinaryRow& in) {
+                         const auto counted = in.fixed<uint64_t>();
+                         rows = in.ok() ? counted : rows;
+                     }));
     return rows;
 }
 

@@ -181,10 +181,9 @@ class Builder {
 };
 
 // Everything from FROM to before GROUP BY.
-std::string source(Builder& builder, const Query& query, bool final,
-                   const std::optional<Key>& after, const std::optional<Key>& last) {
-    std::string text = fmt::format(" FROM {}{} WHERE {}", rollup_of(query), final ? " FINAL" : "",
-                                   builder.conditions());
+std::string source(Builder& builder, std::string_view table, const std::optional<Key>& after,
+                   const std::optional<Key>& last) {
+    std::string text = fmt::format(" FROM {} WHERE {}", table, builder.conditions());
     if (after) {
         text += " AND " + builder.bound(*after, false);
     }
@@ -217,7 +216,7 @@ Statement find_page_end(const Query& query, uint64_t version, const std::optiona
     Builder builder(query, version);
     RH_ASSERT(is_walkable(query) && !builder.fields().empty() && rows_max > 0);
     std::string sql = "SELECT " + builder.key_expressions();
-    sql += source(builder, query, false, after, std::nullopt);
+    sql += source(builder, rollup_of(query), after, std::nullopt);
     sql += fmt::format(" GROUP BY {} ORDER BY {}", builder.columns(false), builder.columns(true));
     sql += " LIMIT 2 OFFSET " + builder.parameter("UInt64", std::to_string(rows_max - 1));
     return builder.finish(std::move(sql));
@@ -232,7 +231,7 @@ Statement sum_page(const Query& query, uint64_t version, const std::optional<Key
     for (const std::string_view amount : model::kAmountNames) {
         sql += fmt::format(", sum({})", amount);
     }
-    sql += source(builder, query, true, after, last);
+    sql += source(builder, fmt::format("{} FINAL", rollup_of(query)), after, last);
     if (!builder.fields().empty()) {
         sql +=
             fmt::format(" GROUP BY {} ORDER BY {}", builder.columns(false), builder.columns(true));
@@ -241,11 +240,11 @@ Statement sum_page(const Query& query, uint64_t version, const std::optional<Key
     return builder.finish(std::move(sql));
 }
 
-Statement count_rows(const Query& query, uint64_t version) {
+Statement count_rows(const Query& query, uint64_t version, std::string_view table) {
     Builder builder(query, version);
     RH_ASSERT(!builder.fields().empty());
     std::string sql = "SELECT count() FROM (SELECT " + builder.key_expressions();
-    sql += source(builder, query, false, std::nullopt, std::nullopt);
+    sql += source(builder, table, std::nullopt, std::nullopt);
     sql += fmt::format(" GROUP BY {})", builder.columns(false));
     return builder.finish(std::move(sql));
 }

@@ -46,6 +46,7 @@ Statement sum_page(const Query& query, uint64_t version, const std::optional<Key
                    const std::optional<Key>& last, uint64_t rows_max);
 
 // How many rows the whole answer has. Format RowBinary: UInt64. The query must have key fields.
-Statement count_rows(const Query& query, uint64_t version);
+// `table` is the rollup, or the table of that rollup's rows on all shards.
+Statement count_rows(const Query& query, uint64_t version, std::string_view table);
 
 }  // namespace rh::aggregates

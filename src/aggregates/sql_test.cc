@@ -23,7 +23,7 @@ Query hostile_query() {
 
 std::vector<Statement> statements(const Query& query, const Key& key) {
     return {find_page_end(query, 7, key, 100), sum_page(query, 7, key, key, 100),
-            count_rows(query, 7)};
+            count_rows(query, 7, rollup_of(query))};
 }
 
 TEST(Sql, ValuesTravelAsParameters) {
@@ -111,7 +111,7 @@ TEST(Sql, TimesBeyondTheStoreAreCutToIt) {
     query.from_ms = -86'400'000;
     query.to_ms = int64_t{1} << 50;
     std::vector<std::string> values;
-    for (const auto& [name, value] : count_rows(query, 7).parameters) {
+    for (const auto& [name, value] : count_rows(query, 7, rollup_of(query)).parameters) {
         values.push_back(value);
     }
     EXPECT_THAT(values, testing::IsSupersetOf({"0", "4294967295"}));

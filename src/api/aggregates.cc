@@ -183,10 +183,10 @@ class Answer {
 
 }  // namespace
 
-void add_aggregates_routes(http::Router& router, const clickhouse::Client& reader,
+void add_aggregates_routes(http::Router& router, const clickhouse::Store& store,
                            std::function<Result<uint64_t>()> current_version) {
     router.add({"GET", "/v1/aggregates", http::Scope::read, aggregates::parameter_names(),
-                [reader = aggregates::Reader(reader), current_version = std::move(current_version)](
+                [reader = aggregates::Reader(store), current_version = std::move(current_version)](
                     http::Exchange& exchange) -> Result<void> {
                     RH_ASSIGN(const uint64_t newest, current_version());
                     RH_ASSIGN(const Question question, read_question(exchange.request(), newest));

@@ -10,15 +10,14 @@
 #include <functional>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "http/router.h"
 
 namespace rh::api {
 
-// `reader` is of ClickHouse's reading user and must live as long as the router. `current_version`
-// is the newest version that readers may see (uploads::Ledger::current_version); it is called from
-// worker threads, once a request.
-void add_aggregates_routes(http::Router& router, const clickhouse::Client& reader,
+// `store` must live as long as the router. `current_version` is the newest version that readers may
+// see (uploads::Ledger::current_version); it is called from worker threads, once a request.
+void add_aggregates_routes(http::Router& router, const clickhouse::Store& store,
                            std::function<Result<uint64_t>()> current_version);
 
 }  // namespace rh::api

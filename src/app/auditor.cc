@@ -17,9 +17,9 @@ constexpr std::string_view kWarning = "audit_mismatch";
 
 }  // namespace
 
-Auditor::Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger,
+Auditor::Auditor(const clickhouse::Store& store, uploads::Ledger& ledger,
                  const uploads::Layout& layout, uint64_t interval_s)
-    : owner_(owner),
+    : store_(store),
       ledger_(ledger),
       layout_(layout),
       interval_s_(interval_s),
@@ -65,7 +65,7 @@ void Auditor::run(const std::stop_token& stop) {
 Result<void> Auditor::count_uploads() {
     RH_ASSIGN(const uint64_t version, ledger_.current_version());
     RH_ASSIGN(const auto states, ledger_.count_by_state());
-    RH_ASSIGN(const uint64_t known, sink::uploads_known(owner_, version));
+    RH_ASSIGN(const uint64_t known, sink::uploads_known(store_, version));
     RH_ASSIGN(const uint64_t version_now, ledger_.current_version());
     const uint64_t stored = states[static_cast<size_t>(uploads::State::stored)];
     if (version_now != version || known >= stored) {
@@ -94,7 +94,7 @@ Result<void> Auditor::sweep_if_due() {
     if (sweeps_due_ == 0) {
         return {};
     }
-    RH_ASSIGN(const auto found, sink::uncommitted_uploads(owner_));
+    RH_ASSIGN(const auto found, sink::uncommitted_uploads(store_));
     for (const model::UploadId& id : found) {
         RH_TRY(sweep(id));
     }
@@ -108,7 +108,7 @@ Result<void> Auditor::sweep(const model::UploadId& id) {
     if (upload && !uploads::may_start_again(upload->state)) {
         return {};
     }
-    RH_TRY(sink::delete_rows(owner_, id));
+    RH_TRY(sink::delete_rows(store_, id));
     log_event(LogLevel::warning, "rows of an upload that is not stored were removed",
               {{"upload_id", model::to_string(id)},
                {"state", std::string(upload ? uploads::name(upload->state) : "unknown")}});
@@ -149,7 +149,7 @@ Result<void> Auditor::audit_next() {
 
 Result<std::string> Auditor::audit(const uploads::Upload& upload) const {
     RH_ASSIGN(const auto tables,
-              sink::stored_totals(owner_, upload.id, upload.created_ms_min, upload.created_ms_max));
+              sink::stored_totals(store_, upload.id, upload.created_ms_min, upload.created_ms_max));
     std::string wrong = sink::differences(tables, upload.totals);
     RH_ASSIGN(const std::string invisible, audit_visibility(upload));
     if (!invisible.empty()) {
@@ -158,9 +158,23 @@ Result<std::string> Auditor::audit(const uploads::Upload& upload) const {
     return wrong;
 }
 
-// While a version is being made, ClickHouse is ahead of the ledger: then this looks another time.
 Result<std::string> Auditor::audit_visibility(const uploads::Upload& upload) const {
-    RH_ASSIGN(const auto seen, sink::visible_versions(owner_, upload.id));
+    std::string wrong;
+    for (size_t shard = 0; shard < store_.shards(); ++shard) {
+        RH_ASSIGN(const std::string here, audit_visibility_on(shard, upload));
+        if (!here.empty()) {
+            wrong += wrong.empty() ? "" : " ";
+            wrong +=
+                store_.is_cluster() ? fmt::format("On {}: {}", store_.name(shard), here) : here;
+        }
+    }
+    return wrong;
+}
+
+// While a version is being made, ClickHouse is ahead of the ledger: then this looks another time.
+Result<std::string> Auditor::audit_visibility_on(size_t shard,
+                                                 const uploads::Upload& upload) const {
+    RH_ASSIGN(const auto seen, sink::visible_versions(store_.owner(shard), upload.id));
     RH_ASSIGN(const auto open, ledger_.open_reservation());
     RH_ASSIGN(const auto now, ledger_.find(upload.id));
     if (open || !now || now->voided_version != upload.voided_version) {

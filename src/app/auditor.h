@@ -13,7 +13,7 @@
 #include <stop_token>
 #include <thread>
 
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
 
@@ -21,8 +21,8 @@ namespace rh::app {
 
 class Auditor {
   public:
-    // interval_s 0: no background audit.
-    Auditor(const clickhouse::Client& owner, uploads::Ledger& ledger, const uploads::Layout& layout,
+    // interval_s 0: no background audit; leftovers are still looked for.
+    Auditor(const clickhouse::Store& store, uploads::Ledger& ledger, const uploads::Layout& layout,
             uint64_t interval_s);
     ~Auditor();
 
@@ -50,8 +50,9 @@ class Auditor {
     // What is wrong with it; empty if nothing is.
     Result<std::string> audit(const uploads::Upload& upload) const;
     Result<std::string> audit_visibility(const uploads::Upload& upload) const;
+    Result<std::string> audit_visibility_on(size_t shard, const uploads::Upload& upload) const;
 
-    const clickhouse::Client& owner_;
+    const clickhouse::Store& store_;
     uploads::Ledger& ledger_;
     const uploads::Layout& layout_;
     const uint64_t interval_s_;

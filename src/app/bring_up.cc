@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "clickhouse/migrate.h"
 
 namespace rh::app {
 namespace {
@@ -31,7 +30,7 @@ Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop)
     const int64_t begun = monotonic_ms();
     int64_t retry_ms = kRetryMsFirst;
     while (true) {
-        const uint64_t restarts = engine_.restarts();
+        const uint64_t restarts = store_.restarts();
         auto holder = attempt(stop);
         if (holder) {
             stage_ = Stage::ready;
@@ -45,7 +44,7 @@ Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop)
         }
         // What a dying ClickHouse says of a statement is not its last word.
         const bool judged =
-            stage_ == Stage::starting || (engine_.is_up() && engine_.restarts() == restarts);
+            stage_ == Stage::starting || (store_.is_up() && store_.restarts() == restarts);
         if (holder.error().verdict != Verdict::retry && judged) {
             stage_ = Stage::failed;
             return holder;
@@ -61,9 +60,9 @@ Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop)
 }
 
 Result<std::optional<model::UploadId>> BringUp::attempt(const std::stop_token& stop) {
-    RH_TRY(engine_.wait_until_up(stop));
+    RH_TRY(store_.wait_until_up(stop));
     stage_ = Stage::migrating;
-    RH_TRY(clickhouse::migrate(owner_));
+    RH_TRY(store_.migrate());
     stage_ = Stage::recovering;
     return versions_.recover();
 }
@@ -87,6 +86,9 @@ std::string_view BringUp::reason() const {
 Result<void> BringUp::check() const {
     if (stage_ == Stage::ready) {
         return {};
+    }
+    if (store_.is_cluster()) {
+        RH_TRY(store_.check());
     }
     return fail(
         ErrorKind::unavailable, "clickhouse_unavailable",

@@ -17,8 +17,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
-#include "clickhouse/server.h"
+#include "clickhouse/store.h"
 #include "model/upload_id.h"
 #include "sink/versions.h"
 
@@ -29,16 +28,17 @@ class BringUp {
     enum class Stage : uint8_t { starting, migrating, recovering, ready, failed };
 
     // All outlive the BringUp. on_ready is called once, by run().
-    BringUp(clickhouse::Server& engine, const clickhouse::Client& owner, sink::Versions& versions,
+    BringUp(const clickhouse::Store& store, sink::Versions& versions,
             std::function<void()> on_ready)
-        : engine_(engine), owner_(owner), versions_(versions), on_ready_(std::move(on_ready)) {}
+        : store_(store), versions_(versions), on_ready_(std::move(on_ready)) {}
 
     // Waits for ClickHouse, applies queries/, and settles what a crash left of the versions; the
     // upload that holds the next one, if any, must be stored before all others. What may pass is
     // waited out. An Error is for good, but for unavailable stopping, when `stop` was requested.
     Result<std::optional<model::UploadId>> run(const std::stop_token& stop);
 
-    // Nothing once it is ready; until then Error unavailable clickhouse_unavailable (retry).
+    // Nothing once it is ready; until then Error unavailable clickhouse_unavailable, or
+    // shard_unavailable with the names of those that do not answer (retry).
     Result<void> check() const;
     Stage stage() const { return stage_; }
     // "clickhouse starting: …"; empty once it is ready.
@@ -47,8 +47,7 @@ class BringUp {
   private:
     Result<std::optional<model::UploadId>> attempt(const std::stop_token& stop);
 
-    clickhouse::Server& engine_;
-    const clickhouse::Client& owner_;
+    const clickhouse::Store& store_;
     sink::Versions& versions_;
     const std::function<void()> on_ready_;
     std::atomic<Stage> stage_ = Stage::starting;

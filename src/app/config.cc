@@ -17,6 +17,8 @@
 namespace rh::app {
 namespace {
 
+constexpr std::string_view kEmbedded = "embedded";
+
 std::unexpected<Error> bad_setting(std::string message) {
     return fail(ErrorKind::invalid_request, "bad_setting", std::move(message));
 }
@@ -84,6 +86,14 @@ std::vector<std::string> split_list(std::string_view text) {
     return items;
 }
 
+// It becomes a part of DDL.
+bool is_cluster_name(std::string_view text) {
+    return !text.empty() && std::ranges::all_of(text, [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               c == '_' || c == '-' || c == '.';
+    });
+}
+
 bool is_choice(std::string_view choices, std::string_view text) {
     while (!choices.empty()) {
         const size_t bar = std::min(choices.find('|'), choices.size());
@@ -127,13 +137,39 @@ Result<void> assign(Config& config, const Option& option, const std::string& tex
             "must be origins as browsers write them, like https://app.example or "
             "http://localhost:5173, separated by commas (no path, no *)");
     }
+    if (option.kind == OptionKind::shards && text != kEmbedded) {
+        if (auto parsed = clickhouse::parse_shards(text); !parsed) {
+            return bad_setting(
+                fmt::format("must be {} or URLs, one a shard, separated by commas. {}", kEmbedded,
+                            parsed.error().message));
+        }
+    }
+    if (option.kind == OptionKind::cluster && !is_cluster_name(text)) {
+        return bad_setting("must be a name of letters, digits, _, - and .");
+    }
     config.*std::get<std::string Config::*>(option.member) = text;
     return {};
+}
+
+// A password in a URL is shown nowhere.
+std::string without_logins(const std::string& store) {
+    if (store == kEmbedded) {
+        return store;
+    }
+    std::string text;
+    for (const auto& shard : clickhouse::parse_shards(store).value()) {
+        text += fmt::format("{}http://{}{}", text.empty() ? "" : ",",
+                            shard.user.empty() ? "" : "***@", clickhouse::address_of(shard));
+    }
+    return text;
 }
 
 std::string shown(const Config& config, const Option& option) {
     if (option.kind == OptionKind::secret) {
         return (config.*std::get<std::string Config::*>(option.member)).empty() ? "" : "(set)";
+    }
+    if (option.kind == OptionKind::shards) {
+        return without_logins(config.store);
     }
     if (const auto* text = std::get_if<std::string Config::*>(&option.member)) {
         return config.**text;
@@ -185,9 +221,10 @@ Result<void> collect(const toml::table& table, const std::string& prefix, const 
                                     where, full, nearest_key(full)));
         }
         if (option->kind == OptionKind::secret) {
-            return bad_setting(fmt::format(
-                "{}: `{}` is a secret and may not stand in this file. Set {} or key_file.", where,
-                full, environment_of(*option)));
+            return bad_setting(
+                fmt::format("{}: `{}` is a secret and may not stand in this file. Set {}{}.", where,
+                            full, environment_of(*option),
+                            option->audience == Audience::client ? " or key_file" : ""));
         }
         const bool is_boolean = option->kind == OptionKind::boolean;
         const bool is_number = option->kind == OptionKind::count;
@@ -222,6 +259,18 @@ Result<FileValues> read_values(const std::string& path) {
 }  // namespace
 
 std::string Config::listen_address() const { return parse_address(listen).value().host; }
+std::vector<clickhouse::Endpoint> Config::shards() const {
+    if (store == kEmbedded) {
+        return {};
+    }
+    auto shards = clickhouse::parse_shards(store).value();
+    for (auto& shard : shards) {
+        if (!shard.user.empty() && shard.password.empty()) {
+            shard.password = clickhouse_password;
+        }
+    }
+    return shards;
+}
 std::vector<std::string> Config::cors_origins() const { return split_list(http_cors_origins); }
 uint16_t Config::listen_port() const { return parse_address(listen).value().port; }
 
@@ -278,9 +327,12 @@ Result<Resolved> resolve(const Sources& sources) {
         if (text) {
             if (const auto assigned = assign(resolved.config, option, *text); !assigned) {
                 const bool named = value.origin == Origin::file;
-                return bad_setting(fmt::format("{}{}{} {}, not \"{}\".", value.origin_name,
-                                               named ? ": " : "", named ? option.key : "",
-                                               assigned.error().message, *text));
+                const bool may_hold_secret =
+                    option.kind == OptionKind::shards || option.kind == OptionKind::secret;
+                return bad_setting(
+                    fmt::format("{}{}{} {}{}", value.origin_name, named ? ": " : "",
+                                named ? option.key : "", assigned.error().message,
+                                may_hold_secret ? "" : fmt::format(", not \"{}\".", *text)));
             }
         }
         value.value = shown(resolved.config, option);

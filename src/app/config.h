@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "clickhouse/endpoint.h"
 
 namespace rh::app {
 
@@ -46,6 +47,10 @@ struct Config {
 
     bool avro_deflate = false;
 
+    std::string store = "embedded";
+    std::string clickhouse_cluster = "rivertech";
+    std::string clickhouse_password;
+
     std::string clickhouse_libchdb;
     uint64_t clickhouse_memory_bytes_max = 0;
     uint64_t clickhouse_http_port = 0;
@@ -63,6 +68,8 @@ struct Config {
     std::string listen_address() const;
     uint16_t listen_port() const;
     std::vector<std::string> cors_origins() const;
+    // The shards of `store`, with clickhouse.password where a URL has none; empty: embedded.
+    std::vector<clickhouse::Endpoint> shards() const;
     LogLevel least_log_level() const;
     LogFormat log_line_format() const;
 };
@@ -75,6 +82,8 @@ enum class OptionKind : uint8_t {
     bytes,    // a whole number, or with KiB, MiB, GiB, TiB behind it
     address,  // host:port, [v6]:port
     origins,  // scheme://host:port of web pages, separated by commas
+    cluster,  // a name as it stands in a configuration of ClickHouse
+    shards,   // embedded, or URLs of ClickHouse; shown without user and password
     secret,   // environment only, never shown
 };
 
@@ -103,7 +112,7 @@ struct Resolved {
     std::string file;  // the TOML file that was read; empty: none
     struct Value {
         const Option* option;
-        std::string value;  // as it would be written; a secret is "(set)" or empty
+        std::string value;  // as it would be written, without what is secret: "(set)" or "***"
         Origin origin;
         std::string origin_name;  // "default", "file.toml", "ROUNDHOUSE_LISTEN", "--listen"
     };

@@ -63,6 +63,15 @@ constexpr std::array kOptions = {
     Option{"avro.deflate", boolean, server, &Config::avro_deflate,
            "Compress the log's Avro files with deflate."},
 
+    Option{"store", shards, server, &Config::store,
+           "Where rows are kept: in the ClickHouse that the server starts itself, or in those at "
+           "the URLs, one a shard, http://USER:PASSWORD@HOST:PORT. They are not taken from one "
+           "list to another: partition p of the log lies on shard p modulo their number."},
+    Option{"clickhouse.cluster", cluster, server, &Config::clickhouse_cluster,
+           "Name of the cluster in remote_servers of the ClickHouse servers of store, with the "
+           "same shards in the same order."},
+    Option{"clickhouse.password", secret, server, &Config::clickhouse_password,
+           "Password for URLs of store that have a user but none."},
     Option{"libchdb", text, server, &Config::clickhouse_libchdb,
            "Path of libchdb.so; empty: beside the program or in ../lib."},
     Option{"clickhouse.memory_bytes_max", bytes, server, &Config::clickhouse_memory_bytes_max,
@@ -118,6 +127,10 @@ std::string values_of(const Option& option) {
                                option.most);
         case address:
             return "host:port";
+        case cluster:
+            return "letters, digits, _, - and .";
+        case shards:
+            return "embedded, or http://…, separated by commas";
         case origins:
             return "scheme://host:port, separated by commas";
         case secret:

@@ -22,10 +22,9 @@ Pipeline::Pipeline(Context context)
     : context_(std::move(context)),
       sink_(sink::SinkContext{
           .log = context_.log,
-          .owner = context_.owner,
+          .store = context_.store,
           .ledger = context_.ledger,
           .versions = context_.versions,
-          .make_durable = context_.make_durable,
           .republish = [this](const model::UploadId& id) { return republish(id); },
           .lock = [this](const model::UploadId& id) { return context_.layout.lock(id); },
           .on_progress =

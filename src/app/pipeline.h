@@ -39,8 +39,7 @@ class Pipeline : public api::UploadService {
         publish::Publisher& publisher;
         sink::Versions& versions;
         BringUp& bring_up;
-        const clickhouse::Client& owner;
-        std::function<Result<void>()> make_durable;
+        const clickhouse::Store& store;
         std::function<void(const Error&)> on_fatal;  // ClickHouse can never be brought up
     };
     explicit Pipeline(Context context);

@@ -30,7 +30,7 @@
 #include "app/status.h"
 #include "auth/keys.h"
 #include "base/log.h"
-#include "clickhouse/server.h"
+#include "clickhouse/store.h"
 #include "http/server.h"
 #include "io/file.h"
 #include "log/embedded_log.h"
@@ -168,6 +168,20 @@ reconcile::ReconcilerOptions reconciler_options(const Config& config, const std:
     return options;
 }
 
+Result<std::unique_ptr<clickhouse::Store>> open_store(const Config& config,
+                                                      const std::string& data) {
+    if (auto shards = config.shards(); !shards.empty()) {
+        return clickhouse::Store::connect(std::move(shards), config.clickhouse_cluster);
+    }
+    clickhouse::ServerOptions options;
+    options.directory = data + "/clickhouse";
+    options.libchdb = config.clickhouse_libchdb;
+    options.memory_bytes_max = config.clickhouse_memory_bytes_max;
+    options.http_port = static_cast<uint16_t>(config.clickhouse_http_port);
+    options.tcp_port = static_cast<uint16_t>(config.clickhouse_tcp_port);
+    return clickhouse::Store::embed(options);
+}
+
 void announce(const Config& config, uint16_t port, bool has_keys) {
     const std::string address = config.listen_address();
     const bool v6 = address.find(':') != std::string::npos;
@@ -204,30 +218,19 @@ Result<void> serve(const Config& config) {
     RH_TRY(layout->remove_unknown(*ledger));
     RH_ASSIGN(auto log, log::EmbeddedLog::open(data + "/log", config.avro_deflate));
 
-    clickhouse::ServerOptions engine_options;
-    engine_options.directory = data + "/clickhouse";
-    engine_options.libchdb = config.clickhouse_libchdb;
-    engine_options.memory_bytes_max = config.clickhouse_memory_bytes_max;
-    engine_options.http_port = static_cast<uint16_t>(config.clickhouse_http_port);
-    engine_options.tcp_port = static_cast<uint16_t>(config.clickhouse_tcp_port);
-    RH_ASSIGN(const auto engine, clickhouse::Server::start(engine_options));
-    const clickhouse::Client owner(engine->owner());
-    const clickhouse::Client reader(engine->reader());
-    const auto make_durable = [directory = engine->data_directory()] {
-        return io::sync_filesystem_of(directory);
-    };
+    RH_ASSIGN(const auto store, open_store(config, data));
 
     uploads::ProgressBoard board;
     receive::Receiver receiver(*layout, *ledger, board, receive_limits(config));
     publish::Publisher publisher(*layout, *ledger, board, log);
     RH_TRY(publisher.remove_orphans());
-    sink::Versions versions(owner, *ledger, make_durable);
-    Auditor auditor(owner, *ledger, *layout, config.audit_interval_s);
+    sink::Versions versions(*store, *ledger);
+    Auditor auditor(*store, *ledger, *layout, config.audit_interval_s);
     RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),
-                                                                  owner, *ledger, *layout));
+                                                                  *store, *ledger, *layout));
     RH_ASSIGN(const auto idempotency, api::IdempotencyStore::open(data));
     Fatal fatal;
-    BringUp bring_up(*engine, owner, versions, [&] {
+    BringUp bring_up(*store, versions, [&] {
         auditor.begin();
         reconciler->begin();
     });
@@ -239,13 +242,12 @@ Result<void> serve(const Config& config) {
                           .publisher = publisher,
                           .versions = versions,
                           .bring_up = bring_up,
-                          .owner = owner,
-                          .make_durable = make_durable,
+                          .store = *store,
                           .on_fatal = [&](const Error& error) { fatal.raise(error); }});
     RH_TRY(pipeline.start());
 
     RequestMetrics requests;
-    Status status(StatusContext{.engine = *engine,
+    Status status(StatusContext{.store = *store,
                                 .bring_up = bring_up,
                                 .ledger = *ledger,
                                 .layout = *layout,
@@ -262,7 +264,7 @@ Result<void> serve(const Config& config) {
                                     .board = board,
                                     .service = pipeline,
                                     .idempotency = *idempotency});
-    api::add_aggregates_routes(router, reader, [&]() -> Result<uint64_t> {
+    api::add_aggregates_routes(router, *store, [&]() -> Result<uint64_t> {
         RH_TRY(bring_up.check());
         return ledger->current_version();
     });
@@ -293,7 +295,7 @@ Result<void> serve(const Config& config) {
     if (bring_up.stage() == BringUp::Stage::ready && !pipeline.has_ended_within(kWorkersEnd)) {
         log_event(LogLevel::warning, "ClickHouse does not answer and is ended before its time");
     }
-    engine->stop();
+    store->stop();
     pipeline.stop();
     return fatal.check();
 }

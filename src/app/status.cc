@@ -1,6 +1,6 @@
 #include "app/status.h"
 
-#include <array>
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -34,13 +34,36 @@ api::HealthCheck check_sink(const Pipeline::Health& health) {
                         health.waiting_to_publish, health.waiting_to_store)};
 }
 
-api::HealthCheck check_clickhouse(const clickhouse::Server& engine, const BringUp& bring_up) {
-    if (bring_up.stage() != BringUp::Stage::ready) {
+api::HealthCheck check_clickhouse(const clickhouse::Store& store, const BringUp& bring_up) {
+    const bool ready = bring_up.stage() == BringUp::Stage::ready;
+    if (!ready && !store.is_cluster()) {
         return {"clickhouse", false, std::string(bring_up.reason())};
     }
-    const bool up = engine.is_up();
-    return {"clickhouse", up,
-            up ? "" : "the ClickHouse child does not answer; it is started again"};
+    if (const auto answers = store.check(); !answers) {
+        return {"clickhouse", false, answers.error().message};
+    }
+    return {"clickhouse", ready, std::string(bring_up.reason())};
+}
+
+void append_clickhouse_metrics(std::string& out, const clickhouse::Store& store) {
+    constexpr std::string_view kUp = "roundhouse_clickhouse_up";
+    const auto missing = store.missing();
+    if (!store.is_cluster()) {
+        append_metric(out, kUp, "gauge", "1 if the ClickHouse child answers.",
+                      {{"", missing.empty() ? 1.0 : 0.0}});
+        append_metric(out, "roundhouse_clickhouse_restarts_total", "counter",
+                      "Times the ClickHouse child was started again.",
+                      {{"", static_cast<double>(store.restarts())}});
+        return;
+    }
+    std::vector<Sample> samples;
+    for (size_t shard = 0; shard < store.shards(); ++shard) {
+        const bool up = std::ranges::find(missing, shard) == missing.end();
+        const std::string address = clickhouse::address_of(store.owner(shard).endpoint());
+        samples.push_back(
+            {fmt::format(R"(shard="{}",address="{}")", shard + 1, address), up ? 1.0 : 0.0});
+    }
+    append_metric(out, kUp, "gauge", "1 if the shard answers.", samples);
 }
 
 double as_value(uint64_t count) { return static_cast<double>(count); }
@@ -51,7 +74,7 @@ std::vector<api::HealthCheck> Status::checks() const {
     const auto audit = context_.auditor.health();
     return {
         {"server", !stopping_, stopping_ ? "it is stopping" : ""},
-        check_clickhouse(context_.engine, context_.bring_up),
+        check_clickhouse(context_.store, context_.bring_up),
         check_ledger(context_.ledger),
         check_disk(context_.layout.data_directory(), context_.free_disk_bytes_min),
         check_sink(context_.pipeline.health()),
@@ -99,11 +122,7 @@ std::string Status::metrics() const {
     append_metric(out, "roundhouse_info", "gauge", "The program.",
                   {{"version=\"" RH_VERSION "\"", 1.0}});
     append_upload_metrics(out);
-    append_metric(out, "roundhouse_clickhouse_up", "gauge", "1 if the ClickHouse child answers.",
-                  {{"", context_.engine.is_up() ? 1.0 : 0.0}});
-    append_metric(out, "roundhouse_clickhouse_restarts_total", "counter",
-                  "Times the ClickHouse child was started again.",
-                  {{"", as_value(context_.engine.restarts())}});
+    append_clickhouse_metrics(out, context_.store);
     const auto audit = context_.auditor.health();
     append_metric(out, "roundhouse_audits_total", "counter", "Background audits of stored uploads.",
                   {{"", as_value(audit.audits)}});

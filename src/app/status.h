@@ -11,7 +11,7 @@
 #include "app/bring_up.h"
 #include "app/metrics.h"
 #include "app/pipeline.h"
-#include "clickhouse/server.h"
+#include "clickhouse/store.h"
 #include "publish/publisher.h"
 #include "receive/receiver.h"
 #include "uploads/layout.h"
@@ -21,7 +21,7 @@ namespace rh::app {
 
 // All outlive the Status.
 struct StatusContext {
-    const clickhouse::Server& engine;
+    const clickhouse::Store& store;
     const BringUp& bring_up;
     const uploads::Ledger& ledger;
     const uploads::Layout& layout;

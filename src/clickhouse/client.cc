@@ -40,16 +40,29 @@ std::string escaped_text(std::string_view value) {
     return text;
 }
 
-Error unreachable(const Error& cause) {
+Error unreachable(const std::string& shard, const Error& cause) {
+    if (!shard.empty()) {
+        return {ErrorKind::unavailable, "shard_unavailable",
+                fmt::format("ClickHouse's {} does not answer. {}", shard, cause.message),
+                Verdict::retry};
+    }
     return {ErrorKind::unavailable, "clickhouse_unavailable",
             fmt::format("ClickHouse does not answer. {}", cause.message), Verdict::retry};
 }
 
+Error refused(const std::string& shard, Error error) {
+    if (!shard.empty()) {
+        error.message = fmt::format("On {}: {}", shard, error.message);
+    }
+    return error;
+}
+
 class FilteredResponse : public ResponseStream {
   public:
-    FilteredResponse(std::shared_ptr<const io::HttpClient> http,
+    FilteredResponse(std::shared_ptr<const io::HttpClient> http, std::string shard,
                      std::unique_ptr<io::HttpResponse> response)
         : http_(std::move(http)),
+          shard_(std::move(shard)),
           response_(std::move(response)),
           // NOLINTNEXTLINE(bugprone-throw-keyword-missing): it is a filter, and nothing to throw
           filter_(response_->header("X-ClickHouse-Exception-Tag")) {}
@@ -65,16 +78,21 @@ class FilteredResponse : public ResponseStream {
             }
             // A server that failed may cut the connection after its exception: what it said counts.
             if (!piece && !filter_.found()) {
-                return std::unexpected(unreachable(piece.error()));
+                return std::unexpected(unreachable(shard_, piece.error()));
             }
             ended_ = true;
-            return filter_.finish();
+            auto rest = filter_.finish();
+            if (!rest) {
+                return std::unexpected(refused(shard_, std::move(rest).error()));
+            }
+            return rest;
         }
         return std::string_view();
     }
 
   private:
     std::shared_ptr<const io::HttpClient> http_;
+    const std::string shard_;
     std::unique_ptr<io::HttpResponse> response_;
     ExceptionFilter filter_;
     bool ended_ = false;
@@ -98,8 +116,10 @@ struct Client::Impl {
         if (!other_database) {
             add("database", endpoint.database);
         }
-        for (const auto& [name, value] : settings) {
-            add(name, value);
+        for (const auto* list : {&endpoint.settings, &settings}) {
+            for (const auto& [name, value] : *list) {
+                add(name, value);
+            }
         }
         for (const auto& [name, value] : parameters) {
             add("param_" + name, escaped_text(value));
@@ -125,18 +145,19 @@ struct Client::Impl {
                            {"X-ClickHouse-Key", endpoint.password}};
         auto response = http->send(request);
         if (!response) {
-            return std::unexpected(unreachable(response.error()));
+            return std::unexpected(unreachable(endpoint.shard, response.error()));
         }
         if ((*response)->status() == 200) {
-            return std::make_unique<FilteredResponse>(http, std::move(*response));
+            return std::make_unique<FilteredResponse>(http, endpoint.shard, std::move(*response));
         }
         const auto text = (*response)->read_all();
         if (!text) {
-            return std::unexpected(unreachable(text.error()));
+            return std::unexpected(unreachable(endpoint.shard, text.error()));
         }
-        return std::unexpected(exception_error(
+        const Error error = exception_error(
             text->empty() ? fmt::format("Status {} without a reason", (*response)->status())
-                          : *text));
+                          : *text);
+        return std::unexpected(refused(endpoint.shard, error));
     }
 };
 
@@ -216,7 +237,7 @@ Result<void> Client::ping() const {
     request.read_timeout_ms = kPingTimeoutMs;
     auto response = impl_->http->send(request);
     if (!response) {
-        return std::unexpected(unreachable(response.error()));
+        return std::unexpected(unreachable(impl_->endpoint.shard, response.error()));
     }
     const auto text = (*response)->read_all(1024);
     if (!text || *text != "Ok.\n") {

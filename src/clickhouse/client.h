@@ -3,9 +3,10 @@
 // looked for, and becomes an Error. Any thread; connections are pooled.
 //
 // Errors: unavailable clickhouse_unavailable (retry) when the server cannot be reached, breaks the
-// connection or is overloaded; unavailable clickhouse_query_limit when a limit of time, memory or
-// rows of the user is reached; storage_full; else internal clickhouse_error, the message with
-// ClickHouse's number and text ("Code: 60. Unknown table …").
+// connection (both of a shard: shard_unavailable, and every message names it) or is overloaded;
+// unavailable clickhouse_query_limit when a limit of time, memory or rows of the user is reached;
+// storage_full; else internal clickhouse_error, the message with ClickHouse's number and text
+// ("Code: 60. Unknown table …").
 #pragma once
 
 #include <cstdint>
@@ -18,22 +19,14 @@
 #include <vector>
 
 #include "base/result.h"
+#include "clickhouse/endpoint.h"
 
 namespace rh::clickhouse {
-
-struct Endpoint {
-    std::string host = "127.0.0.1";
-    uint16_t port = 0;
-    std::string user = {};
-    std::string password = {};
-    std::string database = "roundhouse";
-};
 
 // name → value as plain text (strings as they are, numbers in decimal, arrays by array_parameter);
 // the client escapes them.
 using Parameters = std::vector<std::pair<std::string, std::string>>;
-// The setting `database` here replaces the endpoint's for one statement.
-using Settings = std::vector<std::pair<std::string, std::string>>;
+// Settings go with one statement; `database` among them replaces the endpoint's.
 
 // Bytes of an answer, as they come. next() gives an empty view at the true end; an exception in the
 // body, or a body that is cut, is an Error.

@@ -17,6 +17,32 @@ bool has_sql(std::string_view text) {
     return false;
 }
 
+std::string with_cluster(std::string_view statement, std::string_view cluster) {
+    constexpr std::string_view kPlace = "{cluster}";
+    std::string text(statement);
+    for (size_t at = 0; (at = text.find(kPlace, at)) != text.npos; at += cluster.size()) {
+        text.replace(at, kPlace.size(), cluster);
+    }
+    return text;
+}
+
+Result<void> apply(const Client& owner, std::span<const EmbeddedFile> files,
+                   std::string_view cluster) {
+    for (const EmbeddedFile& file : files) {
+        for (const std::string_view statement : statements_of(file.text)) {
+            // The endpoint's database may not exist yet; the files name theirs.
+            auto applied =
+                owner.query(with_cluster(statement, cluster), {}, {{"database", "default"}});
+            if (!applied) {
+                Error error = std::move(applied).error();
+                error.message = fmt::format("Applying {} failed. {}", file.name, error.message);
+                return std::unexpected(std::move(error));
+            }
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 std::vector<std::string_view> statements_of(std::string_view sql) {
@@ -31,19 +57,22 @@ std::vector<std::string_view> statements_of(std::string_view sql) {
     return statements;
 }
 
-Result<void> migrate(const Client& owner) {
-    for (const EmbeddedFile& file : migration_files()) {
-        for (const std::string_view statement : statements_of(file.text)) {
-            // The endpoint's database may not exist yet; the files name theirs.
-            auto applied = owner.query(statement, {}, {{"database", "default"}});
-            if (!applied) {
-                Error error = std::move(applied).error();
-                error.message = fmt::format("Applying {} failed. {}", file.name, error.message);
-                return std::unexpected(std::move(error));
-            }
-        }
+Result<void> migrate(const Client& owner) { return apply(owner, migration_files(), {}); }
+
+Result<void> migrate_cluster(const Client& owner, std::string_view cluster, size_t shards) {
+    RH_ASSIGN(const std::string known,
+              owner.query("SELECT uniqExact(shard_num) FROM system.clusters "
+                          "WHERE cluster = {cluster:String} FORMAT TSV",
+                          {{"cluster", std::string(cluster)}}));
+    if (known != fmt::format("{}\n", shards)) {
+        return fail(ErrorKind::conflict, "wrong_cluster",
+                    fmt::format("The cluster \"{}\" of the ClickHouse at {} has {} shards, but "
+                                "`store` names {}. Make its remote_servers list the same servers "
+                                "in the same order, or set clickhouse.cluster.",
+                                cluster, address_of(owner.endpoint()),
+                                std::string_view(known).substr(0, known.find('\n')), shards));
     }
-    return {};
+    return apply(owner, cluster_files(), cluster);
 }
 
 }  // namespace rh::clickhouse

@@ -1,5 +1,6 @@
-// Applies the numbered DDL files of queries/ (embedded into the binary at build time) in order.
-// Each statement can be applied again without harm, so migrate is run at every start.
+// Applies the numbered DDL files of queries/ (embedded into the binary at build time) in order, to
+// one server; those of queries/cluster/ after them, to each server of a cluster. Each statement can
+// be applied again without harm, so migrate is run at every start.
 #pragma once
 
 #include <span>
@@ -15,10 +16,14 @@ namespace rh::clickhouse {
 // The files in the order of their numbers ("0001_database.sql", …); statements end with `;` at a
 // line's end.
 std::span<const EmbeddedFile> migration_files();
+// Those of queries/cluster/, in which {cluster} stands for the cluster's name.
+std::span<const EmbeddedFile> cluster_files();
 // The statements of one file, without those that are only comments.
 std::vector<std::string_view> statements_of(std::string_view sql);
 
 // Errors are the client's, with the file's name.
 Result<void> migrate(const Client& owner);
+// Also conflict wrong_cluster if the server knows no cluster of this name with as many shards.
+Result<void> migrate_cluster(const Client& owner, std::string_view cluster, size_t shards);
 
 }  // namespace rh::clickhouse

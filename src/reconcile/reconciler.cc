@@ -32,16 +32,16 @@ Reconciler::Spool::~Spool() {
     }
 }
 
-Reconciler::Reconciler(ReconcilerOptions options, const clickhouse::Client& clickhouse,
+Reconciler::Reconciler(ReconcilerOptions options, const clickhouse::Store& store,
                        const uploads::Ledger& ledger, const uploads::Layout& layout)
-    : options_(std::move(options)), clickhouse_(clickhouse), ledger_(ledger), layout_(layout) {}
+    : options_(std::move(options)), store_(store), ledger_(ledger), layout_(layout) {}
 
 Result<std::unique_ptr<Reconciler>> Reconciler::start(ReconcilerOptions options,
-                                                      const clickhouse::Client& clickhouse,
+                                                      const clickhouse::Store& store,
                                                       const uploads::Ledger& ledger,
                                                       const uploads::Layout& layout) {
     std::unique_ptr<Reconciler> reconciler(
-        new Reconciler(std::move(options), clickhouse, ledger, layout));
+        new Reconciler(std::move(options), store, ledger, layout));
     RH_TRY(io::make_directories(reconciler->options_.directory));
     RH_TRY(reconciler->load());
     for (unsigned i = 0; i < reconciler->options_.simultaneous_max; ++i) {
@@ -142,9 +142,15 @@ Result<Reconciliation> Reconciler::submit(const model::UploadId& id) {
     }
     if (upload->state != uploads::State::stored) {
         return fail(ErrorKind::conflict, "upload_not_stored",
-                    fmt::format("The upload is {}, so there is nothing to compare it with. Wait "
-                                "until it is stored.",
-                                uploads::name(upload->state)));
+                    fmt::format("The upload is {}, so there is nothing to compare it with. {}",
+                                uploads::name(upload->state),
+                                !uploads::is_final(upload->state) ? "Wait until it is stored."
+                                : upload->state == uploads::State::checked
+                                    ? "Send the file without dry_run "
+                                      "first."
+                                    : "It will not be stored by "
+                                      "itself: see its error, and "
+                                      "send the file again."));
     }
     RH_TRY(check_room());
     Reconciliation reconciliation;
@@ -202,11 +208,10 @@ void Reconciler::work() {
 }
 
 void Reconciler::run_one(Reconciliation reconciliation) {
-    const RunContext context{
-        options_.program, options_.libchdb, clickhouse_, ledger_, layout_, [this] {
-            const std::scoped_lock lock(mutex_);
-            return stopping_;
-        }};
+    const RunContext context{options_.program, options_.libchdb, store_, ledger_, layout_, [this] {
+                                 const std::scoped_lock lock(mutex_);
+                                 return stopping_;
+                             }};
     const std::string directory = directory_of(reconciliation.id);
     const int64_t begun = monotonic_ms();
     Result<void> ran;

@@ -38,7 +38,7 @@ class Reconciler {
   public:
     // The three must outlive the Reconciler.
     static Result<std::unique_ptr<Reconciler>> start(ReconcilerOptions options,
-                                                     const clickhouse::Client& clickhouse,
+                                                     const clickhouse::Store& store,
                                                      const uploads::Ledger& ledger,
                                                      const uploads::Layout& layout);
     void begin();   // ClickHouse may be asked from now on; until then everything waits
@@ -84,7 +84,7 @@ class Reconciler {
                                 const std::function<bool()>& stopping) const;
 
   private:
-    Reconciler(ReconcilerOptions options, const clickhouse::Client& clickhouse,
+    Reconciler(ReconcilerOptions options, const clickhouse::Store& store,
                const uploads::Ledger& ledger, const uploads::Layout& layout);
     Result<void> load();
     Result<void> check_room() const;
@@ -95,7 +95,7 @@ class Reconciler {
     Result<void> save(const Reconciliation& reconciliation) const;
 
     const ReconcilerOptions options_;
-    const clickhouse::Client& clickhouse_;
+    const clickhouse::Store& store_;
     const uploads::Ledger& ledger_;
     const uploads::Layout& layout_;
 

@@ -25,7 +25,7 @@ std::string rows_of_hourly(std::string_view table, bool by_player, std::string_v
         by_player ? "player_id" : "''", table, where);
 }
 
-std::string rows_of_game_rounds(bool by_player, std::string_view where) {
+std::string rows_of_game_rounds(std::string_view table, bool by_player, std::string_view where) {
     std::string amounts;
     for (const std::string_view amount : model::kAmountNames) {
         amounts += fmt::format(", toDecimal128(g.{0}, 6) AS {0}", amount);
@@ -33,8 +33,8 @@ std::string rows_of_game_rounds(bool by_player, std::string_view where) {
     return fmt::format(
         "SELECT {} AS player, game_id AS game, "
         "toUInt32(intDiv(toUnixTimestamp64Milli(created_timestamp), 3600000)) AS hour_number, "
-        "toUInt64(1) AS rounds{} FROM game_rounds AS g FINAL WHERE {}",
-        by_player ? "user_id" : "''", amounts, where);
+        "toUInt64(1) AS rounds{} FROM {} AS g FINAL WHERE {}",
+        by_player ? "user_id" : "''", amounts, table, where);
 }
 
 // Figures of one side of a union, as KeyStream reads them.
@@ -75,13 +75,18 @@ std::string differences_sql(const std::vector<std::string>& sides) {
 
 class RollupComparison {
   public:
-    RollupComparison(const clickhouse::Client& client, const OnDiscrepancy& on_discrepancy)
-        : client_(client), on_discrepancy_(on_discrepancy) {}
+    RollupComparison(const clickhouse::Store& store, const OnDiscrepancy& on_discrepancy)
+        : store_(store), on_discrepancy_(on_discrepancy) {}
+
+    std::string all(std::string_view table) const { return store_.all(table); }
+    Condition condition(const StoredSelection& selection, std::string_view time) const {
+        return condition_of(store_, selection, time);
+    }
 
     // `complete` fills table and key of a discrepancy; false if it is none.
     Result<void> read(const std::string& sql, const clickhouse::Parameters& parameters,
                       const std::function<bool(Discrepancy&)>& complete) {
-        RH_ASSIGN(auto stream, open_keys(client_, Columns{.others = true}, sql, parameters));
+        RH_ASSIGN(auto stream, open_keys(store_, Columns{.others = true}, sql, parameters));
         KeyRow row;
         while (true) {
             RH_ASSIGN(const bool more, stream.next(row));
@@ -103,15 +108,15 @@ class RollupComparison {
     Result<bool> is_same(const std::string& one, const std::string& other,
                          const clickhouse::Parameters& parameters) {
         RH_ASSIGN(const std::string answer,
-                  client_.query(fmt::format("SELECT ({}) = ({}) FORMAT TSV", one, other),
-                                parameters, kReadSettings));
+                  store_.query(fmt::format("SELECT ({}) = ({}) FORMAT TSV", one, other), parameters,
+                               kReadSettings));
         return answer == "1\n";
     }
 
     uint64_t count = 0;
 
   private:
-    const clickhouse::Client& client_;
+    const clickhouse::Store& store_;
     const OnDiscrepancy& on_discrepancy_;
 };
 
@@ -133,35 +138,38 @@ std::string digest_sql(const std::string& rows, bool by_player) {
 
 Result<void> compare_with_hourly(RollupComparison& comparison, const Rollup& rollup,
                                  const StoredSelection& selection) {
-    const Condition by_hour = condition_of(selection, "hour");
-    const std::string hourly = rows_of_hourly("hourly", rollup.by_player, by_hour.where);
-    const std::string rows = rows_of_hourly(rollup.table, rollup.by_player, by_hour.where);
+    const Condition by_hour = comparison.condition(selection, "hour");
+    const std::string hourly =
+        rows_of_hourly(comparison.all("hourly"), rollup.by_player, by_hour.where);
+    const std::string rows =
+        rows_of_hourly(comparison.all(rollup.table), rollup.by_player, by_hour.where);
     RH_ASSIGN(const bool same,
               comparison.is_same(digest_sql(hourly, rollup.by_player),
                                  digest_sql(rows, rollup.by_player), by_hour.parameters));
     if (same) {
         return {};
     }
-    const Condition by_row = condition_of(selection, "created_timestamp");
-    return comparison.read(
-        differences_sql({rows_of_game_rounds(rollup.by_player, by_row.where), rows, hourly}),
-        by_hour.parameters, [&](Discrepancy& found) {
-            found.table = rollup.table;
-            found.has_player = rollup.by_player;
-            return true;
-        });
+    const Condition by_row = comparison.condition(selection, "created_timestamp");
+    return comparison.read(differences_sql({rows_of_game_rounds(comparison.all("game_rounds"),
+                                                                rollup.by_player, by_row.where),
+                                            rows, hourly}),
+                           by_hour.parameters, [&](Discrepancy& found) {
+                               found.table = rollup.table;
+                               found.has_player = rollup.by_player;
+                               return true;
+                           });
 }
 
 // Its key goes through the stream as one text: provider, zero byte, name.
 Result<void> compare_games(RollupComparison& comparison, const StoredSelection& selection,
                            const BrokenGames& broken) {
-    const Condition condition = condition_of(selection, "");
+    const Condition condition = comparison.condition(selection, "");
     const auto rows = [&](std::string_view table, std::string_view rounds) {
         return fmt::format(
             "SELECT concat(toString(provider), '\\0', toString(game_name)) AS player, game_id AS "
             "game, toUInt32(0) AS hour_number, {} AS rounds, real_amount_bet, bonus_amount_bet, "
             "real_amount_win, bonus_amount_win FROM {} FINAL WHERE {}",
-            rounds, table, condition.where);
+            rounds, comparison.all(table), condition.where);
     };
     return comparison.read(
         differences_sql({rows("game_rounds", "toUInt64(1)"), rows("games", "rounds")}),
@@ -176,9 +184,9 @@ Result<void> compare_games(RollupComparison& comparison, const StoredSelection& 
 
 }  // namespace
 
-Result<uint64_t> compare_rollups(const clickhouse::Client& client, const StoredSelection& selection,
+Result<uint64_t> compare_rollups(const clickhouse::Store& store, const StoredSelection& selection,
                                  const BrokenGames& broken, const OnDiscrepancy& on_discrepancy) {
-    RollupComparison comparison(client, on_discrepancy);
+    RollupComparison comparison(store, on_discrepancy);
     for (const Rollup& rollup : kOfHourly) {
         RH_TRY(compare_with_hourly(comparison, rollup, selection));
     }

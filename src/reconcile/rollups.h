@@ -10,7 +10,7 @@
 #include <set>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "reconcile/compare.h"
 #include "reconcile/stored.h"
 
@@ -35,7 +35,7 @@ class BrokenGames {
 // Discrepancies of class aggregate_stale with `table` set, in the order of the tables above and of
 // their keys; returns how many. `stored` is what `game_rounds` has, `aggregated` what the table
 // has. `games` has no time and is compared for uploads only.
-Result<uint64_t> compare_rollups(const clickhouse::Client& client, const StoredSelection& selection,
+Result<uint64_t> compare_rollups(const clickhouse::Store& store, const StoredSelection& selection,
                                  const BrokenGames& broken, const OnDiscrepancy& on_discrepancy);
 
 }  // namespace rh::reconcile

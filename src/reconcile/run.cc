@@ -251,8 +251,8 @@ Result<CompareResult> compare_sides(const RunContext& context, const std::string
                                     bool is_statement) {
     RH_ASSIGN(auto pieces, file_pieces(keys_file));
     KeyStream original({.kind = true, .marks = true, .examples = true}, std::move(pieces));
-    RH_ASSIGN(auto stored, open_stored(context.clickhouse, selection));
-    RH_ASSIGN(auto aggregated, open_aggregated(context.clickhouse, selection));
+    RH_ASSIGN(auto stored, open_stored(context.store, selection));
+    RH_ASSIGN(auto aggregated, open_aggregated(context.store, selection));
     RH_ASSIGN(auto findings,
               FindingsWriter::create(fmt::format("{}/{}", directory, kFindingsFile)));
     BrokenGames broken;
@@ -272,7 +272,7 @@ Result<CompareResult> compare_sides(const RunContext& context, const std::string
                                }));
     RH_TRY(check_stopping(context));
     RH_ASSIGN(const uint64_t of_rollups,
-              compare_rollups(context.clickhouse, selection, broken,
+              compare_rollups(context.store, selection, broken,
                               [&](const Discrepancy& found) { return findings.add(found); }));
     result.discrepancies += of_rollups;
     RH_TRY(findings.finish());

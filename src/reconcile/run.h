@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "reconcile/record.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
@@ -14,9 +14,9 @@
 namespace rh::reconcile {
 
 struct RunContext {
-    std::string program;                   // this binary
-    std::string libchdb;                   // empty: where the program looks for it
-    const clickhouse::Client& clickhouse;  // may read game_rounds, hourly, games and uploads
+    std::string program;  // this binary
+    std::string libchdb;  // empty: where the program looks for it
+    const clickhouse::Store& store;
     const uploads::Ledger& ledger;
     const uploads::Layout& layout;
     std::function<bool()> stopping;  // true: give up with the error kInterrupted

@@ -11,11 +11,12 @@ namespace rh::reconcile {
 namespace {
 
 constexpr std::string_view kVisibleSql =
-    "upload_id IN (SELECT upload_id FROM uploads FINAL WHERE stored_version <= {version:UInt64} "
+    "upload_id GLOBAL IN (SELECT upload_id FROM uploads FINAL WHERE stored_version <= "
+    "{version:UInt64} "
     "AND voided_version > {version:UInt64})";
 // `games` also lists games of uploads that are not visible; that only makes the set wider.
 constexpr std::string_view kGamesOfProvidersSql =
-    "game_id IN (SELECT game_id FROM games WHERE provider IN {providers:Array(String)})";
+    "game_id GLOBAL IN (SELECT game_id FROM {} WHERE provider IN {{providers:Array(String)}})";
 
 constexpr std::string_view kAmountsSql =
     "toDecimal128(sum(real_amount_bet), 6), toDecimal128(sum(bonus_amount_bet), 6), "
@@ -34,7 +35,8 @@ const clickhouse::Settings kReadSettings = {
     {"max_bytes_ratio_before_external_sort", "0"},
 };
 
-Condition condition_of(const StoredSelection& selection, std::string_view time) {
+Condition condition_of(const clickhouse::Store& store, const StoredSelection& selection,
+                       std::string_view time) {
     if (selection.upload_id) {
         return {"upload_id = {upload_id:UUID}",
                 {{"upload_id", model::to_string(*selection.upload_id)}}};
@@ -53,22 +55,22 @@ Condition condition_of(const StoredSelection& selection, std::string_view time) 
         query.parameters.emplace_back("games", fmt::format("[{}]", fmt::join(scope.games, ",")));
     }
     if (!scope.providers.empty()) {
-        query.where += fmt::format(" AND {}", kGamesOfProvidersSql);
+        query.where += " AND " + fmt::format(kGamesOfProvidersSql, store.all("games"));
         query.parameters.emplace_back("providers", clickhouse::array_parameter(scope.providers));
     }
     return query;
 }
 
-Result<KeyStream> open_keys(const clickhouse::Client& client, Columns columns,
-                            const std::string& sql, const clickhouse::Parameters& parameters) {
-    RH_ASSIGN(auto response, client.stream(sql, parameters, kReadSettings));
+Result<KeyStream> open_keys(const clickhouse::Store& store, Columns columns, const std::string& sql,
+                            const clickhouse::Parameters& parameters) {
+    RH_ASSIGN(auto response, store.stream(sql, parameters, kReadSettings));
     // std::function wants a copyable target, so the stream is shared with nobody else.
     std::shared_ptr<clickhouse::ResponseStream> shared = std::move(response);
     return KeyStream(columns, [shared] { return shared->next(); });
 }
 
-Result<KeyStream> open_stored(const clickhouse::Client& client, const StoredSelection& selection) {
-    const Condition query = condition_of(selection, "created_timestamp");
+Result<KeyStream> open_stored(const clickhouse::Store& store, const StoredSelection& selection) {
+    const Condition query = condition_of(store, selection, "created_timestamp");
     const bool scoped = !selection.upload_id && !selection.scope.providers.empty();
     std::string others;
     for (const std::string_view amount : model::kAmountNames) {
@@ -88,21 +90,22 @@ Result<KeyStream> open_stored(const clickhouse::Client& client, const StoredSele
         "sipHash64(game_instance_id, user_id, game_id, toDecimal128(real_amount_bet, 6), "
         "toDecimal128(bonus_amount_bet, 6), toDecimal128(real_amount_win, 6), "
         "toDecimal128(bonus_amount_win, 6), toString(game_name), toString(provider)) AS content "
-        "FROM game_rounds FINAL WHERE {3}) GROUP BY player, game, hour_number "
+        "FROM {4} FINAL WHERE {3}) GROUP BY player, game, hour_number "
         "ORDER BY player, game, hour_number FORMAT RowBinary",
-        sums, others, scoped ? "provider IN {providers:Array(String)}" : "toUInt8(1)", query.where);
-    return open_keys(client, Columns{.marks = true, .others = true}, sql, query.parameters);
+        sums, others, scoped ? "provider IN {providers:Array(String)}" : "toUInt8(1)", query.where,
+        store.all("game_rounds"));
+    return open_keys(store, Columns{.marks = true, .others = true}, sql, query.parameters);
 }
 
-Result<KeyStream> open_aggregated(const clickhouse::Client& client,
+Result<KeyStream> open_aggregated(const clickhouse::Store& store,
                                   const StoredSelection& selection) {
-    const Condition query = condition_of(selection, "hour");
+    const Condition query = condition_of(store, selection, "hour");
     const std::string sql = fmt::format(
         "SELECT player_id, game_id, toUInt32(intDiv(toUnixTimestamp(hour), 3600)) AS hour_number, "
-        "sum(rounds), {} FROM hourly FINAL WHERE {} GROUP BY player_id, game_id, hour_number "
+        "sum(rounds), {} FROM {} FINAL WHERE {} GROUP BY player_id, game_id, hour_number "
         "ORDER BY player_id, game_id, hour_number FORMAT RowBinary",
-        kAmountsSql, query.where);
-    return open_keys(client, Columns{}, sql, query.parameters);
+        kAmountsSql, store.all("hourly"), query.where);
+    return open_keys(store, Columns{}, sql, query.parameters);
 }
 
 }  // namespace rh::reconcile

@@ -1,6 +1,6 @@
 // The two sides that ClickHouse keeps, as streams in the order of player, game and hour: the rows
-// of `game_rounds` and the sums of `hourly`. Read over HTTP, by upload or by scope. Any thread; a
-// stream belongs to one.
+// of `game_rounds` and the sums of `hourly`, of all shards. Read over HTTP, by upload or by scope.
+// Any thread; a stream belongs to one.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "model/upload_id.h"
 #include "reconcile/engine_sql.h"
 #include "reconcile/key_stream.h"
@@ -28,15 +28,15 @@ struct Condition {
     std::string where;
     clickhouse::Parameters parameters;
 };
-Condition condition_of(const StoredSelection& selection, std::string_view time);
+Condition condition_of(const clickhouse::Store& store, const StoredSelection& selection,
+                       std::string_view time);
 
 extern const clickhouse::Settings kReadSettings;  // for reading any number of rows in little memory
-Result<KeyStream> open_keys(const clickhouse::Client& client, Columns columns,
-                            const std::string& sql, const clickhouse::Parameters& parameters);
+Result<KeyStream> open_keys(const clickhouse::Store& store, Columns columns, const std::string& sql,
+                            const clickhouse::Parameters& parameters);
 
 // `hourly` as the aggregates read it, with FINAL: what is served is what is compared.
-Result<KeyStream> open_stored(const clickhouse::Client& client, const StoredSelection& selection);
-Result<KeyStream> open_aggregated(const clickhouse::Client& client,
-                                  const StoredSelection& selection);
+Result<KeyStream> open_stored(const clickhouse::Store& store, const StoredSelection& selection);
+Result<KeyStream> open_aggregated(const clickhouse::Store& store, const StoredSelection& selection);
 
 }  // namespace rh::reconcile

@@ -1,5 +1,6 @@
 #include "sink/audit.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string_view>
@@ -108,14 +109,9 @@ std::string describe(const model::Totals& totals) {
     return text;
 }
 
-}  // namespace
-
-Result<std::vector<TableTotals>> stored_totals(const clickhouse::Client& owner,
-                                               const model::UploadId& id, int64_t created_ms_min,
-                                               int64_t created_ms_max) {
-    const clickhouse::Parameters parameters = {{"id", model::to_string(id)},
-                                               {"from", std::to_string(created_ms_min)},
-                                               {"to", std::to_string(created_ms_max)}};
+// Of one shard.
+Result<std::vector<TableTotals>> totals_on(const clickhouse::Client& owner,
+                                           const clickhouse::Parameters& parameters) {
     RH_ASSIGN(const auto found, rollups(owner));
     RH_ASSIGN(const std::string raw, owner.query(kRawSql, {parameters[0]}, kAuditSettings));
     RH_ASSIGN(const auto raw_totals, parse_totals("game_rounds", raw));
@@ -130,6 +126,66 @@ Result<std::vector<TableTotals>> stored_totals(const clickhouse::Client& owner,
         tables.push_back({rollup.name, totals});
     }
     return tables;
+}
+
+void add(std::vector<TableTotals>& sums, std::vector<TableTotals> more) {
+    for (TableTotals& table : more) {
+        const auto same = std::ranges::find(sums, table.table, &TableTotals::table);
+        if (same == sums.end()) {
+            sums.push_back(std::move(table));
+            continue;
+        }
+        same->totals.rows += table.totals.rows;
+        for (size_t a = 0; a < table.totals.sums.size(); ++a) {
+            same->totals.sums[a].micros += table.totals.sums[a].micros;
+        }
+    }
+}
+
+Result<uint64_t> uploads_known_on(const clickhouse::Client& owner, uint64_t version) {
+    RH_ASSIGN(const std::string line,
+              owner.query("SELECT count() FROM uploads FINAL "
+                          "WHERE stored_version <= {version:UInt64} FORMAT TSV",
+                          {{"version", std::to_string(version)}}));
+    uint64_t count = 0;
+    if (!parse_count(line, count)) {
+        return fail(ErrorKind::internal, "clickhouse_error",
+                    fmt::format("ClickHouse's count of uploads cannot be read: {}", line));
+    }
+    return count;
+}
+
+Result<void> delete_rows_on(const clickhouse::Client& owner, const model::UploadId& id) {
+    RH_ASSIGN(const auto found, rollups(owner));
+    std::vector<std::string> tables;
+    for (const Rollup& rollup : found) {
+        tables.push_back(rollup.name);
+    }
+    // Last, since it is what the sweep looks at: whatever interrupts this is found again.
+    tables.emplace_back("game_rounds");
+    RH_TRY(stop_inserts(owner, id));
+    for (const std::string& table : tables) {
+        RH_TRY(owner.query(fmt::format("DELETE FROM {} WHERE upload_id = {{id:UUID}}", table),
+                           {{"id", model::to_string(id)}}, {{"lightweight_deletes_sync", "2"}}));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::vector<TableTotals>> stored_totals(const clickhouse::Store& store,
+                                               const model::UploadId& id, int64_t created_ms_min,
+                                               int64_t created_ms_max) {
+    const clickhouse::Parameters parameters = {{"id", model::to_string(id)},
+                                               {"from", std::to_string(created_ms_min)},
+                                               {"to", std::to_string(created_ms_max)}};
+    std::vector<TableTotals> sums;
+    for (auto& tables : store.on_every_shard(
+             [&](size_t shard) { return totals_on(store.owner(shard), parameters); })) {
+        RH_TRY(tables);
+        add(sums, std::move(*tables));
+    }
+    return sums;
 }
 
 Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client& owner,
@@ -151,17 +207,14 @@ Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client
     return versions;
 }
 
-Result<uint64_t> uploads_known(const clickhouse::Client& owner, uint64_t version) {
-    RH_ASSIGN(const std::string line,
-              owner.query("SELECT count() FROM uploads FINAL "
-                          "WHERE stored_version <= {version:UInt64} FORMAT TSV",
-                          {{"version", std::to_string(version)}}));
-    uint64_t count = 0;
-    if (!parse_count(line, count)) {
-        return fail(ErrorKind::internal, "clickhouse_error",
-                    fmt::format("ClickHouse's count of uploads cannot be read: {}", line));
+Result<uint64_t> uploads_known(const clickhouse::Store& store, uint64_t version) {
+    uint64_t fewest = UINT64_MAX;
+    for (const auto& known : store.on_every_shard(
+             [&](size_t shard) { return uploads_known_on(store.owner(shard), version); })) {
+        RH_TRY(known);
+        fewest = std::min(fewest, *known);
     }
-    return count;
+    return fewest;
 }
 
 std::string differences(const std::vector<TableTotals>& tables, const model::Totals& expected) {
@@ -175,20 +228,9 @@ std::string differences(const std::vector<TableTotals>& tables, const model::Tot
     return text.empty() ? text : fmt::format("{}; the manifest says {}.", text, describe(expected));
 }
 
-Result<void> delete_rows(const clickhouse::Client& owner, const model::UploadId& id) {
-    RH_ASSIGN(const auto found, rollups(owner));
-    std::vector<std::string> tables;
-    for (const Rollup& rollup : found) {
-        tables.push_back(rollup.name);
-    }
-    // Last, since it is what the sweep looks at: whatever interrupts this is found again.
-    tables.emplace_back("game_rounds");
-    RH_TRY(stop_inserts(owner, id));
-    for (const std::string& table : tables) {
-        RH_TRY(owner.query(fmt::format("DELETE FROM {} WHERE upload_id = {{id:UUID}}", table),
-                           {{"id", model::to_string(id)}}, {{"lightweight_deletes_sync", "2"}}));
-    }
-    return {};
+Result<void> delete_rows(const clickhouse::Store& store, const model::UploadId& id) {
+    return store.do_on_every_shard(
+        [&](size_t shard) { return delete_rows_on(store.owner(shard), id); });
 }
 
 }  // namespace rh::sink

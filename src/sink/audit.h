@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "model/totals.h"
 #include "model/upload_id.h"
 
@@ -20,29 +20,31 @@ struct TableTotals {
     model::Totals totals;
 };
 
-// The totals of one upload in each table, game_rounds first. created_ms_min and _max (of its rows)
-// keep the rollups' scan to the months that the upload touches; they widen nothing: a row outside
-// of them is found all the same, since game_rounds is read by its key and a rollup that lacks it
-// has smaller totals.
-Result<std::vector<TableTotals>> stored_totals(const clickhouse::Client& owner,
+// The totals of one upload in each table, over all shards, game_rounds first. created_ms_min and
+// _max (of its rows) keep the rollups' scan to the months that the upload touches; they widen
+// nothing: a row outside of them is found all the same, since game_rounds is read by its key and a
+// rollup that lacks it has smaller totals.
+Result<std::vector<TableTotals>> stored_totals(const clickhouse::Store& store,
                                                const model::UploadId& id, int64_t created_ms_min,
                                                int64_t created_ms_max);
 
 // Names the tables that differ from `expected`, with both figures; empty if all agree.
 std::string differences(const std::vector<TableTotals>& tables, const model::Totals& expected);
 
-// The versions that the row of `uploads`, which is what readers ask, gives an upload; nullopt if
-// there is no such row.
+// The versions that the row of `uploads` on one shard, which is what readers ask, gives an upload;
+// nullopt if there is no such row.
 struct VisibleVersions {
     uint64_t stored = 0;
     uint64_t voided = 0;  // UINT64_MAX: not voided
 };
 Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client& owner,
                                                         const model::UploadId& id);
-// How many uploads `uploads` has that were stored at `version` or before, voided ones included.
-Result<uint64_t> uploads_known(const clickhouse::Client& owner, uint64_t version);
+// How many uploads `uploads` has that were stored at `version` or before, voided ones included; of
+// the shard that has fewest.
+Result<uint64_t> uploads_known(const clickhouse::Store& store, uint64_t version);
 
-// Ends its INSERTs and removes every row of the upload from game_rounds and the rollups.
-Result<void> delete_rows(const clickhouse::Client& owner, const model::UploadId& id);
+// Ends its INSERTs and removes every row of the upload from game_rounds and the rollups of every
+// shard.
+Result<void> delete_rows(const clickhouse::Store& store, const model::UploadId& id);
 
 }  // namespace rh::sink

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -26,7 +27,9 @@ Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId
     return {};
 }
 
-Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Client& owner) {
+namespace {
+
+Result<std::vector<model::UploadId>> uncommitted_on(const clickhouse::Client& owner) {
     // A number that was reserved and given up again leaves a row that no version reaches.
     RH_ASSIGN(const std::string text,
               owner.query("SELECT DISTINCT upload_id FROM game_rounds WHERE upload_id NOT IN "
@@ -46,6 +49,18 @@ Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Clien
         rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     }
     return found;
+}
+
+}  // namespace
+
+Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store& store) {
+    std::set<model::UploadId> found;
+    for (const auto& on_shard :
+         store.on_every_shard([&](size_t shard) { return uncommitted_on(store.owner(shard)); })) {
+        RH_TRY(on_shard);
+        found.insert(on_shard->begin(), on_shard->end());
+    }
+    return std::vector<model::UploadId>(found.begin(), found.end());
 }
 
 }  // namespace rh::sink

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "model/upload_id.h"
 
 namespace rh::sink {
@@ -18,11 +18,11 @@ namespace rh::sink {
 // A new name for an INSERT of rows of this upload, by which it is found again.
 std::string insert_query_id(const model::UploadId& id);
 
-// Ends every INSERT of this upload that ClickHouse runs, and returns when they have ended.
+// Ends every INSERT of this upload that this server runs, and returns when they have ended.
 Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId& id);
 
-// Uploads with rows in game_rounds that no version ever counted: those being stored, and what was
-// left behind. Reads one column of every row.
-Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Client& owner);
+// Uploads with rows in game_rounds, of any shard, that no version ever counted: those being stored,
+// and what was left behind. Each once. Reads one column of every row.
+Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store& store);
 
 }  // namespace rh::sink

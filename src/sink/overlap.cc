@@ -13,25 +13,27 @@ namespace {
 
 constexpr std::string_view kOverlapSql =
     "SELECT upload_id, sum(most) AS rows FROM ("
-    "  SELECT upload_id, max(rounds) AS most FROM game_hourly"
-    "  WHERE (game_id, hour) IN (SELECT game_id, hour FROM game_hourly WHERE upload_id = {id:UUID})"
-    "    AND upload_id NOT IN ({id:UUID}, {replaces:UUID})"
-    "    AND upload_id IN (SELECT upload_id FROM uploads FINAL"
-    "                      WHERE stored_version <= {version:UInt64} AND {version:UInt64} < "
-    "voided_version)"
+    "  SELECT upload_id, max(rounds) AS most FROM {0}"
+    "  WHERE (game_id, hour) GLOBAL IN"
+    "      (SELECT game_id, hour FROM {0} WHERE upload_id = {{id:UUID}})"
+    "    AND upload_id NOT IN ({{id:UUID}}, {{replaces:UUID}})"
+    "    AND upload_id GLOBAL IN"
+    "      (SELECT upload_id FROM uploads FINAL"
+    "       WHERE stored_version <= {{version:UInt64}} AND {{version:UInt64}} < voided_version)"
     "  GROUP BY upload_id, game_id, hour, part, cell) "
-    "GROUP BY upload_id ORDER BY rows DESC, upload_id LIMIT {most:UInt32} FORMAT TSV";
+    "GROUP BY upload_id ORDER BY rows DESC, upload_id LIMIT {{most:UInt32}} FORMAT TSV";
 
 }  // namespace
 
-Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Client& owner,
+Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Store& store,
                                                const uploads::Upload& upload, uint64_t version) {
     const auto replaces = upload.request.replaces.value_or(model::UploadId{});
     RH_ASSIGN(const std::string text,
-              owner.query(kOverlapSql, {{"id", model::to_string(upload.id)},
-                                        {"replaces", model::to_string(replaces)},
-                                        {"version", std::to_string(version)},
-                                        {"most", std::to_string(kOverlapsMax)}}));
+              store.query(fmt::format(kOverlapSql, store.all("game_hourly")),
+                          {{"id", model::to_string(upload.id)},
+                           {"replaces", model::to_string(replaces)},
+                           {"version", std::to_string(version)},
+                           {"most", std::to_string(kOverlapsMax)}}));
     std::vector<uploads::Warning> warnings;
     std::string_view rest = text;
     while (!rest.empty()) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "uploads/upload.h"
 
 namespace rh::sink {
@@ -16,7 +16,7 @@ namespace rh::sink {
 // largest first, at most kOverlapsMax; an upload that `upload` replaces is expected to overlap and
 // left out.
 inline constexpr int kOverlapsMax = 20;
-Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Client& owner,
+Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Store& store,
                                                const uploads::Upload& upload, uint64_t version);
 
 }  // namespace rh::sink

@@ -150,11 +150,12 @@ Result<void> Sink::empty(Run& run) {
     RH_TRY(context_.versions.withdraw(run.upload.id));
     RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
     run.upload.checkpoint_cell = 0;
-    return delete_rows(context_.owner, run.upload.id);
+    return delete_rows(context_.store, run.upload.id);
 }
 
 std::shared_ptr<Ahead> Sink::begin_ahead(const model::UploadId& id) {
-    auto ahead = std::make_shared<Ahead>(context_.owner, id, log::kEmbeddedPartition);
+    auto ahead = std::make_shared<Ahead>(context_.store.owner_of(log::kEmbeddedPartition), id,
+                                         log::kEmbeddedPartition);
     const std::scoped_lock lock(mutex_);
     ahead_ = ahead;
     return ahead;
@@ -171,7 +172,7 @@ void Sink::discard_ahead(const model::UploadId& id, const std::stop_token& stop)
     }  // its INSERTs have ended here
     int64_t retry_ms = kRetryMsFirst;
     while (!stop.stop_requested()) {
-        const auto deleted = without_exceptions([&] { return delete_rows(context_.owner, id); });
+        const auto deleted = without_exceptions([&] { return delete_rows(context_.store, id); });
         if (deleted) {
             return;
         }
@@ -206,11 +207,11 @@ Result<void> Sink::finish_inserting(Run& run, uint64_t next_cell) {
     Result<std::vector<TableTotals>> counted;
     std::jthread counting([&] {
         counted = without_exceptions([&] {
-            return stored_totals(context_.owner, upload.id, upload.created_ms_min,
+            return stored_totals(context_.store, upload.id, upload.created_ms_min,
                                  upload.created_ms_max);
         });
     });
-    RH_TRY(context_.make_durable());
+    RH_TRY(context_.store.make_durable());
     RH_TRY(context_.ledger.set_checkpoint(upload.id, next_cell));
     kill_point("sink_after_checkpoint");
     counting.join();
@@ -228,7 +229,8 @@ Result<void> Sink::insert_cells(Run& run) {
     }
     const auto& id = run.upload.id;
     RH_ASSIGN(const auto reader, context_.log.read(id, run.upload.checkpoint_cell));
-    Inserter inserter(context_.owner, id, log::kEmbeddedPartition, kSinkKillPoints);
+    Inserter inserter(context_.store.owner_of(log::kEmbeddedPartition), id, log::kEmbeddedPartition,
+                      kSinkKillPoints);
     CellAssembler cells;
     size_t cells_since_checkpoint = 0;
     uint64_t next_cell = run.upload.checkpoint_cell;
@@ -244,7 +246,7 @@ Result<void> Sink::insert_cells(Run& run) {
     };
     const auto checkpoint = [&]() -> Result<void> {
         RH_TRY(inserter.drain());
-        RH_TRY(context_.make_durable());
+        RH_TRY(context_.store.make_durable());
         RH_TRY(context_.ledger.set_checkpoint(id, next_cell));
         kill_point("sink_after_checkpoint");
         cells_since_checkpoint = 0;
@@ -280,7 +282,7 @@ Result<void> Sink::audit(Run& run) {
     const auto& upload = run.upload;
     RH_ASSIGN(const auto manifest, context_.log.manifest(upload.id));
     if (!run.counted) {
-        RH_ASSIGN(run.counted, stored_totals(context_.owner, upload.id, upload.created_ms_min,
+        RH_ASSIGN(run.counted, stored_totals(context_.store, upload.id, upload.created_ms_min,
                                              upload.created_ms_max));
     }
     const auto tables = *std::exchange(run.counted, std::nullopt);
@@ -301,7 +303,7 @@ Result<void> Sink::audit(Run& run) {
 // when a crash repeats the step, hence replaced and not added.
 Result<void> Sink::warn_of_overlaps(Run& run) {
     RH_ASSIGN(const uint64_t version, context_.ledger.current_version());
-    RH_ASSIGN(auto found, overlaps(context_.owner, run.upload, version));
+    RH_ASSIGN(auto found, overlaps(context_.store, run.upload, version));
     auto& warnings = run.upload.warnings;
     std::erase_if(warnings,
                   [](const auto& warning) { return warning.code == "overlapping_upload"; });
@@ -312,7 +314,7 @@ Result<void> Sink::warn_of_overlaps(Run& run) {
 // The upload ends without being stored.
 Result<Outcome> Sink::give_up(Run& run, uploads::State state) {
     RH_TRY(empty(run));
-    RH_TRY(context_.make_durable());
+    RH_TRY(context_.store.make_durable());
     if (state == uploads::State::failed) {
         run.upload.error_code = "audit_mismatch";
         run.upload.error_message = fmt::format(

@@ -24,7 +24,7 @@
 #include <stop_token>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "log/embedded_log.h"
 #include "sink/ahead.h"
 #include "sink/versions.h"
@@ -46,10 +46,9 @@ enum class Outcome : uint8_t {
 
 struct SinkContext {
     log::EmbeddedLog& log;
-    const clickhouse::Client& owner;
+    const clickhouse::Store& store;
     uploads::Ledger& ledger;
     Versions& versions;
-    std::function<Result<void>()> make_durable;  // syncs ClickHouse's files
     // Rebuilds the log from the original under the next epoch. An Error may leave the upload in
     // state validating.
     std::function<Result<void>(const model::UploadId&)> republish;

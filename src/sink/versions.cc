@@ -48,9 +48,13 @@ Result<void> Versions::write_rows(const std::vector<uploads::Upload>& uploads, u
     }
     const std::string_view piece = body;
     kill_point("stored_before_uploads_row");
-    RH_TRY(owner_.insert("INSERT INTO uploads FORMAT JSONEachRow", {&piece, 1}, {},
-                         {{"async_insert", "0"}, {"date_time_input_format", "best_effort"}}));
-    RH_TRY(make_durable_());
+    // On every shard, so that each of them can tell which of its rows count.
+    RH_TRY(store_.do_on_every_shard([&](size_t shard) {
+        return store_.owner(shard).insert(
+            "INSERT INTO uploads FORMAT JSONEachRow", {&piece, 1}, {},
+            {{"async_insert", "0"}, {"date_time_input_format", "best_effort"}});
+    }));
+    RH_TRY(store_.make_durable());
     kill_point("stored_before_ledger");
     return {};
 }

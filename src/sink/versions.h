@@ -7,22 +7,19 @@
 // at a time.
 #pragma once
 
-#include <functional>
 #include <mutex>
 #include <optional>
 
 #include "base/result.h"
-#include "clickhouse/client.h"
+#include "clickhouse/store.h"
 #include "uploads/ledger.h"
 
 namespace rh::sink {
 
 class Versions {
   public:
-    // make_durable syncs what ClickHouse has written.
-    Versions(const clickhouse::Client& owner, uploads::Ledger& ledger,
-             std::function<Result<void>()> make_durable)
-        : owner_(owner), ledger_(ledger), make_durable_(std::move(make_durable)) {}
+    Versions(const clickhouse::Store& store, uploads::Ledger& ledger)
+        : store_(store), ledger_(ledger) {}
 
     // `upload` is in state storing and audited; it becomes stored, and what it replaces voided, at
     // once.
@@ -46,9 +43,8 @@ class Versions {
     Result<std::optional<model::UploadId>> settle();
 
     std::mutex mutex_;
-    const clickhouse::Client& owner_;
+    const clickhouse::Store& store_;
     uploads::Ledger& ledger_;
-    std::function<Result<void>()> make_durable_;
 };
 
 }  // namespace rh::sink
