@@ -47,8 +47,8 @@ bool cpu_has_avx2() {
 }
 
 ScanFunction scan_function(ScanTarget target) {
-    static const bool avx2 = cpu_has_avx2();
-    return target != ScanTarget::scalar && avx2 ? scan_avx2 : scan_scalar;
+    static const bool kAvx2 = cpu_has_avx2();
+    return target != ScanTarget::scalar && kAvx2 ? scan_avx2 : scan_scalar;
 }
 
 }  // namespace rh::csv
