@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/plural.h"
+
 namespace rh::publish {
 
 void write_report(const Validated& validated, uploads::Upload& upload) {
@@ -22,12 +24,20 @@ void write_report(const Validated& validated, uploads::Upload& upload) {
         upload.warnings.push_back(
             {.code = "duplicate_game_instance_id",
              .detail =
-                 fmt::format("{} game_instance_ids occur more than once in the file ({} rows "
-                             "repeat one), for example {}. All of the rows are counted.",
-                             duplicates.ids, duplicates.repeats, duplicates.smallest.value_or(0)),
+                 fmt::format("The file has {} more than once ({} beyond the first), for example "
+                             "{}. All of the rows are counted.",
+                             counted(duplicates.ids, "game_instance_id"),
+                             counted(duplicates.repeats, "row"), duplicates.smallest.value_or(0)),
              .count = duplicates.ids,
              .upload_id = ""});
     }
+}
+
+uploads::Warning would_be_refused(const Refusal& refusal, const model::RowCounts& rows) {
+    return {.code = "would_be_refused",
+            .detail = fmt::format("{}: {}", refusal.code, refusal.message),
+            .count = rows.rejected,
+            .upload_id = ""};
 }
 
 uint64_t rejects_max(const uploads::Request& request) {
@@ -40,18 +50,18 @@ Refusal judge_by_policy(const uploads::Request& request, const model::RowCounts&
         "again.";
     if (rows.rejected > rejects_max(request)) {
         const bool abort = request.abort_on_error;
-        return {
-            .code = abort ? "rejects_found" : "too_many_rejects",
-            .message = fmt::format(
-                "{} of {} rows are refused, and {}. {}", rows.rejected, rows.read,
-                abort ? std::string("on_error=abort bears none")
-                      : fmt::format("max_errors={} bears no more", request.errors_max.value_or(0)),
-                kRemedy)};
+        return {.code = abort ? "rejects_found" : "too_many_rejects",
+                .message = fmt::format("{} of {} {} refused, and {}. {}", rows.rejected,
+                                       counted(rows.read, "row"), rows.rejected == 1 ? "is" : "are",
+                                       abort ? std::string("on_error=abort bears none")
+                                             : fmt::format("max_errors={} bears no more",
+                                                           request.errors_max.value_or(0)),
+                                       kRemedy)};
     }
     if (rows.accepted == 0) {
         return {.code = "no_accepted_rows",
-                .message = fmt::format("All {} rows are refused, so nothing is left to store. {}",
-                                       rows.read, kRemedy)};
+                .message = fmt::format("Of {}, none is accepted, so nothing is left to store. {}",
+                                       counted(rows.read, "row"), kRemedy)};
     }
     return {};
 }

@@ -21,5 +21,7 @@ struct Refusal {
     std::string message;
 };
 Refusal judge_by_policy(const uploads::Request& request, const model::RowCounts& rows);
+// What a dry run says of a file that is refused.
+uploads::Warning would_be_refused(const Refusal& refusal, const model::RowCounts& rows);
 
 }  // namespace rh::publish

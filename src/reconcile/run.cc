@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/plural.h"
 #include "io/file.h"
 #include "reconcile/compare.h"
 #include "reconcile/engine.h"
@@ -221,12 +222,11 @@ bool check_balance(const uploads::Upload& upload, const Reading& reading,
                      reading.unmatched ? reading.unmatched->first : 0));
     warn(r, compared.invalid + counts.malformed > 0, "accepted_rows_unreadable",
          compared.invalid + counts.malformed,
-         fmt::format("{} accepted rows are not valid in this reading; see rejected_examples.",
-                     compared.invalid + counts.malformed));
+         fmt::format("{} not valid in this reading; see rejected_examples.",
+                     counted(compared.invalid + counts.malformed, "accepted row")));
     warn(r, compared.refused_valid > 0, "rejected_rows_valid", compared.refused_valid,
-         fmt::format("{} refused rows are valid in this reading, so they are compared as if they "
-                     "had been accepted; see rejected_examples.",
-                     compared.refused_valid));
+         fmt::format("{} valid in this reading, so compared as if accepted; see rejected_examples.",
+                     counted(compared.refused_valid, "refused row")));
     warn(r, compared.original != upload.totals, "control_totals", compared.original.rows,
          "Rows or sums of the file are not the control totals of the upload's report.");
     return r.warnings.size() == before;
@@ -340,12 +340,12 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
          fmt::format("The file has {} records, but the engine answered for {}.", r.rows.read,
                      r.rows.accepted + r.rows.rejected));
     warn(r, compared.out_of_scope > 0, "rows_out_of_scope", compared.out_of_scope,
-         fmt::format("{} rows of the statement lie outside of the scope and were not compared.",
-                     compared.out_of_scope));
+         fmt::format("{} of the statement outside of the scope: not compared.",
+                     counted(compared.out_of_scope, "row")));
     warn(r, r.statement && r.rows.rejected > 0, "rows_rejected", r.rows.rejected,
-         fmt::format("{} rows of the statement are not valid and were not compared; see "
-                     "rejected_examples. Negative amounts are valid with allow_negative=true.",
-                     r.rows.rejected));
+         fmt::format("{} of the statement not valid: not compared; see rejected_examples. Negative "
+                     "amounts are valid with allow_negative=true.",
+                     counted(r.rows.rejected, "row")));
     if (upload) {
         warn(r, upload->voided_version.has_value(), "upload_voided",
              upload->voided_version.value_or(0),
