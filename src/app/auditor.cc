@@ -14,6 +14,7 @@ namespace rh::app {
 namespace {
 
 constexpr std::string_view kWarning = "audit_mismatch";
+constexpr uint64_t kSweepIntervalS = 600;  // without audits
 
 }  // namespace
 
@@ -23,11 +24,8 @@ Auditor::Auditor(const clickhouse::Store& store, uploads::Ledger& ledger,
       ledger_(ledger),
       layout_(layout),
       interval_s_(interval_s),
-      last_(INT64_MAX, model::UploadId{}) {
-    if (interval_s_ > 0) {
-        thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
-    }
-}
+      last_(INT64_MAX, model::UploadId{}),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 Auditor::~Auditor() = default;
 
@@ -51,14 +49,16 @@ void Auditor::run(const std::stop_token& stop) {
                 return sweep_if_due();
             }
             RH_TRY(sweep_if_due());
-            return audit_next();
+            return interval_s_ > 0 ? audit_next() : Result<void>();
         });
         if (!done && !stop.stop_requested()) {
             log_event(LogLevel::warning, "an audit could not be made",
                       {{"code", done.error().code}, {"detail", done.error().message}});
         }
         std::unique_lock lock(mutex_);
-        wake_.wait_for(lock, stop, std::chrono::seconds(interval_s_), [] { return false; });
+        wake_.wait_for(lock, stop,
+                       std::chrono::seconds(interval_s_ > 0 ? interval_s_ : kSweepIntervalS),
+                       [] { return false; });
     }
 }
 
@@ -76,7 +76,7 @@ Result<void> Auditor::count_uploads() {
         "ClickHouse does not have all uploads that were stored, so their figures are missing; "
         "its directory was lost or is an old one: restore it, or void them and send the files "
         "again with allow_duplicate",
-        {{"stored", std::to_string(stored)}, {"in_clickhouse", std::to_string(known)}});
+        {{"stored", stored}, {"in_clickhouse", known}});
     const std::scoped_lock lock(mutex_);
     missing_ = stored - known;
     return {};

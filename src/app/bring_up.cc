@@ -34,7 +34,7 @@ Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop)
         auto holder = attempt(stop);
         if (holder) {
             stage_ = Stage::ready;
-            log_event(LogLevel::info, "ready", {{"ms", std::to_string(monotonic_ms() - begun)}});
+            log_event(LogLevel::info, "ready", {{"ms", monotonic_ms() - begun}});
             on_ready_();
             return holder;
         }
@@ -53,7 +53,7 @@ Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop)
         log_event(LogLevel::warning, "preparing ClickHouse is tried again",
                   {{"code", holder.error().code},
                    {"detail", holder.error().message},
-                   {"retry_ms", std::to_string(retry_ms)}});
+                   {"retry_ms", retry_ms}});
         sleep_unless_stopped(stop, retry_ms);
         retry_ms = std::min(retry_ms * 2, kRetryMsMax);
     }

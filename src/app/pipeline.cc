@@ -236,7 +236,7 @@ void Pipeline::finish_on_board(const model::UploadId& id, sink::Outcome outcome)
     log_event(LogLevel::info, "upload finished",
               {{"upload_id", model::to_string(id)},
                {"state", std::string(uploads::name(upload->state))},
-               {"rows", std::to_string(upload->rows.accepted)},
+               {"rows", upload->rows.accepted},
                {"trace_id", upload->trace_id}});
     if (outcome == sink::Outcome::stored) {
         const std::scoped_lock lock(mutex_);

@@ -45,13 +45,17 @@ void log_event(LogLevel level, std::string_view message, std::initializer_list<L
             line += ',';
             append_json_string(line, key);
             line += ':';
-            append_json_string(line, value);
+            if (value.is_number()) {
+                line += value.text();
+            } else {
+                append_json_string(line, value.text());
+            }
         }
         line += "}\n";
     } else {
         line = fmt::format("{} {:7} {}", timestamp(), level_name, message);
         for (const auto& [key, value] : fields) {
-            line += fmt::format(" {}={}", key, value);
+            line += fmt::format(" {}={}", key, value.text());
         }
         line += '\n';
     }

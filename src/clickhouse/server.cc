@@ -227,8 +227,7 @@ Result<void> Server::Impl::wait_until_it_answers(io::ChildProcess& child) {
         if (const int64_t now = monotonic_ms(); now - said_at > kPatienceMs) {
             said_at = now;
             log_event(LogLevel::warning, "ClickHouse does not answer yet",
-                      {{"seconds", fmt::to_string((now - begun) / 1000)},
-                       {"log", config.directory + "/log"}});
+                      {{"seconds", (now - begun) / 1000}, {"log", config.directory + "/log"}});
         }
     }
     return std::unexpected(not_started("it is being stopped", Verdict::retry));
@@ -271,7 +270,7 @@ void Server::Impl::supervise() {
             backoff_ms = kBackoffMsMin;
         }
         log_event(LogLevel::warning, "ClickHouse ended and is started again",
-                  {{"detail", ended.message}, {"restarts", fmt::to_string(restarts + 1)}});
+                  {{"detail", ended.message}, {"restarts", restarts + 1}});
         if (pause(backoff_ms)) {
             return;
         }

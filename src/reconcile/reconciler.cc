@@ -246,9 +246,9 @@ void Reconciler::run_one(Reconciliation reconciliation) {
                {"verdict", !ran                     ? reconciliation.error_code
                            : reconciliation.matched ? "matched"
                                                     : "mismatched"},
-               {"rows", std::to_string(reconciliation.rows.read)},
-               {"discrepancies", std::to_string(reconciliation.discrepancies)},
-               {"ms", std::to_string(monotonic_ms() - begun)}});
+               {"rows", reconciliation.rows.read},
+               {"discrepancies", reconciliation.discrepancies},
+               {"ms", monotonic_ms() - begun}});
     {
         const std::scoped_lock lock(mutex_);
         if (saved) {

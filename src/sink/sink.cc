@@ -81,7 +81,7 @@ Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
                   {{"upload_id", model::to_string(id)},
                    {"code", result.error().code},
                    {"detail", result.error().message},
-                   {"retry_ms", std::to_string(retry_ms)}});
+                   {"retry_ms", retry_ms}});
         sleep_unless_stopped(stop, retry_ms);
         retry_ms = std::min(retry_ms * 2, kRetryMsMax);
     }
@@ -294,7 +294,7 @@ Result<void> Sink::audit(Run& run) {
     run.step = next_repair(run);
     log_event(LogLevel::error, "ClickHouse's content is not the manifest's; the upload is repaired",
               {{"upload_id", model::to_string(upload.id)},
-               {"attempt", std::to_string(run.repairs)},
+               {"attempt", run.repairs},
                {"detail", run.differences}});
     return {};
 }

@@ -78,6 +78,17 @@ def test_rows_that_came_after_the_end_of_their_upload_are_removed(start_server, 
     assert server.get(f"/v1/uploads/{kept['id']}").json()["warnings"] == []
 
 
+def test_rows_are_removed_also_without_a_background_audit(start_server, rng):
+    server = start_server("data", "--audit-interval-s", "0")
+    kept = server.stored(to_csv(make_rows(rng, 500)).encode())
+    deleted = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+    insert_late(server, kept, deleted)
+    assert server.stop() == 0
+    server.start()
+    wait_until(lambda: not any(rows_of(server, deleted).values()))
+    assert rows_of(server, kept["id"])["game_rounds"] == 500
+
+
 def test_the_same_file_sent_while_its_leftovers_are_removed_is_counted_once(start_server, rng):
     server = start_server("data", "--audit-interval-s", "1")
     kept = server.stored(to_csv(make_rows(rng, 500)).encode())
