@@ -172,7 +172,8 @@ void add_discrepancy_route(http::Router& router, const Reconciler& reconciler) {
                     [&reconciler](http::Exchange& exchange) {
                         return DiscrepanciesAnswer(exchange, reconciler).send();
                     },
-                .slow = true});
+                .slow = true,
+                .or_scope = http::Scope::reconcile});
 }
 
 }  // namespace rh::api

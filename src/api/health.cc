@@ -31,18 +31,18 @@ Result<bool> is_verbose(const http::Request& request) {
 }
 
 // "not ready: …", with what is in the way.
-std::string plain_answer(const std::vector<HealthCheck>& checks) {
+std::string plain_answer(const std::vector<HealthCheck>& checks, bool names_only) {
     std::string reasons;
     for (const HealthCheck& check : checks) {
         if (!check.ok) {
             reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ",
-                                   check.detail.empty() ? check.name : check.detail);
+                                   names_only || check.detail.empty() ? check.name : check.detail);
         }
     }
     return reasons.empty() ? "ready\n" : fmt::format("not ready: {}\n", reasons);
 }
 
-Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks) {
+Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks, bool exposed) {
     RH_ASSIGN(const bool verbose, is_verbose(exchange.request()));
     if (exchange.stopping()) {
         checks.push_back({"server", false, "The server is shutting down."});
@@ -54,7 +54,8 @@ Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks) {
         headers.emplace_back("Retry-After", "1");
     }
     if (!verbose) {
-        http::Response response = text_response(status, http::to_valid_utf8(plain_answer(checks)));
+        http::Response response =
+            text_response(status, http::to_valid_utf8(plain_answer(checks, exposed)));
         response.headers = std::move(headers);
         return exchange.send(std::move(response));
     }
@@ -72,7 +73,8 @@ Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks) {
 }  // namespace
 
 void add_health_routes(http::Router& router, std::function<std::vector<HealthCheck>()> checks,
-                       std::function<std::string()> metrics) {
+                       std::function<std::string()> metrics, bool exposed) {
+    const http::Scope details = exposed ? http::Scope::read : http::Scope::none;
     router.add({.method = "GET",
                 .pattern = "/livez",
                 .scope = http::Scope::none,
@@ -80,16 +82,17 @@ void add_health_routes(http::Router& router, std::function<std::vector<HealthChe
                 .handler = [](Exchange& exchange) {
                     return exchange.send(text_response(200, "alive\n"));
                 }});
-    router.add({.method = "GET",
-                .pattern = "/readyz",
-                .scope = http::Scope::none,
-                .query = {"verbose"},
-                .handler = [checks = std::move(checks)](Exchange& exchange) {
-                    return answer_ready(exchange, checks());
-                }});
+    router.add(
+        {.method = "GET",
+         .pattern = "/readyz",
+         .scope = details,
+         .query = {"verbose"},
+         .handler = [checks = std::move(checks), exposed](
+                        Exchange& exchange) { return answer_ready(exchange, checks(), exposed); },
+         .scope_with = "verbose"});
     router.add({.method = "GET",
                 .pattern = "/metrics",
-                .scope = http::Scope::none,
+                .scope = details,
                 .query = {},
                 .handler = [metrics = std::move(metrics)](Exchange& exchange) {
                     http::Response response = text_response(200, metrics());

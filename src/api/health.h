@@ -1,5 +1,6 @@
-// /livez, /readyz, /metrics: what orchestrators and Prometheus ask. They take no key: livez says
-// nothing, readyz names dependencies only, and metrics hold no player and no upload.
+// /livez, /readyz, /metrics: what orchestrators and Prometheus ask. Metrics hold no player and no
+// upload, and yet say what the business does: who is asked from other machines gives them, and the
+// sentences about its dependencies, to keys only.
 #pragma once
 
 #include <functional>
@@ -17,7 +18,9 @@ struct HealthCheck {
 };
 
 // Both are called on worker threads, once a request. `metrics` gives Prometheus' text format.
+// `exposed`: /metrics and /readyz?verbose need a key of scope read, and /readyz without verbose
+// names the checks that fail without their sentences.
 void add_health_routes(http::Router& router, std::function<std::vector<HealthCheck>()> checks,
-                       std::function<std::string()> metrics);
+                       std::function<std::string()> metrics, bool exposed);
 
 }  // namespace rh::api

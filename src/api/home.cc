@@ -44,8 +44,8 @@ std::string row_of(const uploads::Upload& upload) {
         id,
         html_text(upload.request.filename.empty() ? id
                                                   : http::to_valid_utf8(upload.request.filename)),
-        uploads::name(upload.state), upload.rows.accepted, rejected,
-        model::format_rfc3339(upload.created_at), id);
+        upload.voided_version ? "stored, voided" : uploads::name(upload.state),
+        upload.rows.accepted, rejected, model::format_rfc3339(upload.created_at), id);
 }
 
 Result<void> send_home(http::Exchange& exchange, const uploads::Ledger& ledger, bool open) {

@@ -177,15 +177,16 @@ void add_reconciliation_routes(http::Router& router, Reconciler& reconciler) {
                 http::Scope::read,
                 {"limit", "cursor"},
                 [&reconciler](http::Exchange& exchange) { return list(exchange, reconciler); }});
-    router.add({"GET",
-                "/v1/reconciliations/{id}",
-                http::Scope::read,
-                {},
-                [&reconciler](http::Exchange& exchange) -> Result<void> {
+    router.add({.method = "GET",
+                .pattern = "/v1/reconciliations/{id}",
+                .scope = http::Scope::read,
+                .query = {},
+                .handler = [&reconciler](http::Exchange& exchange) -> Result<void> {
                     RH_ASSIGN(const Reconciliation reconciliation,
                               reconciler.find(exchange.request().parameter("id")));
                     return exchange.send({200, "application/json", to_json(reconciliation), {}});
-                }});
+                },
+                .or_scope = http::Scope::reconcile});
     add_discrepancy_route(router, reconciler);
 }
 

@@ -105,7 +105,8 @@ void add_upload_event_route(http::Router& router, const UploadDependencies& depe
          .query = {},
          .handler = [dependencies](
                         Exchange& exchange) { return EventStream(dependencies, exchange).run(); },
-         .slow = true});
+         .slow = true,
+         .or_scope = http::Scope::upload});
 }
 
 }  // namespace rh::api

@@ -90,7 +90,7 @@ Result<void> read_policy(const http::Request& request, receive::Options& options
     if (request.query_value("max_errors")) {
         RH_ASSIGN(options.errors_max, http::number_parameter(request, "max_errors", 0, 0,
                                                              std::numeric_limits<int64_t>::max()));
-        if (options.abort_on_error) {
+        if (options.abort_on_error.value_or(false)) {
             return bad_parameter("conflicting_parameters",
                                  "on_error=abort refuses the file at its first bad row; leave out "
                                  "max_errors.");
@@ -153,17 +153,18 @@ Result<receive::Options> read_upload_options(const http::Request& request) {
 Result<std::optional<receive::Sha256>> read_digest(std::string_view header,
                                                    std::string_view header_name) {
     std::optional<receive::Sha256> digest;
+    std::string others;
     for (const std::string_view item : http::list_items(header)) {
         const size_t equals = item.find('=');
         const std::string_view algorithm = item.substr(0, equals);
         if (equals != std::string_view::npos && !http::equal_ignoring_case(algorithm, "sha-256")) {
+            others += fmt::format("{}{}", others.empty() ? "" : ", ", algorithm);
             continue;
         }
         const std::string_view value =
             equals == std::string_view::npos ? "" : http::trim_blanks(item.substr(equals + 1));
         const bool quoted = value.size() >= 2 && value.starts_with(':') && value.ends_with(':');
-        const auto bytes =
-            quoted ? base64_decode(value.substr(1, value.size() - 2)) : std::nullopt;
+        const auto bytes = quoted ? base64_decode(value.substr(1, value.size() - 2)) : std::nullopt;
         if (!bytes || bytes->size() != std::tuple_size_v<receive::Sha256>) {
             return bad_parameter(
                 "bad_digest", fmt::format("{} is not sha-256=:BASE64: (RFC 9530).", header_name));
@@ -171,6 +172,12 @@ Result<std::optional<receive::Sha256>> read_digest(std::string_view header,
         digest.emplace();
         std::ranges::transform(*bytes, digest->begin(),
                                [](char c) { return static_cast<uint8_t>(c); });
+    }
+    if (!digest && !others.empty()) {
+        return bad_parameter("bad_digest",
+                             fmt::format("{} names {} only, and this server checks sha-256: send "
+                                         "sha-256=:BASE64: beside it, or leave the header out.",
+                                         header_name, others));
     }
     return digest;
 }

@@ -20,7 +20,8 @@ std::vector<std::string> upload_parameter_names();
 Result<receive::Options> read_upload_options(const http::Request& request);
 
 // The sha-256 of a Content-Digest or Repr-Digest header (RFC 9530: `sha-256=:BASE64:, …`); nullopt
-// if the header is empty or names other algorithms only. Error invalid_request bad_digest.
+// if the header is empty. Error invalid_request bad_digest, also if it names other algorithms only:
+// who declares a digest counts on its being checked.
 Result<std::optional<receive::Sha256>> read_digest(std::string_view header,
                                                    std::string_view header_name);
 

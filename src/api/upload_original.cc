@@ -6,6 +6,7 @@
 #include "api/upload_options.h"
 #include "api/uploads.h"
 #include "http/negotiate.h"
+#include "http/text.h"
 #include "uploads/original.h"
 
 namespace rh::api {
@@ -17,12 +18,23 @@ std::string type_of(csv::Encoding encoding) {
     return fmt::format("text/csv; charset={}", csv::name(encoding));
 }
 
+// What comes back is unpacked, so its name must not say that it is packed.
+std::string unpacked_name(std::string name) {
+    for (const std::string_view ending : {".gz", ".zst"}) {
+        if (name.size() > ending.size() && http::to_lower(name).ends_with(ending)) {
+            name.resize(name.size() - ending.size());
+        }
+    }
+    return name;
+}
+
 Result<void> send_original(const UploadDependencies& dependencies, Exchange& exchange) {
     const http::Request& request = exchange.request();
     RH_ASSIGN(const uploads::Upload upload, find_upload(dependencies, request));
     const std::string etag = http::strong_etag(upload.sha256);
-    const std::string filename =
-        upload.request.filename.empty() ? upload.sha256 + ".csv" : upload.request.filename;
+    const std::string filename = upload.request.filename.empty()
+                                     ? upload.sha256 + ".csv"
+                                     : unpacked_name(upload.request.filename);
     http::Headers headers = {{"ETag", etag},
                              {"Cache-Control", "private, no-cache"},
                              {"Repr-Digest", digest_header(upload.sha256)},

@@ -51,7 +51,7 @@ class UploadPost {
         RH_ASSIGN(options_, read_upload_options(request));
         const std::string_view key = request.header("idempotency-key");
         std::optional<IdempotencyStore::Ticket> ticket;
-        if (!key.empty()) {
+        if (request.has_header("idempotency-key")) {
             RH_ASSIGN(auto begun, dependencies_.idempotency.begin(request.key_name, key));
             ticket.emplace(std::move(begun));
         }

@@ -158,7 +158,8 @@ void add_upload_reject_routes(http::Router& router, const UploadDependencies& de
                     [dependencies](Exchange& exchange) {
                         return RejectsAnswer(dependencies, exchange).send();
                     },
-                .slow = true});
+                .slow = true,
+                .or_scope = http::Scope::upload});
 }
 
 }  // namespace rh::api

@@ -182,18 +182,19 @@ std::string current_upload_json(const UploadDependencies& dependencies, const Up
 
 void add_upload_routes(http::Router& router, const UploadDependencies& dependencies) {
     const auto add = [&](const std::string& method, const std::string& pattern, Scope scope,
-                         const std::vector<std::string>& query, auto handler) {
+                         const std::vector<std::string>& query, auto handler,
+                         Scope or_scope = Scope::none) {
         router.add({.method = method,
                     .pattern = pattern,
                     .scope = scope,
                     .query = query,
-                    .handler = [dependencies, handler](Exchange& exchange) {
-                        return handler(dependencies, exchange);
-                    }});
+                    .handler = [dependencies, handler](
+                                   Exchange& exchange) { return handler(dependencies, exchange); },
+                    .or_scope = or_scope});
     };
     add("GET", "/v1/uploads", Scope::read,
         {"state", "filename", "sha256", "limit", "cursor", "count"}, list_uploads);
-    add("GET", "/v1/uploads/{id}", Scope::read, {}, get_upload);
+    add("GET", "/v1/uploads/{id}", Scope::read, {}, get_upload, Scope::upload);
     add("DELETE", "/v1/uploads/{id}", Scope::upload, {}, delete_upload);
     add("POST", "/v1/uploads/{id}/cancel", Scope::upload, {}, cancel_upload);
     add("POST", "/v1/uploads/{id}/void", Scope::upload, {}, void_upload);

@@ -270,7 +270,8 @@ Result<void> serve(const Config& config) {
     });
     api::add_reconciliation_routes(router, *reconciler);
     api::add_health_routes(
-        router, [&status] { return status.checks(); }, [&status] { return status.metrics(); });
+        router, [&status] { return status.checks(); }, [&status] { return status.metrics(); },
+        !auth::is_loopback(config.listen_address()));
     api::add_contract_routes(router);
     api::add_home_route(router, *ledger, [&keys] { return !keys->has_keys(); });
 
@@ -280,7 +281,7 @@ Result<void> serve(const Config& config) {
             http_options(config, !keys->has_keys()), std::move(router),
             [&keys](std::string_view header) { return keys->authenticate(header); },
             [&requests](const http::Observation& observation) { requests.observe(observation); }));
-    log_event(LogLevel::info, "files are taken", {{"port", fmt::to_string(server->port())}});
+    log_event(LogLevel::info, "files are taken", {{"port", server->port()}});
     wait_for_ending_signal(signals, bring_up,
                            [&] { announce(config, server->port(), keys->has_keys()); });
     status.set_stopping();

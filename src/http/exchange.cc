@@ -20,6 +20,10 @@ std::string_view Request::header(std::string_view lower_case_name) const {
     return first_of(headers, lower_case_name).value_or(std::string_view{});
 }
 
+bool Request::has_header(std::string_view lower_case_name) const {
+    return first_of(headers, lower_case_name).has_value();
+}
+
 std::string_view Request::parameter(std::string_view name) const {
     return first_of(path_parameters, name).value_or(std::string_view{});
 }

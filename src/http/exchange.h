@@ -31,6 +31,7 @@ struct Request {
     std::string key_name;  // of the API key; empty without keys
 
     std::string_view header(std::string_view lower_case_name) const;           // empty if absent
+    bool has_header(std::string_view lower_case_name) const;                   // perhaps empty
     std::string_view parameter(std::string_view name) const;                   // of the path
     std::optional<std::string_view> query_value(std::string_view name) const;  // the first
     std::vector<std::string> query_values(std::string_view name) const;

@@ -25,6 +25,10 @@ struct Route {
     // The handler may wait long for the client or for work (uploads, events, downloads): such
     // routes together get at most half of the worker threads, so short requests always find one.
     bool slow = false;
+    // A key of this scope may call it too: who may begin a piece of work may follow it.
+    Scope or_scope = Scope::none;
+    // Needs the scope only with this query parameter; empty: always.
+    std::string scope_with = {};
 };
 
 class Router {

@@ -193,10 +193,11 @@ SessionOutcome Session::outcome() {
     return outcome;
 }
 
-bool may(const Principal& principal, Scope scope) {
-    return scope == Scope::none || std::ranges::any_of(principal.scopes, [scope](Scope has) {
-               return has == scope || has == Scope::admin;
-           });
+bool may(const Principal& principal, const Route& route) {
+    return std::ranges::any_of(principal.scopes, [&route](Scope has) {
+        return has == route.scope || has == Scope::admin ||
+               (route.or_scope != Scope::none && has == route.or_scope);
+    });
 }
 
 std::string_view name_of(Scope scope) {
@@ -249,14 +250,15 @@ class SlowSlot {
 };
 
 Result<void> authorize(SessionContext& context, const Route& route, Request& request) {
-    if (route.scope == Scope::none) {
+    const bool open = !route.scope_with.empty() && !request.query_value(route.scope_with);
+    if (route.scope == Scope::none || open) {
         return {};
     }
     RH_ASSIGN(const Principal principal, context.authenticate(request.header("authorization")));
-    if (!may(principal, route.scope)) {
+    if (!may(principal, route)) {
         return fail(ErrorKind::forbidden, "missing_scope",
                     fmt::format("The key {} has no scope {}, which this call needs. Create one "
-                                "with it: roundhouse keys create --scope {}.",
+                                "with it: roundhouse keys create --data DIR --scope {}.",
                                 principal.key_name, name_of(route.scope), name_of(route.scope)));
     }
     request.key_name = principal.key_name;
@@ -356,17 +358,17 @@ SessionOutcome run_request(SessionContext& context, ClientStream& stream, const 
     log_event(LogLevel::info, "request",
               {{"method", request.method},
                {"path", request.path},
-               {"status", fmt::to_string(observation.status)},
-               {"ms", fmt::to_string(took_ms)},
-               {"bytes_in", fmt::to_string(observation.bytes_in)},
-               {"bytes_out", fmt::to_string(observation.bytes_out)},
+               {"status", observation.status},
+               {"ms", took_ms},
+               {"bytes_in", observation.bytes_in},
+               {"bytes_out", observation.bytes_out},
                {"trace_id", request.trace_id}});
     return session.outcome();
 }
 
 SessionOutcome refuse(ClientStream& stream, const Error& error, const std::string& peer) {
     log_event(LogLevel::info, "request refused",
-              {{"code", error.code}, {"status", fmt::to_string(status_of(error))}, {"peer", peer}});
+              {{"code", error.code}, {"status", status_of(error)}, {"peer", peer}});
     [[maybe_unused]] const auto sent = stream.write(closing_answer(error));
     return {};
 }

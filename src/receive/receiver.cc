@@ -52,7 +52,7 @@ uploads::Request make_request(const Options& options) {
     request.csv.timezone_offset_minutes = options.timezone_offset_minutes;
     request.csv.empty_amount_is_reject = options.empty_amount_is_reject;
     request.csv.allow_negative = options.allow_negative;
-    request.abort_on_error = options.abort_on_error;
+    request.abort_on_error = options.abort_on_error.value_or(false);
     request.errors_max = options.errors_max;
     request.dry_run = options.dry_run;
     request.label = options.label;
@@ -60,13 +60,29 @@ uploads::Request make_request(const Options& options) {
     return request;
 }
 
-Result<Received> duplicate_of(Upload existing, const uploads::Request& request) {
-    if (request.replaces && request.replaces != existing.request.replaces) {
+// What the sender says of bad rows now and what held when the file came; empty if they agree.
+std::string differing_policy(const Options& now, const uploads::Request& then) {
+    const auto word = [](bool abort) { return abort ? "abort" : "quarantine"; };
+    std::string text;
+    if (now.abort_on_error && *now.abort_on_error != then.abort_on_error) {
+        text = fmt::format("on_error ({} here, {} there)", word(*now.abort_on_error),
+                           word(then.abort_on_error));
+    }
+    if (now.errors_max && now.errors_max != then.errors_max) {
+        text += fmt::format("{}max_errors ({} here, {} there)", text.empty() ? "" : ", ",
+                            *now.errors_max,
+                            then.errors_max ? fmt::to_string(*then.errors_max) : "none");
+    }
+    return text;
+}
+
+Result<Received> duplicate_of(Upload existing, const Options& options) {
+    if (options.replaces && options.replaces != existing.request.replaces) {
         return fail(
             ErrorKind::conflict, "same_file_other_options",
             fmt::format("The same file is upload {} already, and it was not sent to "
                         "replace {}. To take that one out of the figures, void it.",
-                        model::to_string(existing.id), model::to_string(*request.replaces)));
+                        model::to_string(existing.id), model::to_string(*options.replaces)));
     }
     if (existing.voided_version) {
         return fail(ErrorKind::conflict, "upload_voided",
@@ -74,6 +90,14 @@ Result<Received> duplicate_of(Upload existing, const uploads::Request& request) 
                                 "sending it again counts nothing. Say allow_duplicate=LABEL to "
                                 "count it anew.",
                                 model::to_string(existing.id)));
+    }
+    if (const std::string differing = differing_policy(options, existing.request);
+        !differing.empty()) {
+        return fail(ErrorKind::conflict, "same_file_other_options",
+                    fmt::format("The same file is upload {} ({}) already, sent with another "
+                                "policy: {}. It stays as it is. Leave the policy out to get that "
+                                "upload, or say allow_duplicate=LABEL to count the file again.",
+                                model::to_string(existing.id), name(existing.state), differing));
     }
     return Received{.upload = std::move(existing), .created = false, .duplicate = true};
 }
@@ -105,14 +129,15 @@ Result<Received> Receiver::receive(const Source& source, const Options& options)
     upload.id = make_upload_id(upload.sha256, upload.request);
     upload.trace_id = options.trace_id;
     upload.created_at = now_ms();
-    return place(directory.path(), upload);
+    return place(directory.path(), upload, options);
 }
 
-Result<Received> Receiver::place(const std::string& spool, const Upload& upload) {
+Result<Received> Receiver::place(const std::string& spool, const Upload& upload,
+                                 const Options& options) {
     const auto held = layout_.lock(upload.id);
     RH_ASSIGN(auto existing, ledger_.find(upload.id));
     if (existing && !uploads::may_start_again(existing->state)) {
-        return duplicate_of(std::move(*existing), upload.request);
+        return duplicate_of(std::move(*existing), options);
     }
     auto created = move_and_create(spool, upload);
     if (!created && !existing) {

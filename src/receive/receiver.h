@@ -47,7 +47,8 @@ struct Options {
     int32_t timezone_offset_minutes = 0;
     bool empty_amount_is_reject = false;
     bool allow_negative = false;
-    bool abort_on_error = false;
+    // The policy; nullopt: not said, which agrees with any that a file there already came with.
+    std::optional<bool> abort_on_error;
     std::optional<uint64_t> errors_max;
     bool dry_run = false;
     std::string label;  // allow_duplicate=LABEL; empty: none
@@ -93,7 +94,8 @@ class Receiver {
 
   private:
     // Makes the spool the upload's directory, durably, and tells the ledger.
-    Result<Received> place(const std::string& spool, const uploads::Upload& upload);
+    Result<Received> place(const std::string& spool, const uploads::Upload& upload,
+                           const Options& options);
     Result<uploads::Ledger::Created> move_and_create(const std::string& spool,
                                                      const uploads::Upload& upload);
 

@@ -37,6 +37,7 @@ class Server:
         self.environment = environment or {}
         self.process: subprocess.Popen | None = None
         self.url = ""
+        self.host = "127.0.0.1"
         self.log_path = data.parent / f"{data.name}.log"
 
     def start(
@@ -46,7 +47,7 @@ class Server:
         files (or it has died)."""
         env = {**os.environ, **self.environment, **(environment or {})}
         port = 0 if ready else free_port()
-        command = [str(BINARY), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{port}"]
+        command = [str(BINARY), "serve", "--data", str(self.data), "--listen", f"{self.host}:{port}"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command + self.arguments, stdout=subprocess.PIPE, stderr=log, env=env, text=True

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 import zstandard
-from conftest import BINARY
+from conftest import BINARY, Server
 from rounds import COLUMNS, to_csv
 
 ROW = ["2019-10-22 08:20:41", "20000", "a" * 32, "10001", "0.05", "", "NaN", "1e-05", "Game", "Play'n GO"]
@@ -75,6 +75,8 @@ WRONG_FILES = {
     "other digest": (
         GOOD, {}, {"Content-Digest": "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"}, 400, "digest_mismatch",
     ),
+    "digest of another kind only": (GOOD, {}, {"Content-Digest": "sha-512=:AA==:"}, 400, "bad_digest"),
+    "empty Idempotency-Key": (GOOD, {}, {"Idempotency-Key": ""}, 400, "bad_idempotency_key"),
     "digest that is none": (GOOD, {}, {"Content-Digest": "sha-256=:!!:"}, 400, "bad_digest"),
     "every row refused": ((HEADER + "\n" + "x,x,x\n" * 5).encode(), {}, {}, None, "no_accepted_rows"),
 }  # fmt: skip
@@ -107,6 +109,7 @@ def test_wrong_file(server, name):
         assert answer.status_code in (200, 202), answer.text
         upload = server.wait_final(answer.json()["id"])
         assert upload["state"] == "refused" and upload["error"]["code"] == code
+        assert code in server.get(upload["error"]["type"]).text
     else:
         check_problem(answer, status, code)
     check_nothing_stored(server)
@@ -301,15 +304,18 @@ def test_keys_and_scopes_on_every_route(start_server, tmp_path):
     routes = {
         ("POST", "/v1/uploads"): "upload",
         ("GET", "/v1/uploads"): "read",
-        ("GET", f"/v1/uploads/{UNKNOWN}"): "read",
-        ("GET", f"/v1/uploads/{UNKNOWN}/rejects"): "read",
+        ("GET", f"/v1/uploads/{UNKNOWN}"): "read upload",
+        ("GET", f"/v1/uploads/{UNKNOWN}/rejects"): "read upload",
         ("GET", f"/v1/uploads/{UNKNOWN}/original"): "read",
-        ("GET", f"/v1/uploads/{UNKNOWN}/events"): "read",
+        ("GET", f"/v1/uploads/{UNKNOWN}/events"): "read upload",
         ("POST", f"/v1/uploads/{UNKNOWN}/cancel"): "upload",
         ("POST", f"/v1/uploads/{UNKNOWN}/void"): "upload",
         ("DELETE", f"/v1/uploads/{UNKNOWN}"): "upload",
         ("GET", "/v1/aggregates"): "read",
         ("POST", "/v1/reconciliations"): "reconcile",
+        ("GET", "/v1/reconciliations"): "read",
+        ("GET", f"/v1/reconciliations/{UNKNOWN}"): "read reconcile",
+        ("GET", f"/v1/reconciliations/{UNKNOWN}/discrepancies"): "read reconcile",
     }
     for (method, path), needed in routes.items():
         answer = server.request(method, path)
@@ -319,9 +325,30 @@ def test_keys_and_scopes_on_every_route(start_server, tmp_path):
         check_problem(wrong, 401, "invalid_key")
         for scope, key in keys.items():
             got = server.request(method, path, headers={"Authorization": f"Bearer {key}"}).status_code
-            allowed = scope in (needed, "admin")
+            allowed = scope in (*needed.split(), "admin")
             assert (got not in (401, 403)) if allowed else got == 403, (method, path, scope, got)
-    assert server.get("/livez").status_code == 200
+    for path in ("/livez", "/readyz", "/readyz?verbose", "/metrics"):
+        assert server.get(path).status_code == 200
+
+
+def test_beyond_loopback_details_of_the_server_need_a_key(tmp_path):
+    made = subprocess.run(
+        [BINARY, "keys", "create", "--data", tmp_path / "data", "--scope", "read", "--json"],
+        check=True,
+        capture_output=True,
+    )
+    key = {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}
+    server = Server(tmp_path / "data")
+    server.host = "[::ffff:127.0.0.1]"  # loopback all the same, but not by its name
+    server.start()
+    try:
+        for path in ("/metrics", "/readyz?verbose"):
+            check_problem(server.get(path), 401, "missing_key")
+            assert server.get(path, headers=key).status_code == 200
+        for path in ("/livez", "/readyz"):
+            assert server.get(path).status_code == 200
+    finally:
+        assert server.stop() == 0
 
 
 def test_listening_beyond_loopback_needs_keys(tmp_path):

@@ -341,6 +341,39 @@ def test_same_bytes_with_other_options_is_a_conflict_that_names_the_option(serve
     assert "timezone" in answer.json()["detail"]
 
 
+def test_another_policy_for_a_file_that_is_there_is_a_conflict(server, rng):
+    content, _, _ = bad_file(rng)
+    first = server.stored(content)
+    for policy, said in [({"on_error": "abort"}, "on_error (abort here, quarantine there)"),
+                         ({"max_errors": 2}, "max_errors (2 here, none there)")]:  # fmt: skip
+        answer = server.upload(content, **policy)
+        assert answer.status_code == 409 and answer.json()["code"] == "same_file_other_options", answer.text
+        assert said in answer.json()["detail"] and first["id"] in answer.json()["detail"]
+    for policy in [{}, {"on_error": "quarantine"}]:
+        answer = server.upload(content, **policy)
+        assert answer.status_code == 200 and answer.json()["duplicate"] is True
+    strict = to_csv(make_rows(rng, 10)).encode()
+    server.stored(strict, on_error="abort")
+    assert server.upload(strict).json()["duplicate"] is True
+    assert server.upload(strict, on_error="quarantine").status_code == 409
+
+
+def test_original_of_a_packed_file_has_the_name_of_what_it_is(server, rng):
+    content = to_csv(make_rows(rng, 10)).encode()
+    answer = server.upload(gzip.compress(content), headers={"Content-Encoding": "gzip"}, filename="july.csv.gz")
+    original = server.get(f"/v1/uploads/{answer.json()['id']}/original")
+    assert original.content == content
+    assert 'filename="july.csv"' in original.headers["content-disposition"]
+
+
+def test_the_home_page_says_what_is_voided(server, rng):
+    name = f"voided-{rng.randrange(10**9)}.csv"
+    upload = server.stored(to_csv(make_rows(rng, 10)).encode(), filename=name)
+    server.post(f"/v1/uploads/{upload['id']}/void")
+    row = next(line for line in server.get("/").text.split("<tr>") if name in line)
+    assert "<td>stored, voided</td>" in row
+
+
 def test_timezone_of_timestamps_without_an_offset(server, rng):
     rows = make_rows(rng, 50)
     upload = server.stored(to_csv(rows).encode(), timezone="+02:00")
