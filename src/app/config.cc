@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <numeric>
+#include <ranges>
 
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "base/nearest.h"
 #include "http/cors.h"
 #include "http/text.h"
 #include "io/file.h"
@@ -180,25 +181,8 @@ std::string shown(const Config& config, const Option& option) {
     return config.*std::get<bool Config::*>(option.member) ? "true" : "false";
 }
 
-size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), size_t{0});
-    for (size_t i = 1; i <= a.size(); ++i) {
-        size_t diagonal = std::exchange(row[0], i);
-        for (size_t j = 1; j <= b.size(); ++j) {
-            const size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
-        }
-    }
-    return row.back();
-}
-
 std::string_view nearest_key(std::string_view key) {
-    const auto all = options();
-    return std::ranges::min_element(
-               all, {}, [&](const Option& option) { return edit_distance(key, option.key); })
-        ->key;
+    return nearest(key, options() | std::views::transform(&Option::key));
 }
 
 using FileValues = std::map<std::string, std::string, std::less<>>;  // key → text

@@ -36,6 +36,9 @@ struct Error {
     std::string code;     // stable snake_case word of the API, e.g. "missing_column"
     std::string message;  // one or two sentences: what happened, and what to do about it
     Verdict verdict = Verdict::give_up;
+    // Of an answer of another server: by what its log is searched, and when to try again.
+    std::string trace_id = {};
+    std::optional<unsigned> retry_after_s = {};
 };
 
 template <class T>
@@ -44,7 +47,8 @@ using Result = std::expected<T, Error>;
 [[nodiscard]] inline std::unexpected<Error> fail(ErrorKind kind, std::string code,
                                                  std::string message,
                                                  Verdict verdict = Verdict::give_up) {
-    return std::unexpected(Error{kind, std::move(code), std::move(message), verdict});
+    return std::unexpected(Error{
+        .kind = kind, .code = std::move(code), .message = std::move(message), .verdict = verdict});
 }
 
 }  // namespace rh

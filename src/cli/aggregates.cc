@@ -6,6 +6,7 @@
 #include "cli/api_client.h"
 #include "cli/command.h"
 #include "cli/listing.h"
+#include "model/row_batch.h"
 
 namespace rh::cli {
 namespace {
@@ -16,6 +17,23 @@ struct Arguments {
     std::string from, to, granularity, timezone, as_of, group_by, order;
     Listing listing;
 };
+
+// The members of a row, as the API has them.
+Cells header_of(const Arguments& arguments) {
+    Cells header;
+    const bool both = arguments.group_by.empty();
+    for (const std::string_view key : {"player_id", "game_id"}) {
+        if (both || arguments.group_by.contains(key)) {
+            header.emplace_back(key);
+        }
+    }
+    if (arguments.granularity != "total") {
+        header.push_back(arguments.granularity.empty() ? "hour" : arguments.granularity);
+    }
+    header.emplace_back("rounds");
+    header.insert(header.end(), model::kAmountNames.begin(), model::kAmountNames.end());
+    return header;
+}
 
 Result<int> print(const Arguments& arguments, const Invocation& invocation) {
     RH_ASSIGN(const app::Resolved settings, invocation.settings());
@@ -34,7 +52,7 @@ Result<int> print(const Arguments& arguments, const Invocation& invocation) {
         query.emplace_back("game_id", id);
     }
     RH_TRY(print_listing(api, "/v1/aggregates", std::move(query), arguments.listing,
-                         invocation.json, {}, nullptr));
+                         invocation.json, header_of(arguments), nullptr));
     return kExitOk;
 }
 

@@ -10,16 +10,27 @@
 #include <fmt/format.h>
 
 #include "cli/json.h"
+#include "http/text.h"
 #include "io/file.h"
 
 namespace rh::cli {
 namespace {
 
 constexpr size_t kFaultsShownMax = 5;
-constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kFlagOfParameter = {
-    {{"allow_duplicate=LABEL", "--allow-duplicate LABEL"},
+constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kFlagOfParameter = {
+    {{"Send it with Content-Encoding: gzip or zstd, or", "Let its name end in .gz or .zst, or"},
+     {"send allow_negative=true", "say --allow-negative"},
+     {"allow_duplicate=LABEL", "--allow-duplicate LABEL"},
      {"allow_negative=true", "--allow-negative"},
-     {"empty_amount=reject", "--empty-amount reject"}}};
+     {"empty_amount=reject", "--empty-amount reject"},
+     {"on_error=abort", "--on-error abort"},
+     {"on_error (", "--on-error ("},
+     {"max_errors=", "--max-errors "},
+     {"max_errors (", "--max-errors ("},
+     {"without dry_run", "without --dry-run"}}};
+constexpr std::string_view kHowToGiveAKey =
+    "--key-file FILE or ROUNDHOUSE_API_KEY gives one; `roundhouse keys create --data DIR --scope "
+    "SCOPE` makes one.";
 
 std::unexpected<Error> bad_url(const std::string& url) {
     return fail(ErrorKind::invalid_request, "bad_server_url",
@@ -62,6 +73,12 @@ Result<io::HttpClientOptions> parse_url(const std::string& url) {
     return options;
 }
 
+std::optional<unsigned> seconds_of(std::string_view text) {
+    unsigned seconds = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    return parsed.ec == std::errc{} ? std::optional(seconds) : std::nullopt;
+}
+
 ErrorKind kind_of_status(int status) {
     switch (status) {
         case 401:
@@ -98,11 +115,19 @@ Error error_of_problem(int status, const boost::json::object& problem) {
         error.message = fmt::format("The server answered with status {}.", status);
     }
     error.message = in_flags(std::move(error.message));
+    if (error.code == "missing_key") {
+        error.message = fmt::format("The server wants an API key. {}", kHowToGiveAKey);
+    } else if (error.code == "invalid_key") {
+        error.message = fmt::format("The server does not know this API key, or it was revoked. {}",
+                                    kHowToGiveAKey);
+    }
+    error.trace_id = text_at(problem, "trace_id");
     if (const auto* faults = problem.if_contains("errors"); faults && faults->is_array()) {
         const auto& list = faults->get_array();
         for (size_t i = 0; i < std::min(list.size(), kFaultsShownMax); ++i) {
             if (list[i].is_object()) {
-                error.message += fmt::format("\n  {}", text_at(list[i].get_object(), "detail"));
+                error.message +=
+                    fmt::format("\n  {}", in_flags(text_at(list[i].get_object(), "detail")));
             }
         }
     }
@@ -113,7 +138,8 @@ Error error_of_problem(int status, const boost::json::object& problem) {
 
 std::string in_flags(std::string sentence) {
     for (const auto& [parameter, flag] : kFlagOfParameter) {
-        if (const size_t at = sentence.find(parameter); at != std::string::npos) {
+        for (size_t at = sentence.find(parameter); at != std::string::npos;
+             at = sentence.find(parameter, at + flag.size())) {
             sentence.replace(at, parameter.size(), flag);
         }
     }
@@ -142,7 +168,12 @@ Result<ApiClient> ApiClient::open(const app::Config& config) {
     std::string key = config.api_key;
     if (key.empty() && !config.key_file.empty()) {
         RH_ASSIGN(key, io::read_file(config.key_file));
-        key = key.substr(0, key.find_first_of("\r\n"));
+        key = http::trim_blanks(key.substr(0, key.find_first_of("\r\n")));
+        if (key.empty()) {
+            return fail(
+                ErrorKind::invalid_request, "no_key_in_file",
+                fmt::format("The key file {} has no key in its first line.", config.key_file));
+        }
     }
     return ApiClient(config.server, key.empty() ? "" : "Bearer " + key, std::move(options));
 }
@@ -169,8 +200,10 @@ Result<boost::json::object> ApiClient::send(io::HttpRequest request) const {
     const int status = (*answer)->status();
     if (status >= 400) {
         const bool is_problem = !parse_error && value.is_object();
-        return std::unexpected(
-            error_of_problem(status, is_problem ? value.get_object() : boost::json::object()));
+        Error error =
+            error_of_problem(status, is_problem ? value.get_object() : boost::json::object());
+        error.retry_after_s = seconds_of((*answer)->header("Retry-After"));
+        return std::unexpected(std::move(error));
     }
     if (body.empty()) {
         return boost::json::object();

@@ -8,10 +8,12 @@
 #include <fmt/format.h>
 
 #include "api/upload_json.h"
+#include "cli/api_client.h"
 #include "cli/command.h"
 #include "cli/judged_file.h"
 #include "cli/output.h"
 #include "cli/send_file.h"
+#include "cli/text.h"
 #include "cli/upload_report.h"
 
 namespace rh::cli {
@@ -80,11 +82,12 @@ std::string rejects_text(const std::vector<model::Reject>& rejects, uint64_t of)
     for (const auto& reject : rejects) {
         for (const auto& fault : reject.faults) {
             out += fmt::format("  line {}: {}: {}: {}\n", reject.line, column_of(fault),
-                               model::name(fault.code), fault.detail);
+                               model::name(fault.code), in_flags(fault.detail));
         }
     }
     if (of > rejects.size()) {
-        out += fmt::format("  … and {} more; --show N prints more of them\n", of - rejects.size());
+        out += fmt::format("  … and {} more; --show N prints more of them\n",
+                           with_commas(of - rejects.size()));
     }
     return out;
 }
@@ -112,6 +115,7 @@ Result<int> check(const Arguments& arguments, bool json) {
                 return checked;
             }
             Error error = checked.error();
+            error.message = in_flags(std::move(error.message));
             if (json) {
                 const boost::json::object failed = {
                     {"filename", file_name_of(path)},

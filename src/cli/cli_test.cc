@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/api_client.h"
 #include "cli/generator.h"
 #include "cli/progress.h"
 #include "cli/rows.h"
@@ -29,6 +30,20 @@ std::string generate(const GeneratorOptions& options,
 
 std::string digest_of(const GeneratorOptions& options, OutputEncoding encoding) {
     return receive::hex(receive::sha256(generate(options, encoding)));
+}
+
+TEST(Text, CountsHaveTheirNoun) {
+    EXPECT_EQ(counted(1, "round"), "1 round");
+    EXPECT_EQ(counted(0, "blank line"), "0 blank lines");
+    EXPECT_EQ(counted(2'101'934, "discrepancy"), "2,101,934 discrepancies");
+    EXPECT_EQ(counted(1, "discrepancy"), "1 discrepancy");
+    EXPECT_EQ(counted(2, "day"), "2 days");
+    EXPECT_EQ(counted(2, "box"), "2 boxes");
+}
+
+TEST(Text, ParametersBecomeFlags) {
+    EXPECT_EQ(in_flags("a max_errors=3; max_errors=3 b"), "a --max-errors 3; --max-errors 3 b");
+    EXPECT_EQ(in_flags("send allow_negative=true if"), "say --allow-negative if");
 }
 
 TEST(Generator, TheSameSeedGivesTheSameBytes) {

@@ -1,4 +1,7 @@
 // `roundhouse convert FILE -o OUT.avro`: the accepted rows of a CSV file as an Avro container file.
+#include <functional>
+#include <utility>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -23,8 +26,11 @@ struct Arguments {
 
 class AvroFile final : public csv::Consumer {
   public:
-    AvroFile(io::File& file, avro::Codec codec, const model::UploadId& id)
-        : file_(file), writer_({.codec = codec, .sync = avro::random_sync_marker()}), id_(id) {
+    using Write = std::function<Result<void>(std::string_view)>;
+    AvroFile(Write write, avro::Codec codec, const model::UploadId& id)
+        : write_(std::move(write)),
+          writer_({.codec = codec, .sync = avro::random_sync_marker()}),
+          id_(id) {
         writer_.append_header(pending_);
     }
     Result<void> on_rows(model::RowBatch& batch) override {
@@ -35,40 +41,59 @@ class AvroFile final : public csv::Consumer {
     }
     Result<void> on_rejects(std::span<const model::Reject>) override { return {}; }
     Result<void> flush() {
-        RH_TRY(file_.write_all(pending_));
+        RH_TRY(write_(pending_));
         pending_.clear();
         return {};
     }
 
   private:
-    io::File& file_;
+    Write write_;
     avro::ContainerWriter writer_;
     model::UploadId id_;
     std::string pending_;
 };
 
-Result<void> write_avro(JudgedFile& judged, const std::string& path, avro::Codec codec) {
-    RH_ASSIGN(io::File file, io::File::create(path));
-    AvroFile avro(file, codec, judged.upload().id);
+Result<void> write_rows(JudgedFile& judged, AvroFile avro) {
     RH_TRY(judged.read(avro));
     RH_TRY(avro.flush());
+    if (const auto& refusal = judged.refusal(); !refusal.code.empty()) {
+        return fail(ErrorKind::invalid_content, refusal.code,
+                    fmt::format("{}: {}", judged.upload().request.filename, refusal.message));
+    }
+    return {};
+}
+
+Result<void> write_file(JudgedFile& judged, const std::string& path, avro::Codec codec) {
+    RH_ASSIGN(io::File file, io::File::create(path));
+    RH_TRY(write_rows(
+        judged, AvroFile([&file](std::string_view bytes) { return file.write_all(bytes); }, codec,
+                         judged.upload().id)));
     RH_TRY(file.sync());
     return file.close();
 }
 
-Result<int> convert(const Arguments& arguments, bool json) {
-    if (!arguments.force && io::exists(arguments.out)) {
-        return fail(ErrorKind::conflict, "file_exists",
-                    fmt::format("{} is there already. --force replaces it.", arguments.out));
-    }
-    RH_ASSIGN(JudgedFile judged, JudgedFile::open(arguments.file, arguments.rows));
-    const std::string staged = arguments.out + ".part";
-    const auto codec = arguments.codec == "deflate" ? avro::Codec::deflate : avro::Codec::null;
-    if (const auto written = write_avro(judged, staged, codec); !written) {
+// Under another name until it is whole.
+Result<void> write_whole(JudgedFile& judged, const std::string& path, avro::Codec codec) {
+    const std::string staged = path + ".part";
+    if (const auto written = write_file(judged, staged, codec); !written) {
         RH_TRY(io::remove_file(staged));
         return std::unexpected(written.error());
     }
-    RH_TRY(io::rename_durably(staged, arguments.out));
+    return io::rename_durably(staged, path);
+}
+
+Result<int> convert(const Arguments& arguments, bool json) {
+    const bool to_stdout = arguments.out == "-";
+    if (to_stdout && (json || stdout_is_terminal())) {
+        return fail(ErrorKind::invalid_request, "usage",
+                    json ? "--json needs a file with -o, since the rows go to standard output."
+                         : "Name a file with -o, or send standard output into a pipe.");
+    }
+    RH_TRY(to_stdout ? Result<void>() : check_free(arguments.out, arguments.force));
+    RH_ASSIGN(JudgedFile judged, JudgedFile::open(arguments.file, arguments.rows));
+    const auto codec = arguments.codec == "deflate" ? avro::Codec::deflate : avro::Codec::null;
+    RH_TRY(to_stdout ? write_rows(judged, AvroFile(write_out, codec, judged.upload().id))
+                     : write_whole(judged, arguments.out, codec));
     const auto& upload = judged.upload();
     if (json) {
         RH_TRY(write_out(fmt::format(
@@ -77,8 +102,9 @@ Result<int> convert(const Arguments& arguments, bool json) {
             model::to_string(upload.id), upload.rows.read, upload.rows.accepted,
             upload.rows.rejected, upload.rows.blank)));
     } else {
-        say(fmt::format("{} rows written to {}, {} refused{}", with_commas(upload.rows.accepted),
-                        arguments.out, with_commas(upload.rows.rejected),
+        say(fmt::format("{} written to {}, {} refused{}", counted(upload.rows.accepted, "row"),
+                        to_stdout ? "standard output" : arguments.out,
+                        with_commas(upload.rows.rejected),
                         upload.rows.rejected == 0 ? "" : "; `roundhouse check` lists them"));
     }
     return arguments.strict && upload.rows.rejected != 0 ? kExitRejects : kExitOk;
@@ -94,7 +120,8 @@ void add_convert(CLI::App& program, Invocation& invocation) {
          "roundhouse convert --codec deflate --strict rounds.csv.gz -o rounds.avro"});
     auto arguments = std::make_shared<Arguments>();
     command.add_option("file", arguments->file, "CSV file, or - for standard input")->required();
-    command.add_option("-o,--out", arguments->out, "Avro file to write")->required();
+    command.add_option("-o,--out", arguments->out, "Avro file to write; - for standard output")
+        ->required();
     command.add_option("--codec", arguments->codec, "null or deflate")
         ->capture_default_str()
         ->check(CLI::IsMember({"null", "deflate"}));

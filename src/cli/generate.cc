@@ -24,6 +24,7 @@ struct Arguments {
     std::string bad_share = "0";
     std::vector<std::string> bad_kinds;
     std::string out;
+    bool force = false;
 };
 
 std::unexpected<Error> usage(std::string message) {
@@ -94,6 +95,7 @@ Result<int> generate(const Arguments& arguments, bool json) {
         return usage(json ? "--json needs --out, since the rows go to standard output without it."
                           : "Name a file with --out, or send standard output into a pipe.");
     }
+    RH_TRY(to_stdout ? Result<void>() : check_free(arguments.out, arguments.force));
     const int64_t started = monotonic_ms();
     Generator generator(options);
     uint64_t bytes = 0;
@@ -118,7 +120,7 @@ Result<int> generate(const Arguments& arguments, bool json) {
                                      options.rows, generator.bad_rows(), bytes, options.seed)));
     } else {
         const double seconds = static_cast<double>(monotonic_ms() - started) / 1000;
-        say(fmt::format("{} rows ({} bad), {} in {:.1f} s", with_commas(options.rows),
+        say(fmt::format("{} ({} bad), {} in {:.1f} s", counted(options.rows, "row"),
                         with_commas(generator.bad_rows()), byte_size(bytes), seconds));
     }
     return kExitOk;
@@ -162,6 +164,7 @@ void add_generate(CLI::App& program, Invocation& invocation) {
         ->capture_default_str()
         ->check(CLI::Range(1, 10'000));
     command.add_option("-o,--out", arguments->out, "File to write; standard output without it");
+    command.add_flag("--force", arguments->force, "Replace the file if it is there");
     command.callback([&invocation, arguments] {
         invocation.action = [&invocation, arguments] {
             return generate(*arguments, invocation.json);

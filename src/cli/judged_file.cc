@@ -12,6 +12,7 @@
 #include "cli/send_file.h"
 #include "cli/text.h"
 #include "io/file.h"
+#include "publish/duplicate_ids.h"
 #include "receive/identity.h"
 #include "receive/judge.h"
 #include "receive/spool.h"
@@ -47,6 +48,25 @@ Result<receive::Options> options_of(const std::string& path, const RowFlags& fla
     return options;
 }
 
+// Passes everything on, and counts repeated game_instance_ids on the way.
+class CountsIds final : public csv::Consumer {
+  public:
+    CountsIds(csv::Consumer& next, std::string spill_path)
+        : next_(next), ids_(std::move(spill_path)) {}
+    Result<void> on_rows(model::RowBatch& batch) override {
+        RH_TRY(ids_.add(batch.game_instance_id));
+        return next_.on_rows(batch);
+    }
+    Result<void> on_rejects(std::span<const model::Reject> rejects) override {
+        return next_.on_rejects(rejects);
+    }
+    Result<publish::DuplicateIds::Count> finish() { return ids_.finish(); }
+
+  private:
+    csv::Consumer& next_;
+    publish::DuplicateIds ids_;
+};
+
 Result<std::string> scratch_directory() {
     const char* parent = std::getenv("TMPDIR");
     std::string path =
@@ -63,7 +83,9 @@ Result<std::string> scratch_directory() {
 }  // namespace
 
 JudgedFile::JudgedFile(JudgedFile&& other) noexcept
-    : directory_(std::exchange(other.directory_, {})), upload_(std::move(other.upload_)) {}
+    : directory_(std::exchange(other.directory_, {})),
+      upload_(std::move(other.upload_)),
+      refusal_(std::move(other.refusal_)) {}
 
 JudgedFile::~JudgedFile() {
     if (!directory_.empty()) {
@@ -74,7 +96,7 @@ JudgedFile::~JudgedFile() {
 
 Result<JudgedFile> JudgedFile::open(const std::string& path, const RowFlags& flags) {
     RH_ASSIGN(const receive::Options options, options_of(path, flags));
-    RH_ASSIGN(io::File file, io::File::open_read(path == "-" ? "/dev/stdin" : path));
+    RH_ASSIGN(io::File file, open_input(path));
     RH_ASSIGN(std::string directory, scratch_directory());
     JudgedFile judged(std::move(directory));
     RH_ASSIGN(const receive::Spooled spooled,
@@ -103,7 +125,8 @@ Result<JudgedFile> JudgedFile::open(const std::string& path, const RowFlags& fla
 Result<void> JudgedFile::read(csv::Consumer& consumer) {
     RH_ASSIGN(auto original, uploads::OriginalReader::open(directory_ + "/original.zst"));
     csv::Transcoder transcoder(upload_.request.encoding);
-    csv::Reader reader(upload_.request.csv, consumer);
+    CountsIds counting(consumer, directory_ + "/ids.tmp");
+    csv::Reader reader(upload_.request.csv, counting);
     while (true) {
         RH_ASSIGN(const std::string_view bytes, original.next());
         if (bytes.empty()) {
@@ -114,17 +137,11 @@ Result<void> JudgedFile::read(csv::Consumer& consumer) {
     RH_ASSIGN(const std::string_view rest, transcoder.finish());
     RH_TRY(reader.feed(rest));
     RH_TRY(reader.finish());
-    const csv::Report& report = reader.report();
-    upload_.rows = report.rows;
-    upload_.totals = report.totals;
-    upload_.empty_amounts = report.empty_amounts;
-    upload_.ignored_columns = report.ignored_columns;
-    if (report.rows.accepted != 0) {
-        upload_.created_ms_min = report.created_ms_min;
-        upload_.created_ms_max = report.created_ms_max;
-    }
-    for (const auto& [code, count] : report.faults) {
-        upload_.faults[std::string(model::name(code))] = count;
+    RH_ASSIGN(const auto duplicates, counting.finish());
+    publish::write_report({.report = reader.report(), .duplicates = duplicates}, upload_);
+    refusal_ = publish::judge_by_policy(upload_.request, upload_.rows);
+    if (!refusal_.code.empty()) {
+        upload_.warnings.push_back(publish::would_be_refused(refusal_, upload_.rows));
     }
     upload_.state = uploads::State::checked;
     upload_.finished_at = now_ms();

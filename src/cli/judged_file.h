@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "cli/row_flags.h"
 #include "csv/reader.h"
+#include "publish/outcome.h"
 #include "uploads/upload.h"
 
 namespace rh::cli {
@@ -21,15 +22,19 @@ class JudgedFile {
     JudgedFile& operator=(JudgedFile&&) = delete;
     ~JudgedFile();  // removes the scratch directory
 
-    // Gives every row and reject to `consumer`; afterwards upload() has counts and totals.
+    // Gives every row and reject to `consumer`; afterwards upload() has counts, totals and
+    // warnings, and refusal() says why an upload of the file would be refused (an empty code: it
+    // would not).
     Result<void> read(csv::Consumer& consumer);
     // The id is the one that an upload with the same options gets.
     const uploads::Upload& upload() const { return upload_; }
+    const publish::Refusal& refusal() const { return refusal_; }
 
   private:
     explicit JudgedFile(std::string directory) : directory_(std::move(directory)) {}
     std::string directory_;
     uploads::Upload upload_;
+    publish::Refusal refusal_;
 };
 
 }  // namespace rh::cli

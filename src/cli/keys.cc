@@ -1,6 +1,8 @@
 // `roundhouse keys`: API keys of a data directory. A running server sees the change by itself.
 #include "auth/keys.h"
 
+#include <algorithm>
+
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -13,6 +15,7 @@
 #include "cli/rows.h"
 #include "io/file.h"
 #include "model/timestamp.h"
+#include "uploads/layout.h"
 
 namespace rh::cli {
 namespace {
@@ -48,29 +51,55 @@ boost::json::object key_json(const auth::Key& key) {
     return out;
 }
 
+// What `serve` or the first key has made, not just any directory.
+bool is_data_directory(const std::string& path) {
+    return io::exists(uploads::Layout::ledger_path(path)) || io::exists(auth::KeyFile(path).path());
+}
+
+std::unexpected<Error> no_data_directory(const std::string& path) {
+    return fail(ErrorKind::not_found, "no_data_directory",
+                fmt::format("{} is no data directory: it has neither uploads nor keys. --data DIR "
+                            "names the one of the server.",
+                            path));
+}
+
 Result<auth::KeyFile> open_keys(const Invocation& invocation) {
     RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    if (!is_data_directory(settings.config.data)) {
+        return no_data_directory(settings.config.data);
+    }
     return auth::KeyFile(settings.config.data);
+}
+
+bool is_default(const app::Resolved& settings, std::string_view key) {
+    return std::ranges::any_of(settings.values, [key](const app::Resolved::Value& value) {
+        return value.option->key == key && value.origin == app::Origin::default_value;
+    });
 }
 
 Result<int> create(const Arguments& arguments, const Invocation& invocation) {
     RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    RH_TRY(io::make_directories(settings.config.data));
+    // A first key may be made before the first start, but only where somebody said so: a key in a
+    // directory that no server uses opens nothing.
+    if (!is_data_directory(settings.config.data) && is_default(settings, "data")) {
+        return no_data_directory(settings.config.data);
+    }
     std::string scopes;
     for (const auto& scope : arguments.scopes) {
         scopes += (scopes.empty() ? "" : ",") + scope;
     }
     RH_ASSIGN(auto parsed, auth::parse_scopes(scopes));
-    RH_ASSIGN(const auto created,
-              auth::KeyFile(settings.config.data).create(arguments.name, std::move(parsed)));
+    RH_TRY(io::make_directories(settings.config.data));
+    auth::KeyFile file(settings.config.data);
+    RH_ASSIGN(const auto created, file.create(arguments.name, std::move(parsed)));
     if (invocation.json) {
         boost::json::object out = key_json(created.key);
         out["key"] = created.secret;
         RH_TRY(write_out(boost::json::serialize(out) + "\n"));
         return kExitOk;
     }
-    say(fmt::format("Key {} ({}) for {}. It is shown this once; keep it.", created.key.id,
-                    created.key.name, scopes_text(created.key)));
+    say(fmt::format("Key {} ({}) for {}, noted in {}. It is shown this once; keep it.",
+                    created.key.id, created.key.name, scopes_text(created.key), file.path()));
     RH_TRY(write_out(created.secret + "\n"));
     return kExitOk;
 }

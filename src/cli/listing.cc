@@ -7,9 +7,11 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <fmt/format.h>
 
 #include "cli/json.h"
 #include "cli/output.h"
+#include "cli/text.h"
 
 namespace rh::cli {
 namespace {
@@ -41,14 +43,6 @@ class JsonPages {
     boost::json::object last_;
 };
 
-Cells names_of(const boost::json::object& item) {
-    Cells names;
-    for (const auto& member : item) {
-        names.emplace_back(member.key());
-    }
-    return names;
-}
-
 Cells values_of(const boost::json::object& item, const Cells& names) {
     Cells values;
     for (const auto& name : names) {
@@ -69,9 +63,6 @@ class RowPages {
         }
         const auto& items = data->get_array();
         const bool by_names = cells_ == nullptr;
-        if (by_names && header_.empty()) {
-            header_ = names_of(items.front().get_object());
-        }
         std::vector<Cells> rows;
         for (const auto& item : items) {
             if (by_names) {
@@ -84,7 +75,7 @@ class RowPages {
         }
         return printer().print(rows);
     }
-    Result<void> finish() { return header_.empty() ? Result<void>() : printer().finish(); }
+    Result<void> finish() { return printer().finish(); }
 
   private:
     RowPrinter& printer() {
@@ -132,7 +123,8 @@ Result<void> print_listing(const ApiClient& api, std::string_view path, Query qu
         say("There are no such rows.");
     }
     if (more && !listing.all && !json) {
-        say("There are more rows; --all prints every one.");
+        say(fmt::format("These are the first {} only; --all prints every one.",
+                        counted(listing.limit, "row")));
     }
     return {};
 }

@@ -27,9 +27,8 @@ void add_listing(CLI::App& command, Listing& listing);  // --limit, --all, --for
 // The rows of one item of "data".
 using ItemCells = std::function<std::vector<Cells>(const boost::json::object&)>;
 
-// JSON is the API's own object, with every page's items in one "data" if --all. An empty `header`
-// is made of the first item's member names, and `cells` is then not called. Without --all, says on
-// stderr that there is more.
+// JSON is the API's own object, with every page's items in one "data" if --all. Without `cells`
+// the header names the members of an item. Without --all, says on stderr that there is more.
 Result<void> print_listing(const ApiClient& api, std::string_view path, Query query,
                            const Listing& listing, bool json, const Cells& header,
                            const ItemCells& cells);

@@ -4,12 +4,14 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include "http/problem.h"
+#include "io/file.h"
 
 namespace rh::cli {
 Result<void> write_out(std::string_view bytes) {
@@ -29,6 +31,14 @@ Result<void> write_out(std::string_view bytes) {
         bytes.remove_prefix(static_cast<size_t>(written));
     }
     return {};
+}
+
+Result<void> check_free(const std::string& path, bool force) {
+    if (force || !io::exists(path)) {
+        return {};
+    }
+    return fail(ErrorKind::conflict, "file_exists",
+                fmt::format("{} is there already. --force replaces it.", path));
 }
 
 void say(std::string_view message) {
@@ -63,17 +73,22 @@ std::string problem_json(const Error& error) {
     for (char& c : title) {
         c = c == '_' ? ' ' : c;
     }
-    const boost::json::value problem = {{"type", "/problems/" + error.code},
-                                        {"title", title},
-                                        {"status", http::status_of(error)},
-                                        {"detail", error.message},
-                                        {"code", error.code}};
+    boost::json::object problem = {{"type", "/problems/" + error.code},
+                                   {"title", title},
+                                   {"status", http::status_of(error)},
+                                   {"detail", error.message},
+                                   {"code", error.code}};
+    if (!error.trace_id.empty()) {
+        problem["trace_id"] = error.trace_id;
+    }
     return boost::json::serialize(problem);
 }
 
 int report(const Error& error, bool json) {
     if (error.code != "output_closed") {  // `… | head` is no failure worth a sentence
-        say(error.message);
+        say(error.trace_id.empty()
+                ? error.message
+                : fmt::format("{}\n  trace_id {}", error.message, error.trace_id));
         if (json) {
             [[maybe_unused]] const auto written = write_out(problem_json(error) + "\n");
         }

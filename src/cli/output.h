@@ -11,6 +11,8 @@ namespace rh::cli {
 
 // All of it to stdout. Error internal output_closed if the reader is gone, or what write() says.
 Result<void> write_out(std::string_view bytes);
+// Error conflict file_exists if `path` is there and may not be replaced.
+Result<void> check_free(const std::string& path, bool force);
 // "roundhouse: …" and a line end, to stderr.
 void say(std::string_view message);
 
@@ -20,7 +22,7 @@ int exit_code_of(const Error& error);
 // Says the error on stderr; with `json` its problem object also goes to stdout.
 int report(const Error& error, bool json);
 
-// {"type","title","status","detail","code"}, as the API sends it.
+// {"type","title","status","detail","code"}, and "trace_id" if it has one, as the API sends it.
 std::string problem_json(const Error& error);
 
 bool stderr_is_terminal();

@@ -2,6 +2,7 @@
 // states?
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include <CLI/CLI.hpp>
@@ -37,12 +38,43 @@ struct Arguments {
     uint64_t show = 20;
 };
 
+// A file of that name would be a statement.
+std::optional<model::UploadId> upload_of(const Arguments& arguments) {
+    return io::exists(arguments.what) ? std::nullopt : model::parse_upload_id(arguments.what);
+}
+
+Result<void> check_arguments(const Arguments& arguments, bool is_upload) {
+    const auto& [encoding, delimiter, timezone, empty_amount, allow_negative] = arguments.rows;
+    const bool scoped = !arguments.from.empty() || !arguments.to.empty() ||
+                        !arguments.game_ids.empty() || !arguments.providers.empty();
+    const bool read_as = !encoding.empty() || !delimiter.empty() || !timezone.empty() ||
+                         !empty_amount.empty() || allow_negative;
+    if (is_upload && (scoped || read_as)) {
+        return fail(ErrorKind::invalid_request, "usage",
+                    fmt::format("An upload is reconciled whole, and read as when it came: {} "
+                                "belong to a statement's file.",
+                                scoped ? "--from, --to, --game-id and --provider"
+                                       : "the flags that say how rows are read"));
+    }
+    const std::string& what = arguments.what;
+    const bool like_an_id =
+        what.size() >= 4 && what.find_first_not_of("0123456789abcdefABCDEF-") == std::string::npos;
+    if (!is_upload && like_an_id && !io::exists(what)) {
+        return fail(ErrorKind::not_found, "file_not_found",
+                    fmt::format("There is no file {}, and it is no whole id of an upload. "
+                                "`roundhouse uploads` lists the ids.",
+                                what));
+    }
+    return {};
+}
+
 Result<boost::json::object> begin(const ApiClient& api, const Arguments& arguments,
                                   Progress& progress) {
     io::HttpRequest request;
     request.method = "POST";
-    const auto id = model::parse_upload_id(arguments.what);
-    if (id && !io::exists(arguments.what)) {
+    const auto id = upload_of(arguments);
+    RH_TRY(check_arguments(arguments, id.has_value()));
+    if (id) {
         const std::string body = fmt::format(R"({{"upload_id":"{}"}})", model::to_string(*id));
         const std::string_view piece = body;
         request.target = "/v1/reconciliations";
@@ -91,6 +123,18 @@ bool is_voided(const boost::json::object& reconciliation) {
            });
 }
 
+std::string examples_text(const boost::json::object& reconciliation) {
+    std::string out;
+    if (const auto* examples = reconciliation.if_contains("rejected_examples");
+        examples != nullptr && examples->is_array()) {
+        for (const auto& example : examples->get_array()) {
+            out += fmt::format("  row {}: {}\n", text_at(example.as_object(), "row"),
+                               text_at(example.as_object(), "detail"));
+        }
+    }
+    return out;
+}
+
 std::string totals_text(const boost::json::object& reconciliation) {
     const auto& totals = object_at(reconciliation, "totals");
     const auto& rows = object_at(reconciliation, "rows");
@@ -109,9 +153,9 @@ std::string totals_text(const boost::json::object& reconciliation) {
     }
     if (!rows.empty()) {
         out += fmt::format(
-            "rows: {} read = {} accepted + {} rejected; {} blank lines\n",
-            with_commas(count_at(rows, "read")), with_commas(count_at(rows, "accepted")),
-            with_commas(count_at(rows, "rejected")), with_commas(count_at(rows, "blank")));
+            "rows: {} read = {} accepted + {} rejected; {}\n", with_commas(count_at(rows, "read")),
+            with_commas(count_at(rows, "accepted")), with_commas(count_at(rows, "rejected")),
+            counted(count_at(rows, "blank"), "blank line"));
     }
     if (const auto* warnings = reconciliation.if_contains("warnings");
         warnings != nullptr && warnings->is_array()) {
@@ -119,10 +163,12 @@ std::string totals_text(const boost::json::object& reconciliation) {
             out += fmt::format("warning: {}\n", in_flags(text_at(warning.as_object(), "detail")));
         }
     }
-    return out;
+    return out + examples_text(reconciliation) +
+           fmt::format("reconciliation {} at version {}\n", text_at(reconciliation, "id"),
+                       text_at(reconciliation, "version"));
 }
 
-// "3 rounds, 1.5/0/0.3/0", or "-" for a side that has nothing.
+// "3 rounds 1.5/0/0.3/0", or "-" for a side that has nothing.
 std::string side_text(const boost::json::object& side) {
     if (side.empty()) {
         return "-";
@@ -131,31 +177,45 @@ std::string side_text(const boost::json::object& side) {
     for (const auto amount : model::kAmountNames) {
         amounts += (amounts.empty() ? "" : "/") + text_at(side, amount);
     }
-    return fmt::format("{} rounds {}", text_at(side, "rounds"), amounts);
+    return fmt::format("{} {}", counted(count_at(side, "rounds"), "round"), amounts);
 }
 
 Result<void> print_discrepancies(const ApiClient& api, const Arguments& arguments,
-                                 const std::string& id) {
-    const std::string path = fmt::format("/v1/reconciliations/{}/discrepancies", id);
+                                 const boost::json::object& reconciliation) {
+    const uint64_t of = count_at(reconciliation, "discrepancies");
+    const std::string path =
+        fmt::format("/v1/reconciliations/{}/discrepancies", text_at(reconciliation, "id"));
+    if (of == 0) {
+        return {};  // the balance differs, or the totals
+    }
     RH_ASSIGN(const auto page,
               api.get(with_query(path, {{"limit", std::to_string(arguments.show)}})));
     const auto* data = page.if_contains("data");
     if (data == nullptr || !data->is_array()) {
         return {};
     }
-    RowPrinter printer(RowFormat::table, {"player_id", "game_id", "hour", "class", "table",
-                                          "original", "stored", "aggregated"});
+    RH_TRY(write_out("figures: rounds, then real bet / bonus bet / real win / bonus win\n"));
+    RowPrinter printer(RowFormat::table, {"player_id", "game_id", "hour", "class", "other_hour",
+                                          "table", "original", "stored", "aggregated"});
     std::vector<Cells> rows;
     for (const auto& item : data->get_array()) {
         const auto& one = item.get_object();
-        Cells cells = {text_at(one, "player_id"), text_at(one, "game_id"), text_at(one, "hour"),
-                       text_at(one, "class"), text_at(one, "table")};
+        Cells cells = {text_at(one, "player_id"),  text_at(one, "game_id"),
+                       text_at(one, "hour"),       text_at(one, "class"),
+                       text_at(one, "other_hour"), text_at(one, "table")};
         for (const auto side : kSides) {
             cells.push_back(side_text(object_at(one, side)));
         }
         rows.push_back(std::move(cells));
     }
-    return printer.print(rows);
+    RH_TRY(printer.print(rows));
+    if (of > rows.size()) {
+        RH_TRY(
+            write_out(fmt::format("… and {} more; --show N prints more of them, and GET {} has "
+                                  "all\n",
+                                  with_commas(of - rows.size()), path)));
+    }
+    return {};
 }
 
 Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) {
@@ -173,16 +233,17 @@ Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) 
         if (!done) {
             const auto& error = object_at(reconciliation, "error");
             say(error.empty() ? "The reconciliation failed; it says nothing about the figures."
-                              : text_at(error, "detail"));
+                              : in_flags(text_at(error, "detail")));
         } else if (verdict == "matched") {
             RH_TRY(write_out(is_voided(reconciliation)
                                  ? "matched: every row is kept exactly once; the upload is voided, "
                                    "so none is in the figures\n"
                                  : "matched: every row is counted exactly once\n"));
         } else {
-            RH_TRY(write_out(fmt::format("{}: {} discrepancies\n", verdict,
-                                         with_commas(count_at(reconciliation, "discrepancies")))));
-            RH_TRY(print_discrepancies(api, arguments, text_at(reconciliation, "id")));
+            RH_TRY(write_out(
+                fmt::format("{}: {}\n", verdict,
+                            counted(count_at(reconciliation, "discrepancies"), "discrepancy"))));
+            RH_TRY(print_discrepancies(api, arguments, reconciliation));
         }
     }
     return !done ? kExitFailure : (verdict == "matched" ? kExitOk : kExitMismatch);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/kill_point.h"
+#include "base/nearest.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "clickhouse/engine.h"
@@ -56,13 +57,47 @@ void add_commands(CLI::App& program, Invocation& invocation) {
     add_completion(program, invocation);
 }
 
-int usage_error(const CLI::App& program, const CLI::ParseError& error, bool json) {
+// The first word that stands where a command must and is none; empty: there is no such word. Fills
+// `known` with the commands there are in its place.
+std::string unknown_command(const CLI::App& program, std::span<char*> words,
+                            std::vector<std::string>& known) {
+    const CLI::App* at = &program;
+    for (const std::string_view word : words) {
+        if (word.starts_with('-')) {
+            continue;
+        }
+        known.clear();
+        for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+            known.push_back(command->get_name());
+        }
+        if (known.empty()) {
+            return {};
+        }
+        if (std::ranges::find(known, word) == known.end()) {
+            return std::string(word);
+        }
+        at = at->get_subcommand(std::string(word));
+    }
+    return {};
+}
+
+int usage_error(const CLI::App& program, const CLI::ParseError& error, std::span<char*> words) {
     if (error.get_exit_code() == 0) {  // --help and --version come as exceptions
         return program.exit(error);
     }
+    std::vector<std::string> known;
+    const std::string unknown = unknown_command(program, words, known);
     const Error problem{
-        ErrorKind::invalid_request, "usage",
-        fmt::format("{}. Run `roundhouse --help` or `roundhouse COMMAND --help`.", error.what())};
+        .kind = ErrorKind::invalid_request,
+        .code = "usage",
+        .message = unknown.empty()
+                       ? fmt::format("{}. Run `roundhouse --help` or `roundhouse COMMAND --help`.",
+                                     error.what())
+                       : fmt::format("There is no command \"{}\". Did you mean `{}`? `roundhouse "
+                                     "--help` lists all.",
+                                     unknown, nearest(unknown, known))};
+    const bool json = std::ranges::any_of(
+        words, [](const char* word) { return std::string_view(word) == "--json"; });
     return report(problem, json);
 }
 
@@ -101,10 +136,7 @@ int run(int argc, char** argv) {
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        const auto arguments = std::span(argv, static_cast<size_t>(argc));
-        const bool json = std::ranges::any_of(
-            arguments, [](const char* argument) { return std::string_view(argument) == "--json"; });
-        return usage_error(program, error, json);
+        return usage_error(program, error, std::span(argv, static_cast<size_t>(argc)).subspan(1));
     }
     const Result<int> code = invocation.action();
     return code ? *code : report(code.error(), invocation.json);

@@ -13,18 +13,23 @@ FileBody::FileBody(io::File file, std::string path, std::function<void(uint64_t)
 }
 
 Result<FileBody> FileBody::open(const std::string& path, std::function<void(uint64_t)> on_bytes) {
-    const bool is_stdin = path == "-";
-    RH_ASSIGN(io::File file, io::File::open_read(is_stdin ? "/dev/stdin" : path));
+    RH_ASSIGN(io::File file, open_input(path));
     FileBody body(std::move(file), path, std::move(on_bytes));
     std::error_code error;
-    // A pipe has no length, and a directory can't be read at all.
-    if (std::filesystem::is_directory(path, error)) {
-        return fail(ErrorKind::invalid_request, "not_a_file", path + " is a directory.");
-    }
-    if (!is_stdin && std::filesystem::is_regular_file(path, error)) {
+    // A pipe has no length.
+    if (path != "-" && std::filesystem::is_regular_file(path, error)) {
         RH_ASSIGN(body.bytes_, body.file_.size());
     }
     return body;
+}
+
+Result<io::File> open_input(const std::string& path) {
+    std::error_code error;
+    if (path != "-" && std::filesystem::is_directory(path, error)) {
+        return fail(ErrorKind::not_found, "not_a_file",
+                    path + " is a directory. Name the files in it.");
+    }
+    return io::File::open_read(path == "-" ? "/dev/stdin" : path);
 }
 
 void FileBody::attach(io::HttpRequest& request) {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/plural.h"
+
 namespace rh::cli {
 
 std::string with_commas(uint64_t number) {
@@ -13,6 +15,10 @@ std::string with_commas(uint64_t number) {
         digits.insert(at - 3, 1, ',');
     }
     return digits;
+}
+
+std::string counted(uint64_t number, std::string_view noun) {
+    return with_commas(number) + " " + plural(number, noun);
 }
 
 std::string byte_size(uint64_t bytes) {

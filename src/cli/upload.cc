@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "cli/api_client.h"
 #include "cli/command.h"
 #include "cli/json.h"
@@ -35,6 +36,8 @@ struct Arguments {
 
 constexpr std::chrono::milliseconds kPollFirst{50};
 constexpr std::chrono::milliseconds kPollMost{500};
+constexpr unsigned kRetryAfterS = 5;               // if the server does not say
+constexpr int64_t kBusyMostMs = 10LL * 60 * 1000;  // then it is an error
 
 bool is_final(const boost::json::object& upload) {
     const std::string state = text_at(upload, "state");
@@ -53,8 +56,8 @@ Query query_of(const Arguments& arguments, const std::string& file) {
     return query;
 }
 
-Result<boost::json::object> send(const ApiClient& api, const Arguments& arguments,
-                                 const std::string& file, Progress& progress) {
+Result<boost::json::object> send_once(const ApiClient& api, const Arguments& arguments,
+                                      const std::string& file, Progress& progress) {
     uint64_t of_bytes = 0;
     RH_ASSIGN(FileBody body, FileBody::open(file, [&](uint64_t bytes) {
                   progress.show("sending", bytes, of_bytes, true);
@@ -67,6 +70,31 @@ Result<boost::json::object> send(const ApiClient& api, const Arguments& argument
     request.headers.emplace_back("Content-Type", "text/csv");
     body.attach(request);
     return api.send(std::move(request));
+}
+
+// A server that has no room at the moment says when to come again; a pipe can't be sent twice.
+Result<boost::json::object> send(const ApiClient& api, const Arguments& arguments,
+                                 const std::string& file, Progress& progress) {
+    const int64_t until = monotonic_ms() + kBusyMostMs;
+    while (true) {
+        auto sent = send_once(api, arguments, file, progress);
+        const bool again = !sent && sent.error().kind == ErrorKind::busy && file != "-";
+        if (!again || monotonic_ms() >= until) {
+            return sent;
+        }
+        progress.show("waiting for room", 0, 0, false);
+        std::this_thread::sleep_for(
+            std::chrono::seconds(sent.error().retry_after_s.value_or(kRetryAfterS)));
+    }
+}
+
+// The file is safe once it was received, whatever happens to the server or to the way there.
+Error lost_sight_of(const std::string& id, Error error) {
+    error.message = fmt::format(
+        "received as {}, but its end was not seen. {} The upload goes on by itself, also after a "
+        "restart of the server; `roundhouse uploads {}` shows it.",
+        id, error.message, id);
+    return error;
 }
 
 void show(Progress& progress, const boost::json::object& upload) {
@@ -87,12 +115,21 @@ Result<boost::json::object> upload_and_wait(const ApiClient& api, const Argument
     Progress progress(file_name_of(file));
     RH_ASSIGN(boost::json::object upload, send(api, arguments, file, progress));
     const bool duplicate = flag_at(upload, "duplicate");
-    const std::string target = "/v1/uploads/" + text_at(upload, "id");
+    const std::string id = text_at(upload, "id");
+    const std::string target = "/v1/uploads/" + id;
     for (auto pause = kPollFirst; !is_final(upload) && !arguments.no_wait;
          pause = std::min(pause * 3 / 2, kPollMost)) {
         show(progress, upload);
         std::this_thread::sleep_for(pause);
-        RH_ASSIGN(upload, api.get(target));
+        auto looked = api.get(target);
+        if (looked) {
+            upload = std::move(*looked);
+        } else if (looked.error().kind == ErrorKind::busy) {
+            std::this_thread::sleep_for(
+                std::chrono::seconds(looked.error().retry_after_s.value_or(kRetryAfterS)));
+        } else {
+            return std::unexpected(lost_sight_of(id, looked.error()));
+        }
     }
     upload["duplicate"] = duplicate;  // only the first answer knows that
     return upload;

@@ -1,16 +1,33 @@
 #include "cli/upload_report.h"
 
+#include <algorithm>
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
+#include "cli/api_client.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/text.h"
 #include "model/row_batch.h"
 
 namespace rh::cli {
+
+namespace {
+
+// A dry run's end says so by a warning.
+bool would_be_refused(const boost::json::object& upload) {
+    const auto* warnings = upload.if_contains("warnings");
+    return warnings != nullptr && warnings->is_array() &&
+           std::ranges::any_of(warnings->get_array(), [](const boost::json::value& warning) {
+               return warning.is_object() &&
+                      text_at(warning.get_object(), "code") == "would_be_refused";
+           });
+}
+
+}  // namespace
 
 std::string upload_text(const boost::json::object& upload) {
     const auto& rows = object_at(upload, "rows");
@@ -26,25 +43,30 @@ std::string upload_text(const boost::json::object& upload) {
     out += fmt::format("  {}, {}, delimiter {}\n", byte_size(count_at(upload, "bytes")),
                        text_at(upload, "encoding"),
                        text_at(upload, "delimiter") == "\t" ? "tab" : text_at(upload, "delimiter"));
-    out +=
-        fmt::format("  rows: {} read = {} accepted + {} rejected; {} blank lines\n",
-                    with_commas(count_at(rows, "read")), with_commas(count_at(rows, "accepted")),
-                    with_commas(count_at(rows, "rejected")), with_commas(count_at(rows, "blank")));
+    out += fmt::format("  rows: {} read = {} accepted + {} rejected; {}\n",
+                       with_commas(count_at(rows, "read")), with_commas(count_at(rows, "accepted")),
+                       with_commas(count_at(rows, "rejected")),
+                       counted(count_at(rows, "blank"), "blank line"));
     for (const auto amount : model::kAmountNames) {
         out += fmt::format("  {:<17} {}", amount, aligned_amount(text_at(totals, amount), 20));
         const uint64_t without = count_at(empty, amount);
-        out += without == 0 ? "\n" : fmt::format("   ({} rows without)\n", with_commas(without));
+        out += without == 0 ? "\n" : fmt::format("   ({} without)\n", counted(without, "row"));
     }
     if (const auto* warnings = upload.if_contains("warnings"); warnings && warnings->is_array()) {
         for (const auto& warning : warnings->get_array()) {
-            out += fmt::format("  warning: {}\n", warning.is_object()
-                                                      ? text_at(warning.get_object(), "detail")
-                                                      : text_of(warning));
+            out +=
+                fmt::format("  warning: {}\n",
+                            warning.is_object() ? in_flags(text_at(warning.get_object(), "detail"))
+                                                : text_of(warning));
         }
     }
     const auto& error = object_at(upload, "error");
     if (!error.empty()) {
-        out += fmt::format("  {}: {}\n", text_at(error, "code"), text_at(error, "detail"));
+        out +=
+            fmt::format("  {}: {}\n", text_at(error, "code"), in_flags(text_at(error, "detail")));
+        if (const std::string trace = text_at(error, "trace_id"); !trace.empty()) {
+            out += fmt::format("  trace_id {}\n", trace);
+        }
     }
     if (count_at(rows, "rejected") != 0 && state != "checked" && !id.empty()) {
         out += fmt::format("  refused rows: roundhouse rejects {}\n", id);
@@ -55,6 +77,9 @@ std::string upload_text(const boost::json::object& upload) {
 int upload_exit_code(const boost::json::object& upload, bool strict) {
     const std::string state = text_at(upload, "state");
     if (state == "failed" || state == "refused" || state == "cancelled") {
+        return kExitFailure;
+    }
+    if (would_be_refused(upload)) {
         return kExitFailure;
     }
     const bool rejects = count_at(object_at(upload, "rows"), "rejected") != 0;

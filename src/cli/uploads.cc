@@ -84,7 +84,8 @@ std::vector<Cells> reject_cells(const boost::json::object& reject) {
     for (const auto& item : faults->get_array()) {
         const auto& fault = item.get_object();
         rows.push_back({text_at(reject, "line"), text_at(reject, "row"), text_at(fault, "column"),
-                        text_at(fault, "code"), text_at(fault, "value"), text_at(fault, "detail")});
+                        text_at(fault, "code"), text_at(fault, "value"),
+                        in_flags(text_at(fault, "detail"))});
     }
     return rows;
 }

@@ -76,10 +76,36 @@ def test_usage_errors_are_2(arguments):
     assert done.stderr.startswith(b"roundhouse: ") and done.stdout == b""
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [("uplaod x.csv", "upload"), ("keys creat --data x", "create"), ("--json reconsile x", "reconcile")],
+)
+def test_a_mistyped_command_names_the_nearest(words, meant):
+    text = run(*words.split(), code=2).stderr.decode()
+    assert f"Did you mean `{meant}`?" in text and "There is no command" in text
+
+
 def test_usage_errors_as_json():
     problem = json.loads(run("serve", "--json", "--listen", "8080", code=2).stdout)
     assert problem["code"] == "bad_setting" and problem["status"] == 400 and "--listen" in problem["detail"]
     assert json.loads(run("bogus", "--json", code=2).stdout)["code"] == "usage"
+
+
+def test_files_that_are_none_are_1_in_every_command(tmp_path):
+    for path in [tmp_path, tmp_path / "nothing.csv"]:
+        for command in [["check"], ["upload"], ["reconcile"], ["convert", "-o", tmp_path / "out.avro"]]:
+            done = run(*command, path, code=1, ROUNDHOUSE_SERVER="http://127.0.0.1:9")
+            assert done.stderr.startswith(b"roundhouse: ") and path.name.encode() in done.stderr, (command, path)
+    assert b"roundhouse uploads" in run("reconcile", "56e14c68", code=1).stderr
+    an_id = "56e14c68-d694-8330-9e4e-9c07553ebd3e"
+    for words in (["--from", "2019-10-01"], ["--provider", "x"], ["--allow-negative"]):
+        assert b"reconciled whole" in run("reconcile", an_id, *words, code=2).stderr
+
+
+def test_a_key_file_without_a_key_is_an_error(tmp_path):
+    empty = tmp_path / "key"
+    empty.write_text("\n")
+    assert b"has no key" in run("uploads", "--key-file", empty, code=2).stderr
 
 
 def test_no_server_is_5(tmp_path):
@@ -166,6 +192,15 @@ def test_generate_is_what_duckdb_reads(tmp_path):
     assert start.startswith("2019-10-01 00:") and end.startswith("2019-10-31 23:") and players > 1000
 
 
+def test_generate_replaces_no_file_unasked(tmp_path):
+    file = tmp_path / "rounds.csv"
+    file.write_text("mine")
+    assert b"--force" in run("generate", "--rows", 10, "--out", file, code=1).stderr
+    assert file.read_text() == "mine"
+    run("generate", "--rows", 10, "--out", file, "--force")
+    assert file.stat().st_size > 1000
+
+
 def test_generate_repeats_itself_and_differs_by_seed(tmp_path):
     def digest(*arguments) -> str:
         out = run("generate", "--rows", 20000, "--bad-share", "0.05", *arguments).stdout
@@ -223,6 +258,38 @@ def test_check_reports_like_an_upload(tmp_path, rng):
     assert second["faults"][0]["column"] == "real_amount_bet" and second["faults"][0]["value"] == "1,5"
     text = run("check", file).stdout.decode()
     assert "1,000 read = 998 accepted + 2 rejected" in text and "line 12: user_id: missing_value" in text
+
+
+def test_check_warns_as_an_upload_does_and_fails_where_it_would_be_refused(tmp_path, rng):
+    rows = rounds.make_rows(rng, 30)
+    rows[20][1] = rows[10][1]
+    file = tmp_path / "rounds.csv"
+    file.write_text(rounds.to_csv(rows))
+    (report,) = check(file)
+    (warning,) = report["warnings"]
+    assert (warning["code"], warning["count"]) == ("duplicate_game_instance_id", 1)
+    assert (
+        "1 game_instance_id more than once (1 row beyond" in warning["detail"] and rows[10][1] in warning["detail"]
+    )
+    assert "warning: The file has 1 game_instance_id more than once" in run("check", file).stdout.decode()
+    for row in rows:
+        row[4] = "-1"
+    file.write_text(rounds.to_csv(rows))
+    (report,) = check(file, code=1)
+    (warning,) = report["warnings"]
+    assert warning["code"] == "would_be_refused" and "no_accepted_rows" in warning["detail"]
+    text = run("check", "--strict", file, code=1).stdout.decode()
+    assert "no_accepted_rows" in text and "say --allow-negative" in text and "allow_negative" not in text
+    run("convert", file, "-o", tmp_path / "none.avro", code=1)
+    assert not (tmp_path / "none.avro").exists()
+    run("check", "--allow-negative", file)
+
+
+def test_packed_files_are_named_as_such(tmp_path):
+    file = tmp_path / "rounds.csv"
+    file.write_bytes(gzip.compress(b"x" * 100))
+    text = run("check", file, code=1).stderr.decode()
+    assert "name end in .gz" in text and "Content-Encoding" not in text
 
 
 def test_check_exit_codes(tmp_path, rng):
@@ -388,6 +455,10 @@ def test_convert_does_not_overwrite_and_leaves_no_halves(tmp_path, rng):
     assert b"--force" in run("convert", file, "-o", avro, code=1).stderr
     assert avro.read_bytes() == before
     run("convert", file, "-o", avro, "--force")
+    piped = run("convert", file, "-o", "-")
+    assert list(fastavro.reader(io.BytesIO(piped.stdout))) == list(fastavro.reader(io.BytesIO(before)))
+    assert b"10 rows written to standard output" in piped.stderr
+    run("convert", file, "-o", "-", "--json", code=2)
     file.write_text("a,b\n1,2\n")
     run("convert", file, "-o", tmp_path / "none.avro", code=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rounds.avro", "rounds.csv"]
@@ -410,3 +481,14 @@ def test_keys_are_shown_once_and_kept_as_hashes(tmp_path):
     assert json.loads(run("keys", "list", "--data", data, "--json").stdout)["data"][0]["revoked_at"]
     run("keys", "create", "--data", data, "--scope", "everything", code=2)
     run("keys", "revoke", "--data", data, "nobody", code=1)
+
+
+def test_keys_are_made_and_looked_for_where_a_server_is(tmp_path):
+    for words in (["list"], ["revoke", "x"]):
+        assert b"no data directory" in run("keys", *words, "--data", tmp_path, code=1).stderr
+    done = subprocess.run(
+        [BINARY, "keys", "create", "--scope", "read"], capture_output=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1 and b"--data DIR" in done.stderr and list(tmp_path.iterdir()) == []
+    done = run("keys", "create", "--scope", "read", "--data", tmp_path / "new")
+    assert str(tmp_path / "new" / "keys.json").encode() in done.stderr

@@ -1,8 +1,10 @@
 """The client commands against a running server."""
 
+import http.server
 import json
 import os
 import subprocess
+import threading
 from decimal import Decimal
 
 import pytest
@@ -87,7 +89,8 @@ def test_reconcile_refuses_negative_amounts_unless_told_otherwise(run, tmp_path,
     run("upload", "--allow-negative", statement)
     assert "matched" in run("reconcile", "--allow-negative", statement)
     text = run("reconcile", statement, code=4)
-    assert "20 read = 19 accepted + 1 rejected" in text and "warning: 1 rows of the statement" in text
+    assert "20 read = 19 accepted + 1 rejected" in text and "warning: 1 row of the statement" in text
+    assert "row 4: Not valid: " in text
     assert "with --allow-negative" in text
 
 
@@ -118,9 +121,172 @@ def test_clickhouse_info_and_migrate(run, server):
     assert json.loads(run("migrate", "--data", server.data, "--json"))["applied"]
 
 
-def test_no_rows_is_said(run):
-    assert run("aggregates", "--player-id", "nobody") == ""
-    assert "There are no such rows." in run.errors("aggregates", "--player-id", "nobody")
+@pytest.mark.parametrize(
+    "words",
+    ["", "--granularity month", "--granularity total --group-by game_id", "--group-by none --granularity day"],
+)
+def test_no_rows_is_said_and_the_header_stands(run, server, words):
+    words = ["--player-id", "nobody", *words.split()]
+    query = {words[i].removeprefix("--").replace("-", "_"): words[i + 1] for i in range(0, len(words), 2)}
+    empty = server.get("/v1/aggregates", params={**query, "format": "csv"}).text
+    header = empty.splitlines()[0]
+    assert run("aggregates", *words).splitlines()[0] == header
+    if "none" not in words:
+        assert "There are no such rows." in run.errors("aggregates", *words)
+
+
+def test_a_page_says_that_there_is_more(run, file):
+    run("upload", file[0])
+    assert "the first 3 rows only; --all" in run.errors("aggregates", "--limit", 3)
+
+
+def test_a_mismatch_is_printed_with_all_that_a_person_needs(run, tmp_path, rng):
+    rows = rounds.make_rows(rng, 60, games=1, hours=4)
+    for row in rows:
+        row[9] = f"Printed {rows[0][2]}"
+    file, statement = tmp_path / "rounds.csv", tmp_path / "statement.csv"
+    file.write_text(rounds.to_csv(rows))
+    run("upload", file)
+    for row in rows:
+        row[4] = "1234.5"
+    statement.write_text(rounds.to_csv(rows))
+    report = json.loads(run("reconcile", statement, "--json", code=4))
+    more = report["discrepancies"] - 2
+    assert more > 0
+    text = run("reconcile", statement, "--show", 2, code=4)
+    assert f"mismatched: {report['discrepancies']} discrepancies" in text
+    assert f"… and {more} more; --show N" in text and "figures: rounds, then real bet" in text
+    assert f"at version {report['version']}" in text and "/v1/reconciliations/" in text
+    assert "1 rounds" not in text
+
+
+def test_a_moved_round_shows_both_hours(run, tmp_path, rng):
+    rows = rounds.make_rows(rng, 1, hours=1)
+    rows[0][9] = f"Moved {rows[0][2]}"
+    file, statement = tmp_path / "rounds.csv", tmp_path / "statement.csv"
+    file.write_text(rounds.to_csv(rows))
+    run("upload", file)
+    rows[0][0] = rows[0][0].replace(" 00:", " 01:")
+    statement.write_text(rounds.to_csv(rows))
+    text = run("reconcile", statement, "--from", "2019-10-01", "--to", "2019-10-02", code=4)
+    assert "1 round " in text and "wrong_hour" in text
+    assert "T00:00:00Z" in text and "T01:00:00Z" in text
+
+
+def test_a_refused_upload_is_not_waited_for_by_reconcile(run, tmp_path, rng):
+    rows = rounds.make_rows(rng, 10)
+    rows[3][0] = "never"
+    file = tmp_path / "rounds.csv"
+    file.write_text(rounds.to_csv(rows))
+    upload = json.loads(run("upload", "--on-error", "abort", "--json", file, code=1))
+    assert "send the file again" in run.errors("reconcile", upload["id"], code=1)
+    trial = json.loads(run("upload", "--dry-run", "--json", file))
+    assert "without --dry-run" in run.errors("reconcile", trial["id"], code=1)
+    for row in rows:
+        row[0] = "never"
+    file.write_text(rounds.to_csv(rows))
+    assert "no_accepted_rows" in run("upload", "--dry-run", file, code=1)
+
+
+def test_a_problem_has_its_trace_id(run, server):
+    unknown = "00000000-0000-8000-8000-000000000000"
+    text = run.errors("uploads", unknown, code=1)
+    trace = text.split("trace_id ")[1].strip()
+    assert len(trace) == 32 and trace in server.log_path.read_text()
+    assert len(json.loads(run("uploads", unknown, "--json", code=1))["trace_id"]) == 32
+
+
+def test_numbers_in_the_log_are_numbers(run, server):
+    run("uploads")
+    line = next(line for line in reversed(server.log_path.read_text().splitlines()) if '"/v1/uploads"' in line)
+    event = json.loads(line)
+    assert event["status"] == 200 and isinstance(event["ms"], int) and event["bytes_out"] > 0
+    assert event["method"] == "GET"
+
+
+def test_a_key_of_scope_upload_is_enough_to_upload(start_server, file, tmp_path):
+    data = tmp_path / "data"
+    made = subprocess.run([BINARY, "keys", "create", "--data", data, "--scope", "upload"],
+                          check=True, capture_output=True)  # fmt: skip
+    server = start_server()
+    env = {**os.environ, "ROUNDHOUSE_SERVER": server.url}
+    lines = file[0].read_text().splitlines()
+    file[0].write_text("\n".join([*lines, lines[1].replace(lines[1][:10], "never", 1)]) + "\n")
+
+    def call(*words, key: bytes):
+        key_file = tmp_path / "key"
+        key_file.write_bytes(key)
+        done = subprocess.run([BINARY, *words, "--key-file", key_file], capture_output=True, env=env, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    code, out, _ = call("upload", "--json", file[0], key=made.stdout)
+    upload = json.loads(out)
+    assert code == 0 and upload["state"] == "stored" and upload["rows"]["rejected"] == 1
+    assert call("rejects", upload["id"], key=made.stdout)[0] == 0
+    assert call("uploads", key=made.stdout)[0] == 1
+    code, _, errors = call("uploads", key=b"rh_wrong")
+    assert code == 1 and "--key-file" in errors and "ROUNDHOUSE_API_KEY" in errors and "Bearer" not in errors
+    done = subprocess.run([BINARY, "uploads"], capture_output=True, env=env, check=False)
+    assert done.returncode == 1 and b"ROUNDHOUSE_API_KEY" in done.stderr and b"Bearer" not in done.stderr
+
+
+class Once(http.server.BaseHTTPRequestHandler):
+    """Answers as its server's list says, one answer a request: (status, headers, JSON), or nothing at all."""
+
+    def answer(self):
+        length = int(self.headers.get("Content-Length", 0))
+        self.rfile.read(length)
+        self.server.asked.append(self.path)
+        if not self.server.answers:
+            self.close_connection = True
+            return
+        status, headers, body = self.server.answers.pop(0)
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def played():
+    """A server that plays answers, to show the client what a real one shows too rarely."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), Once)
+    server.answers, server.asked = [], []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_busy_server_is_asked_again_when_it_says(played, file):
+    upload_id = "56e14c68-d694-8330-9e4e-9c07553ebd3e"
+    busy = (429, {"Retry-After": "0"}, {"code": "too_many_uploads", "detail": "Full.", "status": 429})
+    stored = (200, {}, {"id": upload_id, "state": "stored"})
+    played.answers = [busy, busy, (202, {}, {"id": upload_id, "state": "validating"}), busy, stored]
+    url = f"http://127.0.0.1:{played.server_port}"
+    done = subprocess.run([BINARY, "upload", "--json", file[0], "--server", url], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["state"] == "stored" and len(played.asked) == 5
+    assert b"waiting for room" in done.stderr
+
+
+def test_a_server_that_goes_away_after_it_has_the_file(played, file):
+    upload_id = "56e14c68-d694-8330-9e4e-9c07553ebd3e"
+    played.answers = [(202, {}, {"id": upload_id, "state": "validating"})]
+    url = f"http://127.0.0.1:{played.server_port}"
+    done = subprocess.run([BINARY, "upload", file[0], "--server", url], capture_output=True, check=False)
+    assert done.returncode == 5
+    assert f"received as {upload_id}".encode() in done.stderr
+    assert f"roundhouse uploads {upload_id}".encode() in done.stderr
 
 
 def test_a_failed_reconciliation_prints_no_figures(run, file, tmp_path):
