@@ -1,5 +1,6 @@
 #include <array>
 #include <memory>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -155,10 +156,8 @@ Result<std::vector<std::optional<int64_t>>> Admin::committed(const std::string& 
     // Asked by a consumer of the group that does not join it.
     RH_ASSIGN(const Handle member,
               Handle::create(impl_->cluster, RD_KAFKA_CONSUMER, {{"group.id", group}}, {}));
-    std::vector<int32_t> partitions;
-    for (int32_t partition = 0; partition < count; ++partition) {
-        partitions.push_back(partition);
-    }
+    std::vector<int32_t> partitions(static_cast<size_t>(count));
+    std::iota(partitions.begin(), partitions.end(), 0);
     const PartitionList list(member.library(), topic, partitions);
     const auto code = member.library().committed(member.get(), list.get(), kAnswerMs);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -84,7 +84,7 @@ Published published_in(log::Parts& parts, const json::object& object) {
         rows.first_offset = parts.number(parts.get(partition, "first_offset"));
         rows.last_offset = parts.number(parts.get(partition, "last_offset"));
         sum.add(rows.totals);
-        record.partitions.push_back(std::move(rows));
+        record.partitions.push_back(rows);
     }
     parts.good = parts.good && sum == record.totals;
     return record;
