@@ -7,3 +7,4 @@ ALTER TABLE roundhouse.hourly_by_game MODIFY SETTING fsync_after_insert = 1;
 ALTER TABLE roundhouse.game_hourly MODIFY SETTING fsync_after_insert = 1;
 ALTER TABLE roundhouse.games MODIFY SETTING fsync_after_insert = 1;
 ALTER TABLE roundhouse.uploads MODIFY SETTING fsync_after_insert = 1;
+ALTER TABLE roundhouse.dead_letters MODIFY SETTING fsync_after_insert = 1;

@@ -19,11 +19,13 @@ constexpr uint64_t kSweepIntervalS = 600;  // without audits
 }  // namespace
 
 Auditor::Auditor(const clickhouse::Store& store, uploads::Ledger& ledger,
-                 const uploads::Layout& layout, uint64_t interval_s)
+                 const uploads::Layout& layout, uint64_t interval_s,
+                 std::function<bool(const model::UploadId&)> is_foreign)
     : store_(store),
       ledger_(ledger),
       layout_(layout),
       interval_s_(interval_s),
+      is_foreign_(std::move(is_foreign)),
       last_(INT64_MAX, model::UploadId{}),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -105,7 +107,7 @@ Result<void> Auditor::sweep_if_due() {
 Result<void> Auditor::sweep(const model::UploadId& id) {
     const auto held = layout_.lock(id);  // so that the same file sent again begins after this
     RH_ASSIGN(const auto upload, ledger_.find(id));
-    if (upload && !uploads::may_start_again(upload->state)) {
+    if ((upload && !uploads::may_start_again(upload->state)) || (is_foreign_ && is_foreign_(id))) {
         return {};
     }
     RH_TRY(sink::delete_rows(store_, id));

@@ -8,6 +8,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <stop_token>
@@ -21,9 +22,10 @@ namespace rh::app {
 
 class Auditor {
   public:
-    // interval_s 0: no background audit; leftovers are still looked for.
+    // interval_s 0: no background audit; leftovers are still looked for. Rows of uploads that
+    // `is_foreign` (may be empty: none) are another process's, and no leftovers.
     Auditor(const clickhouse::Store& store, uploads::Ledger& ledger, const uploads::Layout& layout,
-            uint64_t interval_s);
+            uint64_t interval_s, std::function<bool(const model::UploadId&)> is_foreign);
     ~Auditor();
 
     void begin();  // ClickHouse may be asked from now on
@@ -56,6 +58,7 @@ class Auditor {
     uploads::Ledger& ledger_;
     const uploads::Layout& layout_;
     const uint64_t interval_s_;
+    const std::function<bool(const model::UploadId&)> is_foreign_;
     unsigned sweeps_due_ = kSweeps;  // the thread's own, like the next two
     uploads::StateCounts ended_{};   // uploads that ended without being stored, when last looked
     std::pair<int64_t, model::UploadId> last_;  // (created_at, id) audited last

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "sink/level.h"
 
 namespace rh::app {
 namespace {
@@ -49,8 +50,10 @@ Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop)
             stage_ = Stage::failed;
             return holder;
         }
-        stage_ = Stage::starting;
-        log_event(LogLevel::warning, "preparing ClickHouse is tried again",
+        if (stage_ != Stage::connecting) {
+            stage_ = Stage::starting;
+        }
+        log_event(LogLevel::warning, "preparing ClickHouse and the log is tried again",
                   {{"code", holder.error().code},
                    {"detail", holder.error().message},
                    {"retry_ms", retry_ms}});
@@ -63,6 +66,11 @@ Result<std::optional<model::UploadId>> BringUp::attempt(const std::stop_token& s
     RH_TRY(store_.wait_until_up(stop));
     stage_ = Stage::migrating;
     RH_TRY(store_.migrate());
+    RH_TRY(sink::level_uploads(store_));
+    if (connect_) {
+        stage_ = Stage::connecting;
+        RH_TRY(connect_());
+    }
     stage_ = Stage::recovering;
     return versions_.recover();
 }
@@ -73,6 +81,8 @@ std::string_view BringUp::reason() const {
             return "clickhouse starting: it does not answer yet";
         case Stage::migrating:
             return "clickhouse starting: its tables are brought up to date";
+        case Stage::connecting:
+            return "kafka starting: topics and schema are looked for";
         case Stage::recovering:
             return "clickhouse starting: what a crash left unfinished is settled";
         case Stage::ready:

@@ -1,10 +1,10 @@
 // From "the server listens" to "ClickHouse may be asked". Uploads are received and published all
 // the while; what needs ClickHouse asks check() first, or waits until on_ready is called.
 //
-//   starting ──answers──▶ migrating ──▶ recovering ──▶ ready
-//      ▲                      │             │
-//      ├──it died, is full────┴─────────────┤
-//      └─it never will answer, or refuses───┴──▶ failed (run() returns the error)
+//   starting ──answers──▶ migrating ──▶ connecting ──▶ recovering ──▶ ready
+//      ▲                      │           (Kafka)            │
+//      ├──it died, is full────┴──────────────┴───────────────┤
+//      └─it never will answer, or refuses────────────────────┴──▶ failed (run() returns the error)
 //
 // run() is called by one thread (the sink's, before it stores anything); the others by any.
 #pragma once
@@ -25,16 +25,21 @@ namespace rh::app {
 
 class BringUp {
   public:
-    enum class Stage : uint8_t { starting, migrating, recovering, ready, failed };
+    enum class Stage : uint8_t { starting, migrating, connecting, recovering, ready, failed };
 
-    // All outlive the BringUp. on_ready is called once, by run().
+    // All outlive the BringUp. `connect` (may be empty) makes sure that the log may be used.
+    // on_ready is called once, by run().
     BringUp(const clickhouse::Store& store, sink::Versions& versions,
-            std::function<void()> on_ready)
-        : store_(store), versions_(versions), on_ready_(std::move(on_ready)) {}
+            std::function<Result<void>()> connect, std::function<void()> on_ready)
+        : store_(store),
+          versions_(versions),
+          connect_(std::move(connect)),
+          on_ready_(std::move(on_ready)) {}
 
-    // Waits for ClickHouse, applies queries/, and settles what a crash left of the versions; the
-    // upload that holds the next one, if any, must be stored before all others. What may pass is
-    // waited out. An Error is for good, but for unavailable stopping, when `stop` was requested.
+    // Waits for ClickHouse, applies queries/, connects the log, and settles what a crash left of
+    // the versions; the upload that holds the next one, if any, must be stored before all others.
+    // What may pass is waited out. An Error is for good, but for unavailable stopping, when `stop`
+    // was requested.
     Result<std::optional<model::UploadId>> run(const std::stop_token& stop);
 
     // Nothing once it is ready; until then Error unavailable clickhouse_unavailable, or
@@ -49,6 +54,7 @@ class BringUp {
 
     const clickhouse::Store& store_;
     sink::Versions& versions_;
+    const std::function<Result<void>()> connect_;
     const std::function<void()> on_ready_;
     std::atomic<Stage> stage_ = Stage::starting;
 };

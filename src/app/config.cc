@@ -165,12 +165,24 @@ std::string without_logins(const std::string& store) {
     return text;
 }
 
+std::string without_login(std::string url) {
+    const size_t begin = url.find("://");
+    const size_t at = url.find('@');
+    if (begin != std::string::npos && at != std::string::npos && at < url.find('/', begin + 3)) {
+        url.replace(begin + 3, at - begin - 3, "***");
+    }
+    return url;
+}
+
 std::string shown(const Config& config, const Option& option) {
     if (option.kind == OptionKind::secret) {
         return (config.*std::get<std::string Config::*>(option.member)).empty() ? "" : "(set)";
     }
     if (option.kind == OptionKind::shards) {
         return without_logins(config.store);
+    }
+    if (option.kind == OptionKind::url) {
+        return without_login(config.*std::get<std::string Config::*>(option.member));
     }
     if (const auto* text = std::get_if<std::string Config::*>(&option.member)) {
         return config.**text;
@@ -311,8 +323,9 @@ Result<Resolved> resolve(const Sources& sources) {
         if (text) {
             if (const auto assigned = assign(resolved.config, option, *text); !assigned) {
                 const bool named = value.origin == Origin::file;
-                const bool may_hold_secret =
-                    option.kind == OptionKind::shards || option.kind == OptionKind::secret;
+                const bool may_hold_secret = option.kind == OptionKind::shards ||
+                                             option.kind == OptionKind::url ||
+                                             option.kind == OptionKind::secret;
                 return bad_setting(
                     fmt::format("{}{}{} {}{}", value.origin_name, named ? ": " : "",
                                 named ? option.key : "", assigned.error().message,

@@ -47,6 +47,15 @@ struct Config {
 
     bool avro_deflate = false;
 
+    std::string log = "embedded";
+    std::string kafka_brokers;
+    std::string kafka_topic = "staging-bets";
+    uint64_t kafka_partitions = 12;
+    std::string kafka_group = "roundhouse";
+    std::string kafka_properties_file;
+    std::string kafka_library;
+    std::string registry_url;
+
     std::string store = "embedded";
     std::string clickhouse_cluster = "rivertech";
     std::string clickhouse_password;
@@ -84,6 +93,7 @@ enum class OptionKind : uint8_t {
     origins,  // scheme://host:port of web pages, separated by commas
     cluster,  // a name as it stands in a configuration of ClickHouse
     shards,   // embedded, or URLs of ClickHouse; shown without user and password
+    url,      // shown without user and password
     secret,   // environment only, never shown
 };
 

@@ -24,9 +24,9 @@ constexpr std::array kOptions = {
     Option{"drain_s", count, server, &Config::drain_s,
            "Seconds that running requests get to end after SIGTERM.", 0, 600},
 
-    Option{"log.level", choice, server, &Config::log_level, "Least level that is logged.", 0, 0,
+    Option{"logging.level", choice, server, &Config::log_level, "Least level that is logged.", 0, 0,
            "debug|info|warning|error"},
-    Option{"log.format", choice, server, &Config::log_format,
+    Option{"logging.format", choice, server, &Config::log_format,
            "Form of a log line; auto is text on a terminal and JSON otherwise.", 0, 0,
            "auto|text|json"},
 
@@ -62,6 +62,24 @@ constexpr std::array kOptions = {
 
     Option{"avro.deflate", boolean, server, &Config::avro_deflate,
            "Compress the log's Avro files with deflate."},
+
+    Option{"log", choice, server, &Config::log,
+           "Where accepted rows are published: in Avro files below data, or in Kafka.", 0, 0,
+           "embedded|kafka"},
+    Option{"kafka.brokers", text, server, &Config::kafka_brokers,
+           "Brokers to begin with, host:port, separated by commas."},
+    Option{"kafka.topic", text, server, &Config::kafka_topic,
+           "Topic of the rows. Its dead letters go to the topic of that name with -dead-letters."},
+    Option{"kafka.partitions", count, server, &Config::kafka_partitions,
+           "Partitions of the topic, if it does not exist and is created.", 1, 10'000},
+    Option{"kafka.group", text, server, &Config::kafka_group,
+           "Consumer group that brings rows into ClickHouse; all processes of a cluster share it."},
+    Option{"kafka.properties_file", text, server, &Config::kafka_properties_file,
+           "File of librdkafka's settings, one name=value a line: SASL, TLS and the like."},
+    Option{"librdkafka", text, server, &Config::kafka_library,
+           "Path of librdkafka.so.1 (2.4.0 or newer); empty: beside the program or in ../lib."},
+    Option{"registry.url", url, server, &Config::registry_url,
+           "The schema registry: http://[USER:PASSWORD@]HOST[:PORT][/PATH] of Confluent's API."},
 
     Option{"store", shards, server, &Config::store,
            "Where rows are kept: in the ClickHouse that the server starts itself, or in those at "
@@ -131,6 +149,8 @@ std::string values_of(const Option& option) {
             return "letters, digits, _, - and .";
         case shards:
             return "embedded, or http://…, separated by commas";
+        case url:
+            return "http://…";
         case origins:
             return "scheme://host:port, separated by commas";
         case secret:

@@ -120,7 +120,7 @@ TEST_F(ConfigTest, ValuesThatDoNotFitNameTheirPlace) {
     EXPECT_FALSE(resolve_with({{"listen", "8080"}}, "").has_value());
     EXPECT_FALSE(resolve_with({{"listen", "::1:80"}}, "").has_value());
     EXPECT_FALSE(resolve_with({{"listen", "localhost:65536"}}, "").has_value());
-    EXPECT_FALSE(resolve_with({{"log.level", "inf"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"logging.level", "inf"}}, "").has_value());
     EXPECT_FALSE(resolve_with({}, "[avro]\ndeflate = \"yes\"\n").has_value());
     EXPECT_FALSE(resolve_with({}, "[http]\nworkers = \"3\"\n").has_value());
     EXPECT_FALSE(resolve_with({}, "[http\n").has_value());

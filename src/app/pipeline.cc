@@ -25,6 +25,7 @@ Pipeline::Pipeline(Context context)
           .store = context_.store,
           .ledger = context_.ledger,
           .versions = context_.versions,
+          .has_taken = context_.has_taken,
           .republish = [this](const model::UploadId& id) { return republish(id); },
           .lock = [this](const model::UploadId& id) { return context_.layout.lock(id); },
           .on_progress =
@@ -154,7 +155,7 @@ void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& st
 publish::TakeRows Pipeline::offer_to_sink(const uploads::Upload& upload) {
     {
         const std::scoped_lock lock(mutex_);
-        if (!sink_is_idle_ || !to_store_.empty() || !to_discard_.empty()) {
+        if (context_.has_taken || !sink_is_idle_ || !to_store_.empty() || !to_discard_.empty()) {
             return {};
         }
         ahead_ = upload.id;

@@ -20,7 +20,7 @@
 #include "api/upload_service.h"
 #include "app/bring_up.h"
 #include "base/result.h"
-#include "log/embedded_log.h"
+#include "log/log.h"
 #include "publish/publisher.h"
 #include "sink/sink.h"
 #include "uploads/layout.h"
@@ -35,11 +35,14 @@ class Pipeline : public api::UploadService {
         const uploads::Layout& layout;
         uploads::Ledger& ledger;
         uploads::ProgressBoard& board;
-        log::EmbeddedLog& log;
+        log::Log& log;
         publish::Publisher& publisher;
         sink::Versions& versions;
         BringUp& bring_up;
         const clickhouse::Store& store;
+        // Of a log whose rows a consumer group brings into ClickHouse; else empty, and rows go
+        // ahead.
+        std::function<Result<bool>(const model::UploadId&)> has_taken;
         std::function<void(const Error&)> on_fatal;  // ClickHouse can never be brought up
     };
     explicit Pipeline(Context context);

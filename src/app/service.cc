@@ -25,6 +25,7 @@
 #include "api/uploads.h"
 #include "app/auditor.h"
 #include "app/bring_up.h"
+#include "app/kafka_parts.h"
 #include "app/metrics.h"
 #include "app/pipeline.h"
 #include "app/status.h"
@@ -216,34 +217,50 @@ Result<void> serve(const Config& config) {
     RH_ASSIGN(const auto layout, uploads::Layout::open(data));
     RH_ASSIGN(const auto ledger, uploads::Ledger::open(uploads::Layout::ledger_path(data)));
     RH_TRY(layout->remove_unknown(*ledger));
-    RH_ASSIGN(auto log, log::EmbeddedLog::open(data + "/log", config.avro_deflate));
+    RH_ASSIGN(auto embedded, log::EmbeddedLog::open(data + "/log", config.avro_deflate));
 
     RH_ASSIGN(const auto store, open_store(config, data));
 
     uploads::ProgressBoard board;
     receive::Receiver receiver(*layout, *ledger, board, receive_limits(config));
+    std::unique_ptr<KafkaParts> kafka;  // none: the log is the embedded one
+    if (config.log == "kafka") {
+        RH_ASSIGN(kafka, KafkaParts::open(config, data, embedded, *store, *ledger));
+    }
+    log::Log& log = kafka ? static_cast<log::Log&>(kafka->log()) : embedded;
     publish::Publisher publisher(*layout, *ledger, board, log);
     RH_TRY(publisher.remove_orphans());
-    sink::Versions versions(*store, *ledger);
-    Auditor auditor(*store, *ledger, *layout, config.audit_interval_s);
+    sink::LedgerVersions ledger_versions(*store, *ledger);
+    sink::Versions& versions =
+        kafka ? static_cast<sink::Versions&>(kafka->versions()) : ledger_versions;
+    Auditor auditor(*store, *ledger, *layout, config.audit_interval_s,
+                    kafka ? [&](const auto& id) { return kafka->is_foreign(id); }
+                          : std::function<bool(const model::UploadId&)>());
     RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),
                                                                   *store, *ledger, *layout));
     RH_ASSIGN(const auto idempotency, api::IdempotencyStore::open(data));
     Fatal fatal;
-    BringUp bring_up(*store, versions, [&] {
-        auditor.begin();
-        reconciler->begin();
-    });
-    Pipeline pipeline(
-        Pipeline::Context{.layout = *layout,
-                          .ledger = *ledger,
-                          .board = board,
-                          .log = log,
-                          .publisher = publisher,
-                          .versions = versions,
-                          .bring_up = bring_up,
-                          .store = *store,
-                          .on_fatal = [&](const Error& error) { fatal.raise(error); }});
+    BringUp bring_up(
+        *store, versions,
+        kafka ? [&] { return kafka->log().connect(); } : std::function<Result<void>()>(), [&] {
+            auditor.begin();
+            reconciler->begin();
+            if (kafka) {
+                kafka->group().begin();
+            }
+        });
+    Pipeline pipeline(Pipeline::Context{
+        .layout = *layout,
+        .ledger = *ledger,
+        .board = board,
+        .log = log,
+        .publisher = publisher,
+        .versions = versions,
+        .bring_up = bring_up,
+        .store = *store,
+        .has_taken = kafka ? [&](const auto& id) { return kafka->has_taken(id); }
+                           : std::function<Result<bool>(const model::UploadId&)>(),
+        .on_fatal = [&](const Error& error) { fatal.raise(error); }});
     RH_TRY(pipeline.start());
 
     RequestMetrics requests;
@@ -255,6 +272,7 @@ Result<void> serve(const Config& config) {
                                 .publisher = publisher,
                                 .pipeline = pipeline,
                                 .auditor = auditor,
+                                .group = kafka ? &kafka->group() : nullptr,
                                 .requests = requests,
                                 .free_disk_bytes_min = config.upload_free_disk_bytes_min});
     http::Router router;
@@ -264,9 +282,13 @@ Result<void> serve(const Config& config) {
                                     .board = board,
                                     .service = pipeline,
                                     .idempotency = *idempotency});
-    api::add_aggregates_routes(router, *store, [&]() -> Result<uint64_t> {
-        RH_TRY(bring_up.check());
-        return ledger->current_version();
+    api::add_aggregates_routes(router, *store, [&](bool partial) -> Result<uint64_t> {
+        RH_ASSIGN(const uint64_t version, ledger->current_version());
+        // What counts up to this version is on the shards that answer, whatever is being prepared.
+        if (!partial || !store->is_cluster() || version == 0) {
+            RH_TRY(bring_up.check());
+        }
+        return version;
     });
     api::add_reconciliation_routes(router, *reconciler);
     api::add_health_routes(
@@ -289,6 +311,9 @@ Result<void> serve(const Config& config) {
     server->stop(static_cast<unsigned>(config.drain_s));
     reconciler->stop();
     auditor.request_stop();
+    if (kafka) {
+        kafka->group().request_stop();
+    }
     pipeline.request_stop();
     // A worker in the middle of a statement is waited for, but not if ClickHouse hangs: once the
     // engine is gone the statement fails, and the next start goes on. Before it is ready it does

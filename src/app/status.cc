@@ -59,11 +59,24 @@ void append_clickhouse_metrics(std::string& out, const clickhouse::Store& store)
     std::vector<Sample> samples;
     for (size_t shard = 0; shard < store.shards(); ++shard) {
         const bool up = std::ranges::find(missing, shard) == missing.end();
-        const std::string address = clickhouse::address_of(store.owner(shard).endpoint());
+        const std::string address = store.address(shard);
         samples.push_back(
             {fmt::format(R"(shard="{}",address="{}")", shard + 1, address), up ? 1.0 : 0.0});
     }
     append_metric(out, kUp, "gauge", "1 if the shard answers.", samples);
+}
+
+// Dead letters and losses are reported, but no reason to take the server out of service.
+api::HealthCheck check_kafka(const sink::GroupSink::Health& health) {
+    std::string detail = fmt::format("{} partitions read here, {} dead letters", health.partitions,
+                                     health.dead_letters);
+    if (!health.retention_lost.empty()) {
+        detail += fmt::format(", kafka_retention_lost: {}", health.retention_lost);
+    }
+    if (health.last_error) {
+        detail += fmt::format(", tried again: {}", health.last_error->message);
+    }
+    return {"kafka", !health.last_error, std::move(detail)};
 }
 
 double as_value(uint64_t count) { return static_cast<double>(count); }
@@ -72,7 +85,7 @@ double as_value(uint64_t count) { return static_cast<double>(count); }
 
 std::vector<api::HealthCheck> Status::checks() const {
     const auto audit = context_.auditor.health();
-    return {
+    std::vector<api::HealthCheck> checks = {
         {"server", !stopping_, stopping_ ? "it is stopping" : ""},
         check_clickhouse(context_.store, context_.bring_up),
         check_ledger(context_.ledger),
@@ -84,6 +97,29 @@ std::vector<api::HealthCheck> Status::checks() const {
                      "ClickHouse at the start",
                      audit.audits, audit.mismatched, audit.missing)},
     };
+    if (context_.group != nullptr) {
+        checks.push_back(check_kafka(context_.group->health()));
+    }
+    return checks;
+}
+
+void Status::append_kafka_metrics(std::string& out) const {
+    if (context_.group == nullptr) {
+        return;
+    }
+    const auto group = context_.group->health();
+    append_metric(out, "roundhouse_kafka_partitions", "gauge",
+                  "Partitions of the topic that this process reads.",
+                  {{"", as_value(group.partitions)}});
+    append_metric(out, "roundhouse_kafka_inserted_rows_total", "counter",
+                  "Rows that this process brought from the topic into ClickHouse.",
+                  {{"", as_value(group.rows_inserted)}});
+    append_metric(out, "roundhouse_dead_letters", "gauge",
+                  "Messages of the topic that are no rows, of all times.",
+                  {{"", as_value(group.dead_letters)}});
+    append_metric(out, "roundhouse_kafka_retention_losses_total", "counter",
+                  "Times that the topic's retention dropped rows before they were read.",
+                  {{"", as_value(group.retention_losses)}});
 }
 
 void Status::append_upload_metrics(std::string& out) const {
@@ -123,6 +159,7 @@ std::string Status::metrics() const {
                   {{"version=\"" RH_VERSION "\"", 1.0}});
     append_upload_metrics(out);
     append_clickhouse_metrics(out, context_.store);
+    append_kafka_metrics(out);
     const auto audit = context_.auditor.health();
     append_metric(out, "roundhouse_audits_total", "counter", "Background audits of stored uploads.",
                   {{"", as_value(audit.audits)}});

@@ -14,6 +14,7 @@
 #include "clickhouse/store.h"
 #include "publish/publisher.h"
 #include "receive/receiver.h"
+#include "sink/group_sink.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
 
@@ -29,6 +30,7 @@ struct StatusContext {
     const publish::Publisher& publisher;
     const Pipeline& pipeline;
     const Auditor& auditor;
+    const sink::GroupSink* group;  // of the log in Kafka; null: the embedded one
     const RequestMetrics& requests;
     uint64_t free_disk_bytes_min;
 };
@@ -44,6 +46,7 @@ class Status {
 
   private:
     void append_upload_metrics(std::string& out) const;
+    void append_kafka_metrics(std::string& out) const;
 
     StatusContext context_;
     std::atomic<bool> stopping_ = false;

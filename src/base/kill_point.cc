@@ -13,7 +13,7 @@
 namespace rh {
 namespace {
 
-constexpr std::array<std::string_view, 16> kKillPoints = {
+constexpr std::array<std::string_view, 19> kKillPoints = {
     "receive_spooling",       // some bytes are in the spool, the rest is not there yet
     "receive_before_ledger",  // the original is complete and synced, the ledger does not know it
     "receive_after_ledger",   // the upload is in the ledger, 202 is not sent yet
@@ -23,6 +23,9 @@ constexpr std::array<std::string_view, 16> kKillPoints = {
     "validate_before_seal",   // all rows are in the staged log, it is not synced
     "publish_before_rename",  // the log is staged and synced, not visible
     "publish_after_rename",   // the log is visible, the ledger says publishing
+    "kafka_before_commit",    // rows are sent and their record, the transaction is open
+    "kafka_after_commit",     // committed, more rows follow
+    "kafka_before_unstage",   // the manifest is in Kafka, the ledger says publishing
     "sink_before_insert",     // nothing of the next cells is in ClickHouse
     "sink_after_insert",      // cells are in ClickHouse, the checkpoint does not know
     "sink_after_checkpoint",  // cells and checkpoint agree, more cells follow

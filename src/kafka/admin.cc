@@ -1,4 +1,5 @@
 #include <array>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <thread>
@@ -25,6 +26,7 @@ struct Admin::Impl {
 
     Handle handle;
     const Cluster cluster;
+    std::map<std::string, Handle> members;  // by group: who asks for its offsets without joining it
 };
 
 Admin::Admin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -57,6 +57,9 @@ class Producer {
                                                     const std::string& transactional_id);
     ~Producer();  // what is not delivered is dropped
 
+    // Called a few times a second while a call waits for the brokers; its Error ends the call, after
+    // which the Producer is of no use.
+    void set_on_wait(std::function<Result<void>()> on_wait);
     // Ends what an earlier producer of the same id left open, and fences it.
     Result<void> init_transactions();
     Result<void> begin_transaction();
@@ -67,6 +70,9 @@ class Producer {
     // `delivery` after flush() or commit_transaction().
     Result<void> send(const std::string& topic, std::span<const Record> records,
                       Delivery& delivery);
+    // One record with headers; the same otherwise.
+    Result<void> send_with_headers(const std::string& topic, const Record& record,
+                                   const Headers& headers, Delivery& delivery);
     // The partition that Kafka's own clients choose for this key: murmur2, as in Java.
     int32_t partition_of(std::string_view key, int32_t partitions) const;
     // Returns when everything sent is delivered; the first Error of `delivery`, if there is one.
@@ -131,7 +137,7 @@ class Consumer {
     std::unique_ptr<Impl> impl_;
 };
 
-// Questions and changes that need no stream. Any thread.
+// Questions and changes that need no stream. Any thread, but committed() is asked by one at a time.
 class Admin {
   public:
     static Result<std::unique_ptr<Admin>> create(const Cluster& cluster);

@@ -15,7 +15,7 @@
     X(conf_new) X(conf_set) X(conf_destroy) X(conf_set_opaque) X(conf_set_log_cb) \
     X(conf_set_dr_msg_cb) X(conf_set_rebalance_cb) X(conf_set_error_cb) \
     X(destroy) X(poll) X(flush) X(purge) X(fatal_error) X(opaque) \
-    X(topic_new) X(topic_destroy) X(topic_name) X(produce_batch) X(msg_partitioner_murmur2) \
+    X(topic_new) X(topic_destroy) X(topic_name) X(produce_batch) X(produceva) X(msg_partitioner_murmur2) \
     X(init_transactions) X(begin_transaction) X(commit_transaction) X(abort_transaction) \
     X(error_code) X(error_string) X(error_is_fatal) X(error_is_retriable) X(error_destroy) \
     X(poll_set_consumer) X(subscribe) X(assign) X(consumer_close) X(assignment_lost) \

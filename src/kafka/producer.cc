@@ -2,6 +2,7 @@
 #include <map>
 #include <utility>
 
+#include "base/clock.h"
 #include "kafka/handle.h"
 
 namespace rh::kafka {
@@ -12,6 +13,7 @@ namespace {
 constexpr const char* kTransactionMs = "20000";
 constexpr int kCommitMs = 25'000;
 constexpr int kQueueFullWaitMs = 50;
+constexpr int kSliceMs = 300;  // between two questions whether to wait on
 constexpr size_t kBatch = 8'192;
 
 }  // namespace
@@ -29,18 +31,50 @@ struct Producer::Impl {
 
     Result<rd_kafka_topic_t*> topic(const std::string& name) {
         auto& found = topics[name];
-        if (found == nullptr) {
-            found = handle.library().topic_new(handle.get(), name.c_str(), nullptr);
+        if (found != nullptr) {
+            return found;
         }
+        found = handle.library().topic_new(handle.get(), name.c_str(), nullptr);
         if (found == nullptr) {
             topics.erase(name);
             return kafka_error(handle.library(), RD_KAFKA_RESP_ERR__INVALID_ARG,
                                "opening topic " + name);
         }
+        // Records sent in batches before the partitions are known are put into them later, and
+        // those partitions never become part of the transaction (seen with librdkafka 2.16).
+        const struct rd_kafka_metadata* metadata = nullptr;
+        const auto code = handle.library().metadata(handle.get(), 0, found, &metadata, kAnswerMs);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return kafka_error(handle.library(), code, "asking for topic " + name);
+        }
+        handle.library().metadata_destroy(metadata);
         return found;
     }
 
+    // Calls `attempt`, which returns after kSliceMs at most with a timeout that it may be called
+    // again after, until it is done, it fails, or `deadline_ms` have passed.
+    template <class Attempt>
+    Result<void> in_slices(int deadline_ms, std::string_view what, Attempt attempt) {
+        const int64_t deadline = monotonic_ms() + deadline_ms;
+        while (true) {
+            rd_kafka_error_t* error = attempt();
+            if (error == nullptr) {
+                return {};
+            }
+            const bool goes_on =
+                handle.library().error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT &&
+                handle.library().error_is_retriable(error) != 0 && monotonic_ms() < deadline;
+            if (!goes_on) {
+                return take_error(handle.library(), error, what);
+            }
+            handle.library().error_destroy(error);
+            RH_TRY(keep_waiting());
+        }
+    }
+    Result<void> keep_waiting() const { return on_wait ? on_wait() : Result<void>(); }
+
     Handle handle;
+    std::function<Result<void>()> on_wait;
     std::map<std::string, rd_kafka_topic_t*> topics;
 };
 
@@ -90,9 +124,13 @@ Result<std::unique_ptr<Producer>> Producer::create(const Cluster& cluster,
 }
 
 Result<void> Producer::init_transactions() {
-    const Library& library = impl_->handle.library();
-    return take_error(library, library.init_transactions(impl_->handle.get(), kAnswerMs),
-                      "taking over the transactional id");
+    return impl_->in_slices(kAnswerMs, "taking over the transactional id", [&] {
+        return impl_->handle.library().init_transactions(impl_->handle.get(), kSliceMs);
+    });
+}
+
+void Producer::set_on_wait(std::function<Result<void>()> on_wait) {
+    impl_->on_wait = std::move(on_wait);
 }
 
 Result<void> Producer::begin_transaction() {
@@ -102,9 +140,9 @@ Result<void> Producer::begin_transaction() {
 }
 
 Result<void> Producer::commit_transaction() {
-    const Library& library = impl_->handle.library();
-    return take_error(library, library.commit_transaction(impl_->handle.get(), kCommitMs),
-                      "committing a transaction");
+    return impl_->in_slices(kCommitMs, "committing a transaction", [&] {
+        return impl_->handle.library().commit_transaction(impl_->handle.get(), kSliceMs);
+    });
 }
 
 int32_t Producer::partition_of(std::string_view key, int32_t partitions) const {
@@ -153,15 +191,49 @@ Result<void> Producer::send(const std::string& topic, std::span<const Record> re
         if (delivery.error) {
             return std::unexpected(*delivery.error);
         }
+        RH_TRY(impl_->keep_waiting());
     }
     return {};
 }
 
+Result<void> Producer::send_with_headers(const std::string& topic, const Record& record,
+                                         const Headers& headers, Delivery& delivery) {
+    const Library& library = impl_->handle.library();
+    std::vector<rd_kafka_vu_t> parts(6);
+    parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+    parts[0].u.cstr = topic.c_str();
+    parts[1].vtype = RD_KAFKA_VTYPE_PARTITION;
+    parts[1].u.i32 = record.partition;
+    parts[2].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    parts[2].u.i = RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK;
+    parts[3].vtype = RD_KAFKA_VTYPE_KEY;
+    parts[3].u.mem = {const_cast<char*>(record.key.data()), record.key.size()};
+    parts[4].vtype = RD_KAFKA_VTYPE_VALUE;
+    parts[4].u.mem = {const_cast<char*>(record.value.data()), record.value.size()};
+    parts[5].vtype = RD_KAFKA_VTYPE_OPAQUE;
+    parts[5].u.ptr = &delivery;
+    for (const auto& [name, value] : headers) {
+        rd_kafka_vu_t header{};
+        header.vtype = RD_KAFKA_VTYPE_HEADER;
+        header.u.header = {name.c_str(), value.data(), static_cast<ssize_t>(value.size())};
+        parts.push_back(header);
+    }
+    return take_error(library, library.produceva(impl_->handle.get(), parts.data(), parts.size()),
+                      "sending a record");
+}
+
 Result<void> Producer::flush(const Delivery& delivery) {
     const Library& library = impl_->handle.library();
-    const auto code = library.flush(impl_->handle.get(), kAnswerMs);
-    if (delivery.error) {
-        return std::unexpected(*delivery.error);
+    const int64_t deadline = monotonic_ms() + kAnswerMs;
+    auto code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && monotonic_ms() < deadline) {
+        code = library.flush(impl_->handle.get(), kSliceMs);
+        if (delivery.error) {
+            return std::unexpected(*delivery.error);
+        }
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            RH_TRY(impl_->keep_waiting());
+        }
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return kafka_error(library, code, "delivering records");

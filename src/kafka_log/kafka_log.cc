@@ -83,6 +83,8 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
 Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
                                  const OnProgress& on_progress) {
     RH_ASSIGN(auto producer, kafka::Producer::create(options_.cluster, transactional_id(id)));
+    uint64_t rows_sent = 0;
+    producer->set_on_wait([&] { return on_progress(rows_sent); });
     RH_TRY(producer->init_transactions());
     // From here on nobody else can commit rows of this upload, so what is read now is the last
     // word.
@@ -111,7 +113,8 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
         if (!more) {
             break;
         }
-        RH_TRY(on_progress(sender.published().totals.rows));
+        rows_sent = sender.published().totals.rows;
+        RH_TRY(on_progress(rows_sent));
         RH_TRY(sender.send(batch));
     }
     return sender.finish(Published::State::complete);

@@ -23,19 +23,14 @@ namespace {
 
 constexpr int64_t kRetryMsFirst = 100;
 constexpr uint32_t kRepairsMax = 2;
+constexpr int64_t kOthersPollMs = 50;
+constexpr int64_t kOthersPatienceMs = 300'000;
 
 void sleep_unless_stopped(const std::stop_token& stop, int64_t ms) {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
     wake.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
-}
-
-// What only a new log helps against: an altered or shortened file, or none at all.
-bool log_is_unusable(const Error& error) {
-    return error.code == "log_damaged" || error.code == "avro_damaged" ||
-           error.code == "log_out_of_order" || error.code == "log_not_published" ||
-           error.code == "log_not_sealed";
 }
 
 }  // namespace
@@ -67,7 +62,7 @@ Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
             continue;
         }
         const bool reads_log = run.step == Step::inserting || run.step == Step::auditing;
-        if (reads_log && log_is_unusable(result.error())) {
+        if (reads_log && log::is_unusable(result.error())) {
             log_event(LogLevel::error,
                       "the log of an upload is damaged; it is written again from the original",
                       {{"upload_id", model::to_string(id)}, {"detail", result.error().message}});
@@ -97,6 +92,9 @@ Result<std::optional<Outcome>> Sink::find_and_step(const model::UploadId& id, Ru
         return Outcome::unpublished;
     }
     run.upload = std::move(*found);
+    if (run.step == Step::inserting && context_.versions.is_decided(id)) {
+        run.step = Step::committing;
+    }
     // Each republishing was a repair, also of an earlier process.
     run.repairs = std::max(run.repairs, std::min(run.upload.epoch - 1, kRepairsMax));
     return step(run);
@@ -227,10 +225,16 @@ Result<void> Sink::insert_cells(Run& run) {
     if (finished) {
         return {};
     }
+    if (context_.has_taken && run.repairs == 0) {
+        RH_ASSIGN(const bool waited, wait_for_others(run));
+        if (waited) {
+            return {};
+        }
+    }
     const auto& id = run.upload.id;
     RH_ASSIGN(const auto reader, context_.log.read(id, run.upload.checkpoint_cell));
-    Inserter inserter(context_.store.owner_of(log::kEmbeddedPartition), id, log::kEmbeddedPartition,
-                      kSinkKillPoints);
+    std::optional<Inserter> inserter;
+    uint32_t partition = 0;
     CellAssembler cells;
     size_t cells_since_checkpoint = 0;
     uint64_t next_cell = run.upload.checkpoint_cell;
@@ -240,12 +244,12 @@ Result<void> Sink::insert_cells(Run& run) {
         next_cell = model::cell_of(cell.row_number.front()) + 1;
         ++cells_since_checkpoint;
         rows += cell.size();
-        RH_TRY(inserter.submit(std::move(cell)));
+        RH_TRY(inserter->submit(std::move(cell)));
         context_.on_progress(run.upload, rows);
         return {};
     };
     const auto checkpoint = [&]() -> Result<void> {
-        RH_TRY(inserter.drain());
+        RH_TRY(inserter->drain());
         RH_TRY(context_.store.make_durable());
         RH_TRY(context_.ledger.set_checkpoint(id, next_cell));
         kill_point("sink_after_checkpoint");
@@ -259,22 +263,51 @@ Result<void> Sink::insert_cells(Run& run) {
             return {};
         }
         RH_ASSIGN(const bool more, reader->next(batch));
+        if (inserter && (!more || reader->partition() != partition)) {
+            if (auto last = cells.finish()) {
+                RH_TRY(take(std::move(*last)));
+            }
+            RH_TRY(inserter->drain());
+            inserter.reset();
+        }
         if (!more) {
             break;
+        }
+        if (!inserter) {
+            partition = reader->partition();
+            inserter.emplace(context_.store.owner_of(partition), id, partition, kSinkKillPoints);
         }
         RH_ASSIGN(auto complete, cells.add(batch));
         if (complete) {
             RH_TRY(take(std::move(*complete)));
         }
-        if (cells_since_checkpoint >= kCellsPerCheckpoint) {
+        // A checkpoint is a cell of the only partition there is.
+        if (cells_since_checkpoint >= kCellsPerCheckpoint && !context_.has_taken) {
             RH_TRY(checkpoint());
         }
     }
-    if (auto last = cells.finish()) {
-        RH_TRY(take(std::move(*last)));
+    return finish_inserting(run, context_.has_taken ? 0 : next_cell);
+}
+
+// True if there is nothing to insert: others have brought all rows in, or the run is to end. False
+// if that takes so long that something must be wrong with them.
+Result<bool> Sink::wait_for_others(Run& run) {
+    const int64_t begun = monotonic_ms();
+    while (monotonic_ms() - begun < kOthersPatienceMs) {
+        if (run.stop.stop_requested() || context_.is_cancelled(run.upload.id)) {
+            return true;
+        }
+        RH_ASSIGN(const bool taken, context_.has_taken(run.upload.id));
+        if (taken) {
+            context_.on_progress(run.upload, run.upload.rows.accepted);
+            RH_TRY(finish_inserting(run, 0));
+            return true;
+        }
+        sleep_unless_stopped(run.stop, kOthersPollMs);
     }
-    RH_TRY(inserter.drain());
-    return finish_inserting(run, next_cell);
+    log_event(LogLevel::warning, "rows that the consumer group does not bring in are inserted here",
+              {{"upload_id", model::to_string(run.upload.id)}});
+    return false;
 }
 
 Result<void> Sink::audit(Run& run) {

@@ -25,7 +25,7 @@
 
 #include "base/result.h"
 #include "clickhouse/store.h"
-#include "log/embedded_log.h"
+#include "log/log.h"
 #include "sink/ahead.h"
 #include "sink/versions.h"
 #include "uploads/ledger.h"
@@ -45,10 +45,13 @@ enum class Outcome : uint8_t {
 };
 
 struct SinkContext {
-    log::EmbeddedLog& log;
+    log::Log& log;
     const clickhouse::Store& store;
     uploads::Ledger& ledger;
     Versions& versions;
+    // Of a log whose rows others bring into ClickHouse (sink/group_sink.h): whether they have, as
+    // far as they know. Empty: this sink inserts them itself.
+    std::function<Result<bool>(const model::UploadId&)> has_taken;
     // Rebuilds the log from the original under the next epoch. An Error may leave the upload in
     // state validating.
     std::function<Result<void>(const model::UploadId&)> republish;
@@ -86,6 +89,7 @@ class Sink {
     Result<void> empty(Run& run);
     static Step next_repair(Run& run);
     Result<void> insert_cells(Run& run);
+    Result<bool> wait_for_others(Run& run);
     Result<bool> finish_ahead(Run& run);
     Result<void> finish_inserting(Run& run, uint64_t next_cell);
     std::shared_ptr<Ahead> take_ahead(const model::UploadId& id);

@@ -17,7 +17,9 @@ namespace {
 
 constexpr uint64_t kNever = UINT64_MAX;
 
-std::string row_of(const uploads::Upload& upload, uint64_t revision) {
+}  // namespace
+
+std::string uploads_row(const uploads::Upload& upload, uint64_t revision) {
     boost::json::object row;
     row["upload_id"] = model::to_string(upload.id);
     row["filename"] = upload.request.filename;
@@ -39,27 +41,47 @@ std::string row_of(const uploads::Upload& upload, uint64_t revision) {
     return boost::json::serialize(row) + "\n";
 }
 
-}  // namespace
-
-Result<void> Versions::write_rows(const std::vector<uploads::Upload>& uploads, uint64_t version) {
-    std::string body;
-    for (const auto& upload : uploads) {
-        body += row_of(upload, version);
-    }
-    const std::string_view piece = body;
+// On every shard, so that each of them can tell which of its rows count.
+Result<void> write_uploads_rows(const clickhouse::Store& store, const std::string& rows) {
+    const std::string_view piece = rows;
     kill_point("stored_before_uploads_row");
-    // On every shard, so that each of them can tell which of its rows count.
-    RH_TRY(store_.do_on_every_shard([&](size_t shard) {
-        return store_.owner(shard).insert(
+    RH_TRY(store.do_on_every_shard([&](size_t shard) {
+        return store.owner(shard).insert(
             "INSERT INTO uploads FORMAT JSONEachRow", {&piece, 1}, {},
             {{"async_insert", "0"}, {"date_time_input_format", "best_effort"}});
     }));
-    RH_TRY(store_.make_durable());
+    RH_TRY(store.make_durable());
     kill_point("stored_before_ledger");
     return {};
 }
 
-Result<void> Versions::commit_stored(uploads::Upload upload) {
+Result<uploads::Upload> find_to_void(const uploads::Ledger& ledger, const model::UploadId& id) {
+    RH_ASSIGN(auto upload, ledger.find(id));
+    if (!upload) {
+        return fail(ErrorKind::not_found, "upload_not_found",
+                    fmt::format("There is no upload {}.", model::to_string(id)));
+    }
+    if (upload->state != uploads::State::stored) {
+        return fail(
+            ErrorKind::conflict, "upload_not_stored",
+            fmt::format(
+                "The upload is {}, not stored, so none of its rows are in the figures. Cancel or "
+                "delete it.",
+                uploads::name(upload->state)));
+    }
+    return std::move(*upload);
+}
+
+Result<void> LedgerVersions::write_rows(const std::vector<uploads::Upload>& uploads,
+                                        uint64_t version) {
+    std::string body;
+    for (const auto& upload : uploads) {
+        body += uploads_row(upload, version);
+    }
+    return write_uploads_rows(store_, body);
+}
+
+Result<void> LedgerVersions::commit_stored(uploads::Upload upload) {
     const std::scoped_lock lock(mutex_);
     RH_TRY(settle());
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(upload.id));
@@ -80,43 +102,31 @@ Result<void> Versions::commit_stored(uploads::Upload upload) {
     return {};
 }
 
-Result<uploads::Upload> Versions::finish_void(uploads::Upload upload, uint64_t version) {
+Result<uploads::Upload> LedgerVersions::finish_void(uploads::Upload upload, uint64_t version) {
     upload.voided_version = version;
     RH_TRY(write_rows({upload}, version));
     RH_TRY(ledger_.commit_voided(upload.id, version));
     return upload;
 }
 
-Result<uploads::Upload> Versions::commit_voided(const model::UploadId& id) {
+Result<uploads::Upload> LedgerVersions::commit_voided(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
     RH_TRY(settle());  // perhaps of this very void, when it was asked for before
-    RH_ASSIGN(auto upload, ledger_.find(id));
-    if (!upload) {
-        return fail(ErrorKind::not_found, "upload_not_found",
-                    fmt::format("There is no upload {}.", model::to_string(id)));
-    }
-    if (upload->state != uploads::State::stored) {
-        return fail(
-            ErrorKind::conflict, "upload_not_stored",
-            fmt::format(
-                "The upload is {}, not stored, so none of its rows are in the figures. Cancel or "
-                "delete it.",
-                uploads::name(upload->state)));
-    }
-    if (upload->voided_version) {
-        return std::move(*upload);
+    RH_ASSIGN(const auto upload, find_to_void(ledger_, id));
+    if (upload.voided_version) {
+        return upload;
     }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(id));
-    return finish_void(*upload, version);
+    return finish_void(upload, version);
 }
 
-Result<void> Versions::withdraw(const model::UploadId& id) {
+Result<void> LedgerVersions::withdraw(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
     RH_ASSIGN(const auto open, ledger_.open_reservation());
     return open && open->upload_id == id ? take_back(*open) : Result<void>{};
 }
 
-Result<void> Versions::take_back(const uploads::Ledger::OpenReservation& open) {
+Result<void> LedgerVersions::take_back(const uploads::Ledger::OpenReservation& open) {
     RH_ASSIGN(auto upload, ledger_.find(open.upload_id));
     std::vector<uploads::Upload> rows;
     if (upload) {
@@ -134,7 +144,7 @@ Result<void> Versions::take_back(const uploads::Ledger::OpenReservation& open) {
     return ledger_.release_reservation(open.upload_id);
 }
 
-Result<std::optional<model::UploadId>> Versions::settle() {
+Result<std::optional<model::UploadId>> LedgerVersions::settle() {
     RH_ASSIGN(const auto open, ledger_.open_reservation());
     if (!open) {
         return std::nullopt;
@@ -151,7 +161,7 @@ Result<std::optional<model::UploadId>> Versions::settle() {
     return std::nullopt;
 }
 
-Result<std::optional<model::UploadId>> Versions::recover() {
+Result<std::optional<model::UploadId>> LedgerVersions::recover() {
     const std::scoped_lock lock(mutex_);
     return settle();
 }

@@ -1,14 +1,18 @@
-// The growing version of what readers see. Storing or voiding an upload makes the next one, in this
-// order: reserve the number in the ledger, write the row of `uploads` in ClickHouse, sync, commit
-// in the ledger. A crash or an error anywhere in between leaves a reservation, under which rows may
-// stand in `uploads`; readers stay on the last committed version until it is settled. That of a
-// void is finished by whatever change comes next, or by recover(); that of an upload in state
-// storing by the sink, which goes on with the same number or withdraws it. Any thread; one change
-// at a time.
+// The growing version of what readers see. Storing or voiding an upload makes the next one, and its
+// rows of `uploads` in ClickHouse say from which version on it counts. Any thread; one change at a
+// time.
+//
+// LedgerVersions numbers them in this process's ledger, in this order: reserve the number, write
+// the row of `uploads`, sync, commit in the ledger. A crash or an error anywhere in between leaves
+// a reservation, under which rows may stand in `uploads`; readers stay on the last committed
+// version until it is settled. That of a void is finished by whatever change comes next, or by
+// recover(); that of an upload in state storing by the sink, which goes on with the same number or
+// withdraws it. With the log in Kafka the control topic numbers them (sink/topic_versions.h).
 #pragma once
 
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "base/result.h"
 #include "clickhouse/store.h"
@@ -18,22 +22,35 @@ namespace rh::sink {
 
 class Versions {
   public:
-    Versions(const clickhouse::Store& store, uploads::Ledger& ledger)
-        : store_(store), ledger_(ledger) {}
+    virtual ~Versions() = default;
+    // Whether a version was made for an upload in state storing already, and cannot be taken back.
+    virtual bool is_decided(const model::UploadId& id) const = 0;
 
     // `upload` is in state storing and audited; it becomes stored, and what it replaces voided, at
     // once.
-    Result<void> commit_stored(uploads::Upload upload);
+    virtual Result<void> commit_stored(uploads::Upload upload) = 0;
     // Takes a stored upload out of the figures; one that is voided already is left as it is.
     // Errors: not_found upload_not_found, conflict upload_not_stored, version_reserved.
-    Result<uploads::Upload> commit_voided(const model::UploadId& id);
+    virtual Result<uploads::Upload> commit_voided(const model::UploadId& id) = 0;
     // Settles what a crash left open, unless it is the sink's to settle: the upload's id then.
-    Result<std::optional<model::UploadId>> recover();
+    virtual Result<std::optional<model::UploadId>> recover() = 0;
 
     // Gives up a number reserved for an upload that will not be stored after all, or must be
     // repaired first: what may stand in `uploads` under it is taken back before, so that burning
     // the number shows nothing and voids nothing. Without a reservation it does nothing.
-    Result<void> withdraw(const model::UploadId& id);
+    virtual Result<void> withdraw(const model::UploadId& id) = 0;
+};
+
+class LedgerVersions : public Versions {
+  public:
+    LedgerVersions(const clickhouse::Store& store, uploads::Ledger& ledger)
+        : store_(store), ledger_(ledger) {}
+
+    bool is_decided(const model::UploadId&) const override { return false; }
+    Result<void> commit_stored(uploads::Upload upload) override;
+    Result<uploads::Upload> commit_voided(const model::UploadId& id) override;
+    Result<std::optional<model::UploadId>> recover() override;
+    Result<void> withdraw(const model::UploadId& id) override;
 
   private:
     Result<void> write_rows(const std::vector<uploads::Upload>& uploads, uint64_t version);
@@ -46,5 +63,13 @@ class Versions {
     const clickhouse::Store& store_;
     uploads::Ledger& ledger_;
 };
+
+// The row of `uploads`, as JSON; a void's has voided_version.
+std::string uploads_row(const uploads::Upload& upload, uint64_t revision);
+// Lines of it into `uploads` on every shard, durably.
+Result<void> write_uploads_rows(const clickhouse::Store& store, const std::string& rows);
+// The upload, if it is stored and may be voided; also if it is voided already. Errors as
+// commit_voided().
+Result<uploads::Upload> find_to_void(const uploads::Ledger& ledger, const model::UploadId& id);
 
 }  // namespace rh::sink

@@ -308,7 +308,8 @@ Result<void> Ledger::Impl::close_reservation(const model::UploadId& id, uint64_t
     }
     RH_ASSIGN(Statement close,
               database.use("UPDATE versions SET reserved_for = NULL, "
-                           "current = CASE WHEN ?1 THEN last_reserved ELSE current END"));
+                           "current = CASE WHEN ?1 THEN max(current, last_reserved) "
+                           "ELSE current END"));
     return close.bind(int64_t{make_current}).run();
 }
 
@@ -353,6 +354,28 @@ Result<uint64_t> Ledger::reserve_version(const model::UploadId& id) {
     RH_TRY(reserve.run());
     RH_TRY(transaction.commit());
     return version;
+}
+
+Result<void> Ledger::adopt_version(const model::UploadId& id, uint64_t version) {
+    const std::lock_guard lock(impl_->mutex);
+    RH_ASSIGN(const auto found, read_upload(impl_->database, id));
+    if (!found) {
+        return upload_not_found(id);
+    }
+    if (found->stored_version == version || found->voided_version == version) {
+        return {};
+    }
+    // One that was adopted and not committed, before a crash, is committed again by its own upload.
+    RH_ASSIGN(Statement adopt,
+              impl_->database.use("UPDATE versions SET last_reserved = ?2, reserved_for = ?1"));
+    return adopt.bind_blob(id.bytes).bind(static_cast<int64_t>(version)).run();
+}
+
+Result<void> Ledger::raise_current_version(uint64_t version) {
+    const std::lock_guard lock(impl_->mutex);
+    RH_ASSIGN(Statement raise, impl_->database.use("UPDATE versions SET current = ?1 "
+                                                   "WHERE current < ?1"));
+    return raise.bind(static_cast<int64_t>(version)).run();
 }
 
 Result<std::optional<Ledger::OpenReservation>> Ledger::open_reservation() const {

@@ -78,6 +78,11 @@ class Ledger {
     // not_found upload_not_found.
     Result<uint64_t> current_version() const;
     Result<uint64_t> reserve_version(const model::UploadId& id);
+    // Reserves a number that was made elsewhere (the control topic in Kafka). For an upload that
+    // has it already, nothing changes.
+    Result<void> adopt_version(const model::UploadId& id, uint64_t version);
+    // What another process stored or voided is what readers see, from this version on.
+    Result<void> raise_current_version(uint64_t version);
     struct OpenReservation {
         uint64_t version;
         model::UploadId upload_id;

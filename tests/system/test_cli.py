@@ -123,12 +123,12 @@ def test_no_server_is_5(tmp_path):
 def test_config_show_names_each_origin(tmp_path):
     toml = tmp_path / "roundhouse.toml"
     toml.write_text('listen = "127.0.0.1:1"\n[http]\nworkers = 3\n[log]\nlevel = "debug"\n')
-    arguments = ["config", "show", "--json", "--config", toml, "--log-level", "error"]
+    arguments = ["config", "show", "--json", "--config", toml, "--logging-level", "error"]
     shown = json.loads(run(*arguments, ROUNDHOUSE_HTTP_WORKERS="4", ROUNDHOUSE_API_KEY="secret").stdout)
     values = {value["key"]: value for value in shown["data"]}
     assert (values["listen"]["value"], values["listen"]["origin"]) == ("127.0.0.1:1", "file")
     assert (values["http.workers"]["value"], values["http.workers"]["origin"]) == ("4", "environment")
-    assert (values["log.level"]["value"], values["log.level"]["origin"]) == ("error", "flag")
+    assert (values["logging.level"]["value"], values["logging.level"]["origin"]) == ("error", "flag")
     assert (values["data"]["value"], values["data"]["origin"]) == ("roundhouse-data", "default")
     assert values["api_key"]["value"] == "(set)"
     text = run("config", "show", "--config", toml).stdout.decode()

@@ -1,0 +1,48 @@
+// What a server has in place of the embedded log when its log is in Kafka: the topics, the versions
+// that they number, and the member of the consumer group that brings rows into ClickHouse.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/config.h"
+#include "base/result.h"
+#include "clickhouse/store.h"
+#include "kafka_log/control_topic.h"
+#include "kafka_log/kafka_log.h"
+#include "log/embedded_log.h"
+#include "sink/group_sink.h"
+#include "sink/topic_versions.h"
+#include "uploads/ledger.h"
+
+namespace rh::app {
+
+class KafkaParts {
+  public:
+    // All arguments outlive the parts; `staged` is where rows are until they are in the topic. Asks
+    // nothing of Kafka yet. Errors: invalid_request kafka_setting, bad_setting.
+    static Result<std::unique_ptr<KafkaParts>> open(const Config& config, const std::string& data,
+                                                    log::EmbeddedLog& staged,
+                                                    const clickhouse::Store& store,
+                                                    uploads::Ledger& ledger);
+
+    kafka_log::KafkaLog& log() { return log_; }
+    sink::TopicVersions& versions() { return versions_; }
+    sink::GroupSink& group() { return group_; }
+    const sink::GroupSink& group() const { return group_; }
+    // Whether the group has brought all rows of the upload into ClickHouse.
+    Result<bool> has_taken(const model::UploadId& id);
+    // Rows of it in ClickHouse may belong to another process that publishes or stores it.
+    bool is_foreign(const model::UploadId& id) const;
+
+  private:
+    KafkaParts(kafka_log::KafkaLogOptions options, const std::string& group,
+               log::EmbeddedLog& staged, const clickhouse::Store& store, uploads::Ledger& ledger);
+
+    kafka_log::ControlTopic control_;
+    kafka_log::KafkaLog log_;
+    sink::TopicVersions versions_;
+    sink::GroupSink group_;
+};
+
+}  // namespace rh::app

@@ -1,0 +1,47 @@
+// Messages of the topic that are no rows: each one is kept in the table `dead_letters` and in a
+// topic of its own, with where it was and why, and does not hold up what comes after it. The same
+// message again changes nothing in the table. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "clickhouse/store.h"
+#include "kafka/client.h"
+
+namespace rh::sink {
+
+struct DeadLetter {
+    uint32_t partition = 0;
+    int64_t offset = 0;
+    std::string_view reason;  // not_avro | unknown_schema | not_a_game_round | unknown_upload | …
+    std::string detail;       // a sentence
+    std::string key;
+    std::string value;
+};
+
+class DeadLetters {
+  public:
+    // `topic`: of the rows; the dead letters' is called topic-dead-letters.
+    DeadLetters(const clickhouse::Store& store, kafka::Cluster cluster, std::string topic)
+        : store_(store), cluster_(std::move(cluster)), topic_(std::move(topic)) {}
+
+    // Returns when all of them are kept in both places.
+    Result<void> keep(const std::vector<DeadLetter>& letters);
+    // How many messages of the topic there are in the table, of all processes and times.
+    Result<uint64_t> count() const;
+
+  private:
+    Result<void> send(const std::vector<DeadLetter>& letters);
+
+    const clickhouse::Store& store_;
+    const kafka::Cluster cluster_;
+    const std::string topic_;
+    std::unique_ptr<kafka::Producer> producer_;
+};
+
+}  // namespace rh::sink

@@ -1,0 +1,492 @@
+#include "sink/group_sink.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "avro/game_round_codec.h"
+#include "base/clock.h"
+#include "base/kill_point.h"
+#include "base/log.h"
+#include "base/without_exceptions.h"
+#include "kafka/registry.h"
+
+namespace rh::sink {
+namespace {
+
+constexpr size_t kPollMax = 16'384;
+constexpr int kPollMs = 50;
+// As many rows to an INSERT as the embedded sink's eight cells have.
+constexpr size_t kRowsPerInsert = 8 * model::kCellRows;
+constexpr int64_t kCommitMs = 500;
+constexpr int64_t kTendMs = 1'000;
+constexpr int64_t kGroupOffsetsMs = 200;
+constexpr auto kSessionRetry = std::chrono::milliseconds(1'000);
+constexpr size_t kDeadLettersMax = 1'000;  // kept in one go
+
+}  // namespace
+
+GroupSink::GroupSink(GroupSinkContext context)
+    : context_(std::move(context)),
+      topic_(context_.log.options().topic),
+      dead_letters_(context_.store, context_.log.options().cluster, topic_),
+      complete_(context_.store.shards()),
+      complete_rows_(context_.store.shards()) {
+    for (size_t shard = 0; shard < context_.store.shards(); ++shard) {
+        writers_.push_back(std::make_unique<ShardWriter>(
+            context_.store.owner(shard), [this](const Error& error) { note_error(error); }));
+    }
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+GroupSink::~GroupSink() {
+    thread_.request_stop();
+    thread_.join();
+}
+
+void GroupSink::begin() {
+    const std::scoped_lock lock(mutex_);
+    begun_ = true;
+    wake_.notify_all();
+}
+
+GroupSink::Health GroupSink::health() const {
+    const std::scoped_lock lock(mutex_);
+    return health_;
+}
+
+void GroupSink::note_error(const Error& error) {
+    log_event(LogLevel::warning, "bringing rows from Kafka into ClickHouse is tried again",
+              {{"code", error.code}, {"detail", error.message}});
+    const std::scoped_lock lock(mutex_);
+    health_.last_error = error;
+}
+
+void GroupSink::run(const std::stop_token& stop) {
+    {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, stop, [this] { return begun_; });
+    }
+    while (!stop.stop_requested()) {
+        const auto ended = without_exceptions([&] { return session(stop); });
+        revoked({});  // of all
+        consumer_.reset();
+        if (ended || stop.stop_requested()) {
+            continue;
+        }
+        note_error(ended.error());
+        std::unique_lock lock(mutex_);
+        wake_.wait_for(lock, stop, kSessionRetry, [] { return false; });
+    }
+}
+
+// Until something goes wrong that only a new member of the group helps against.
+Result<void> GroupSink::session(const std::stop_token& stop) {
+    RH_TRY(context_.log.connect());
+    if (admin_ == nullptr) {
+        RH_ASSIGN(admin_, kafka::Admin::create(context_.log.options().cluster));
+    }
+    RH_TRY(count_dead_letters());
+    RH_ASSIGN(consumer_, kafka::Consumer::create(context_.log.options().cluster, context_.group));
+    RH_TRY(consumer_->subscribe(
+        topic_, {.assigned = [this](const auto& partitions) { return assigned(partitions); },
+                 .revoked = [this](const auto& partitions) { revoked(partitions); }}));
+    paused_ = false;
+    int64_t tended_at = 0;
+    std::vector<kafka::Position> ends;
+    while (!stop.stop_requested()) {
+        RH_ASSIGN(const auto messages, consumer_->poll(kPollMax, kPollMs, &ends));
+        for (const kafka::Message& message : messages) {
+            RH_TRY(take(message));
+        }
+        RH_TRY(keep_dead_letters());
+        for (const kafka::Position& end : ends) {
+            if (const auto found = partitions_.find(static_cast<uint32_t>(end.partition));
+                found != partitions_.end()) {
+                found->second.position = std::max(found->second.position, end.offset);
+            }
+        }
+        close_finished();
+        RH_TRY(write(messages.empty()));
+        take_done();
+        hold_back();
+        RH_TRY(commit(messages.empty()));
+        if (const int64_t now = monotonic_ms(); now - tended_at > kTendMs) {
+            tended_at = now;
+            RH_TRY(context_.tend());
+        }
+    }
+    return {};
+}
+
+// Where to go on: at the offset that the group has committed; from the first record on if it has
+// committed none, or if what it has not read is gone.
+Result<std::vector<kafka::Position>> GroupSink::assigned(const std::vector<int32_t>& partitions) {
+    RH_ASSIGN(const int32_t count, admin_->partition_count(topic_));
+    RH_ASSIGN(const auto committed, admin_->committed(context_.group, topic_, count));
+    std::vector<kafka::Position> positions;
+    ++assignments_;
+    for (const int32_t partition : partitions) {
+        RH_ASSIGN(const auto ends, admin_->watermarks(topic_, partition));
+        const auto index = static_cast<size_t>(partition);
+        const auto known = index < committed.size() ? committed[index] : std::nullopt;
+        const int64_t begin = std::max(known.value_or(ends.low), ends.low);
+        if (known && *known < ends.low) {
+            const std::string lost = fmt::format(
+                "partition {} of topic {}: offsets {} to {} were dropped before they were read",
+                partition, topic_, *known, ends.low - 1);
+            log_event(LogLevel::error,
+                      "the topic's retention dropped rows that were not stored yet; their uploads "
+                      "are published again from their originals",
+                      {{"code", "kafka_retention_lost"}, {"detail", lost}});
+            const std::scoped_lock lock(mutex_);
+            ++health_.retention_losses;
+            health_.retention_lost = lost;
+        }
+        Partition& state = partitions_[static_cast<uint32_t>(partition)];
+        state = {.assignment = assignments_, .position = begin, .committed = begin, .open = {}};
+        positions.push_back({.partition = partition, .offset = begin});
+        const std::scoped_lock lock(mutex_);
+        durable_[static_cast<uint32_t>(partition)] = begin;
+    }
+    paused_ = false;
+    log_event(LogLevel::info, "partitions are read",
+              {{"topic", topic_}, {"partitions", std::to_string(partitions_.size())}});
+    const std::scoped_lock lock(mutex_);
+    health_.partitions = partitions_.size();
+    return positions;
+}
+
+// Their rows that are not in ClickHouse are dropped: whoever reads the partitions next begins at
+// the committed offsets. None: all.
+void GroupSink::revoked(const std::vector<int32_t>& partitions) {
+    const auto gone = [&](uint32_t partition) {
+        return partitions.empty() ||
+               std::ranges::find(partitions, static_cast<int32_t>(partition)) != partitions.end();
+    };
+    std::erase_if(partitions_, [&](const auto& entry) { return gone(entry.first); });
+    std::erase_if(open_, [&](const auto& entry) { return gone(entry.first.first); });
+    for (size_t shard = 0; shard < complete_.size(); ++shard) {
+        std::erase_if(complete_[shard], [&](const auto& cell) { return gone(cell.partition); });
+        complete_rows_[shard] = 0;
+        for (const PartitionCell& cell : complete_[shard]) {
+            complete_rows_[shard] += cell.rows.size();
+        }
+    }
+    std::erase_if(letters_, [&](const auto& letter) { return gone(letter.partition); });
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(durable_, [&](const auto& entry) { return gone(entry.first); });
+    health_.partitions = partitions_.size();
+}
+
+void GroupSink::reject(const kafka::Message& message, std::string_view reason, std::string detail) {
+    letters_.push_back({.partition = static_cast<uint32_t>(message.partition),
+                        .offset = message.offset,
+                        .reason = reason,
+                        .detail = std::move(detail),
+                        .key = std::string(message.key),
+                        .value = std::string(message.value)});
+}
+
+Result<void> GroupSink::take(const kafka::Message& message) {
+    const auto partition = static_cast<uint32_t>(message.partition);
+    const auto found = partitions_.find(partition);
+    if (found == partitions_.end() || message.offset < found->second.position) {
+        return {};  // of a partition that was taken away, or seen
+    }
+    Partition& state = found->second;
+    state.position = message.offset + 1;
+    if (letters_.size() >= kDeadLettersMax) {
+        RH_TRY(keep_dead_letters());
+    }
+    const auto value = kafka::parse_wire_value(message.value);
+    if (!value) {
+        reject(message, "not_avro", "The value does not begin with a zero byte and a schema's id.");
+        return {};
+    }
+    if (!is_known_schema(value->schema_id)) {
+        reject(message, "unknown_schema",
+               fmt::format("The value names schema {}; rows have schema {}.", value->schema_id,
+                           context_.log.schema_id()));
+        return {};
+    }
+    const auto name = avro::record_name(value->record);
+    if (!name) {
+        reject(message, "not_a_game_round", "The value is no whole record of the schema.");
+        return {};
+    }
+    RH_ASSIGN(const bool known, is_known(name->upload_id));
+    if (!known) {
+        reject(message, "unknown_upload",
+               fmt::format("No process has published an upload {}.",
+                           model::to_string(name->upload_id)));
+        return {};
+    }
+    if (!counted_[name->upload_id]) {
+        return {};  // abandoned
+    }
+    const CellKey key{partition, name->upload_id};
+    auto open = open_.find(key);
+    if (open != open_.end() &&
+        model::cell_of(open->second.rows.row_number.front()) != model::cell_of(name->row_number)) {
+        close_cell(key);
+        open = open_.end();
+    }
+    if (open == open_.end()) {
+        open = open_
+                   .emplace(key, PartitionCell{.upload_id = name->upload_id,
+                                               .partition = partition,
+                                               .assignment = state.assignment,
+                                               .first_offset = message.offset,
+                                               .rows = {}})
+                   .first;
+        state.open.insert(message.offset);
+    }
+    model::RowBatch& rows = open->second.rows;
+    if (!rows.empty() && name->row_number <= rows.row_number.back()) {
+        if (!std::ranges::binary_search(rows.row_number, name->row_number)) {
+            reject(message, "out_of_order",
+                   fmt::format("Row {} of upload {} comes after row {}.", name->row_number,
+                               model::to_string(name->upload_id), rows.row_number.back()));
+        }
+        return {};  // sent twice
+    }
+    if (const auto decoded = avro::decode_rows(value->record, 1, name->upload_id, rows); !decoded) {
+        reject(message, "not_a_game_round", decoded.error().message);
+        if (rows.empty()) {
+            state.open.erase(state.open.find(message.offset));
+            open_.erase(open);
+        }
+    }
+    return {};
+}
+
+bool GroupSink::is_known_schema(int32_t id) {
+    if (id == context_.log.schema_id()) {
+        return true;
+    }
+    const auto found = schemas_.find(id);
+    if (found != schemas_.end()) {
+        return found->second;
+    }
+    // The same text may have been registered twice, under another id.
+    const auto registry = kafka::Registry::open(context_.log.options().registry_url);
+    const auto text = registry ? registry->schema(id) : std::unexpected(registry.error());
+    if (!text) {
+        return false;  // not remembered: the registry may answer later
+    }
+    return schemas_[id] = *text && **text == avro::game_round_schema();
+}
+
+// An upload of which the control topic has spoken. A transaction's rows and its record become
+// visible one after the other, hence the second look.
+Result<bool> GroupSink::is_known(const model::UploadId& id) {
+    if (counted_.contains(id)) {
+        return true;
+    }
+    auto published = context_.control.published(id);
+    if (!published) {
+        RH_TRY(context_.control.catch_up());
+        published = context_.control.published(id);
+    }
+    if (!published) {
+        return false;
+    }
+    counted_[id] = published->state != kafka_log::Published::State::abandoned;
+    return true;
+}
+
+void GroupSink::close_cell(const CellKey& key) {
+    const auto found = open_.find(key);
+    const size_t shard = key.first % complete_.size();
+    complete_rows_[shard] += found->second.rows.size();
+    complete_[shard].push_back(std::move(found->second));
+    open_.erase(found);
+}
+
+// Cells that will get no more rows: their upload's manifest is there and its last row was reached,
+// or there will be no manifest.
+void GroupSink::close_finished() {
+    if (const uint64_t now = context_.control.changes(); now != control_seen_) {
+        control_seen_ = now;
+        for (auto& [id, counted] : counted_) {
+            const auto published = context_.control.published(id);
+            counted = published && published->state != kafka_log::Published::State::abandoned;
+        }
+    }
+    std::vector<CellKey> finished;
+    for (const auto& [key, cell] : open_) {
+        if (!counted_[cell.upload_id]) {
+            finished.push_back(key);
+            continue;
+        }
+        const auto published = context_.control.published(cell.upload_id);
+        if (published && published->state == kafka_log::Published::State::complete &&
+            key.first < published->partitions.size() &&
+            partitions_[key.first].position > published->partitions[key.first].last_offset) {
+            finished.push_back(key);
+        }
+    }
+    for (const CellKey& key : finished) {
+        if (counted_[key.second]) {
+            close_cell(key);
+        } else {
+            Partition& state = partitions_[key.first];
+            state.open.erase(state.open.find(open_[key].first_offset));
+            open_.erase(key);
+        }
+    }
+}
+
+// Gives complete cells to the shards' writers: enough of them, or all there are.
+Result<void> GroupSink::write(bool all) {
+    for (size_t shard = 0; shard < complete_.size(); ++shard) {
+        const bool enough = complete_rows_[shard] >= kRowsPerInsert;
+        const bool wanted = enough || (all && !complete_[shard].empty());
+        if (wanted && writers_[shard]->can_take()) {
+            writers_[shard]->give(std::exchange(complete_[shard], {}));
+            complete_rows_[shard] = 0;
+        }
+    }
+    return {};
+}
+
+void GroupSink::take_done() {
+    uint64_t rows = 0;
+    for (const auto& writer : writers_) {
+        for (const PartitionCell& cell : writer->take_done()) {
+            const auto found = partitions_.find(cell.partition);
+            if (found != partitions_.end() && found->second.assignment == cell.assignment) {
+                found->second.open.erase(found->second.open.find(cell.first_offset));
+            }
+            rows += cell.count;
+            undurable_ = true;
+        }
+    }
+    if (rows > 0) {
+        const std::scoped_lock lock(mutex_);
+        health_.rows_inserted += rows;
+        health_.last_error.reset();
+    }
+}
+
+// A shard that does not take rows as fast as they come stops the reading of all partitions.
+void GroupSink::hold_back() {
+    bool full = false;
+    for (size_t shard = 0; shard < complete_.size(); ++shard) {
+        full = full || complete_rows_[shard] >= kRowsPerInsert;
+    }
+    if (full == paused_) {
+        return;
+    }
+    std::vector<int32_t> partitions;
+    for (const auto& [partition, state] : partitions_) {
+        partitions.push_back(static_cast<int32_t>(partition));
+    }
+    if (full) {
+        consumer_->pause(topic_, partitions);
+    } else {
+        consumer_->resume(topic_, partitions);
+    }
+    paused_ = full;
+}
+
+// Never past the first row of a cell that is not durable in ClickHouse.
+Result<void> GroupSink::commit(bool now) {
+    if (!now && monotonic_ms() - committed_at_ < kCommitMs) {
+        return {};
+    }
+    std::vector<kafka::Position> positions;
+    for (const auto& [partition, state] : partitions_) {
+        const int64_t offset =
+            state.open.empty() ? state.position : std::min(*state.open.begin(), state.position);
+        if (offset > state.committed) {
+            positions.push_back({.partition = static_cast<int32_t>(partition), .offset = offset});
+        }
+    }
+    if (positions.empty()) {
+        return {};
+    }
+    if (undurable_) {
+        RH_TRY(context_.store.make_durable());
+        undurable_ = false;
+    }
+    RH_TRY(consumer_->commit(topic_, positions));
+    kill_point("sink_after_checkpoint");
+    committed_at_ = monotonic_ms();
+    const std::scoped_lock lock(mutex_);
+    for (const kafka::Position& position : positions) {
+        const auto partition = static_cast<uint32_t>(position.partition);
+        partitions_[partition].committed = position.offset;
+        durable_[partition] = position.offset;
+    }
+    return {};
+}
+
+Result<void> GroupSink::keep_dead_letters() {
+    if (letters_.empty()) {
+        return {};
+    }
+    RH_TRY(dead_letters_.keep(letters_));
+    for (const DeadLetter& letter : letters_) {
+        log_event(LogLevel::error, "a message of the topic is no row, and was put aside",
+                  {{"topic", topic_},
+                   {"partition", std::to_string(letter.partition)},
+                   {"offset", std::to_string(letter.offset)},
+                   {"reason", std::string(letter.reason)},
+                   {"detail", letter.detail}});
+    }
+    letters_.clear();
+    return count_dead_letters();
+}
+
+Result<void> GroupSink::count_dead_letters() {
+    RH_ASSIGN(const uint64_t count, dead_letters_.count());
+    const std::scoped_lock lock(mutex_);
+    health_.dead_letters = count;
+    return {};
+}
+
+Result<bool> GroupSink::has_taken(const kafka_log::Published& manifest) {
+    std::map<uint32_t, int64_t> here;
+    {
+        const std::scoped_lock lock(mutex_);
+        here = durable_;
+    }
+    bool elsewhere = false;
+    for (size_t p = 0; p < manifest.partitions.size(); ++p) {
+        const int64_t last = manifest.partitions[p].last_offset;
+        const auto found = here.find(static_cast<uint32_t>(p));
+        if (found != here.end() && found->second <= last) {
+            return false;
+        }
+        elsewhere = elsewhere || (found == here.end() && last >= 0);
+    }
+    return elsewhere ? group_has_taken(manifest) : true;
+}
+
+// What other processes have committed.
+Result<bool> GroupSink::group_has_taken(const kafka_log::Published& manifest) {
+    const std::scoped_lock lock(asking_);
+    if (const int64_t now = monotonic_ms(); now - group_offsets_at_ > kGroupOffsetsMs) {
+        if (asker_ == nullptr) {
+            RH_ASSIGN(asker_, kafka::Admin::create(context_.log.options().cluster));
+        }
+        RH_ASSIGN(group_offsets_,
+                  asker_->committed(context_.group, topic_,
+                                    static_cast<int32_t>(manifest.partitions.size())));
+        group_offsets_at_ = now;
+    }
+    for (size_t p = 0; p < manifest.partitions.size(); ++p) {
+        const int64_t last = manifest.partitions[p].last_offset;
+        const auto offset = p < group_offsets_.size() ? group_offsets_[p] : std::nullopt;
+        if (last >= 0 && (!offset || *offset <= last)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace rh::sink

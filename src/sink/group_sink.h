@@ -1,0 +1,129 @@
+// Stage 3 when the log is in Kafka: reads the topic as a member of a consumer group, together with
+// other processes, and brings whole cells into ClickHouse, of whatever uploads the messages are. It
+// decides nothing: an upload is stored when ClickHouse's content equals its manifest (sink.h), so
+// all that must hold here is that the group's committed offsets are never past a row that is not
+// durable in ClickHouse. Then a restart, a rebalance or a lost offset leads to cells that are
+// inserted again, which changes nothing.
+//
+// A cell is complete when a row of a later one of its upload comes in its partition, or the
+// manifest says that the partition's last row was reached. When ClickHouse does not take rows,
+// reading is paused; the member stays in the group.
+//
+// One thread of its own; begin(), health() and has_taken() by any.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "clickhouse/store.h"
+#include "kafka_log/control_topic.h"
+#include "kafka_log/kafka_log.h"
+#include "sink/dead_letters.h"
+#include "sink/shard_writer.h"
+
+namespace rh::sink {
+
+struct GroupSinkContext {
+    const clickhouse::Store& store;
+    kafka_log::ControlTopic& control;
+    kafka_log::KafkaLog& log;
+    std::string group;
+    // Called about once a second, for what belongs to no upload of this process.
+    std::function<Result<void>()> tend;
+};
+
+class GroupSink {
+  public:
+    explicit GroupSink(GroupSinkContext context);
+    ~GroupSink();
+
+    void begin();  // ClickHouse may be asked from now on
+    void request_stop() { thread_.request_stop(); }
+
+    // Whether every row of the manifest was brought into ClickHouse, by whichever process, as far
+    // as the group's offsets say. Errors are kafka's.
+    Result<bool> has_taken(const kafka_log::Published& manifest);
+
+    struct Health {
+        uint64_t rows_inserted = 0;  // by this process since its start
+        size_t partitions = 0;       // that this process reads now
+        uint64_t dead_letters = 0;   // in the table
+        uint64_t retention_losses = 0;
+        std::string retention_lost;  // what was lost last; empty: nothing
+        std::optional<Error> last_error;
+    };
+    Health health() const;
+
+  private:
+    struct Partition {
+        uint64_t assignment = 0;
+        int64_t position = 0;         // everything before it was looked at
+        int64_t committed = 0;        // as this process knows
+        std::multiset<int64_t> open;  // first offsets of cells that are not in ClickHouse
+    };
+    using CellKey = std::pair<uint32_t, model::UploadId>;
+
+    void run(const std::stop_token& stop);
+    Result<void> session(const std::stop_token& stop);
+    Result<std::vector<kafka::Position>> assigned(const std::vector<int32_t>& partitions);
+    void revoked(const std::vector<int32_t>& partitions);
+    Result<void> take(const kafka::Message& message);
+    Result<bool> is_known(const model::UploadId& id);
+    bool is_known_schema(int32_t id);
+    void reject(const kafka::Message& message, std::string_view reason, std::string detail);
+    void close_cell(const CellKey& key);
+    void close_finished();
+    Result<void> write(bool all);
+    void take_done();
+    Result<void> commit(bool now);
+    Result<void> keep_dead_letters();
+    Result<void> count_dead_letters();
+    Result<bool> group_has_taken(const kafka_log::Published& manifest);
+    void hold_back();
+    void note_error(const Error& error);
+
+    const GroupSinkContext context_;
+    const std::string topic_;
+    DeadLetters dead_letters_;
+    std::vector<std::unique_ptr<ShardWriter>> writers_;  // one a shard
+    std::unique_ptr<kafka::Admin> admin_;
+
+    // Of the thread.
+    std::unique_ptr<kafka::Consumer> consumer_;
+    uint64_t assignments_ = 0;
+    std::map<uint32_t, Partition> partitions_;  // that are assigned now
+    std::map<CellKey, PartitionCell> open_;
+    std::vector<std::vector<PartitionCell>> complete_;  // by shard: not given to the writer yet
+    std::vector<size_t> complete_rows_;
+    std::vector<DeadLetter> letters_;
+    std::map<model::UploadId, bool> counted_;  // whether rows of an upload are wanted
+    std::map<int32_t, bool> schemas_;
+    uint64_t control_seen_ = 0;
+    bool paused_ = false;
+    bool undurable_ = false;  // something is in ClickHouse since the last sync
+    int64_t committed_at_ = 0;
+
+    mutable std::mutex mutex_;  // guards all below but the thread
+    std::condition_variable_any wake_;
+    bool begun_ = false;
+    Health health_;
+    std::map<uint32_t, int64_t> durable_;  // by partition of this process: committed offsets
+
+    std::mutex asking_;  // guards the next three
+    std::unique_ptr<kafka::Admin> asker_;
+    std::vector<std::optional<int64_t>> group_offsets_;
+    int64_t group_offsets_at_ = INT64_MIN / 2;
+    std::jthread thread_;
+};
+
+}  // namespace rh::sink

@@ -1,0 +1,58 @@
+// Brings whole cells of any uploads and partitions into one shard: a thread that sends one INSERT
+// after the other and tries each again until it is in. One thread gives and takes.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "clickhouse/client.h"
+#include "model/row_batch.h"
+#include "model/upload_id.h"
+
+namespace rh::sink {
+
+// A cell as it came out of a partition of the topic.
+struct PartitionCell {
+    model::UploadId upload_id;
+    uint32_t partition = 0;
+    uint64_t assignment = 0;   // which time this process had the partition
+    int64_t first_offset = 0;  // of its first row
+    model::RowBatch rows;
+    uint64_t count = 0;  // of rows; set when they are in ClickHouse
+};
+
+class ShardWriter {
+  public:
+    // on_error is told of each attempt that failed.
+    ShardWriter(const clickhouse::Client& owner, std::function<void(const Error&)> on_error);
+    ~ShardWriter();  // gives up what is not in
+
+    // Two INSERTs may be under way, one sent and one waiting.
+    bool can_take() const;
+    void give(std::vector<PartitionCell> cells);
+    // What is in ClickHouse since the last call; rows are left out.
+    std::vector<PartitionCell> take_done();
+    // Nothing is under way.
+    bool is_idle() const;
+
+  private:
+    void run(const std::stop_token& stop);
+    Result<void> insert(const std::vector<PartitionCell>& cells) const;
+
+    const clickhouse::Client& owner_;
+    const std::function<void(const Error&)> on_error_;
+    mutable std::mutex mutex_;  // guards all below but the thread
+    std::condition_variable_any changed_;
+    std::vector<PartitionCell> waiting_;
+    std::vector<PartitionCell> done_;
+    bool sending_ = false;
+    std::jthread thread_;
+};
+
+}  // namespace rh::sink

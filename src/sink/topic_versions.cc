@@ -1,0 +1,118 @@
+#include "sink/topic_versions.h"
+
+#include <string>
+#include <utility>
+
+#include <boost/json.hpp>
+
+#include "base/clock.h"
+#include "base/kill_point.h"
+#include "base/log.h"
+#include "model/upload_id.h"
+
+namespace rh::sink {
+namespace {
+
+constexpr int64_t kOthersMs = 5'000;
+
+}  // namespace
+
+Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
+    const std::scoped_lock lock(mutex_);
+    upload.state = uploads::State::stored;
+    upload.finished_at = now_ms();
+    if (!control_.stored(upload.id)) {
+        RH_TRY(control_.append(kafka_log::Stored{.upload_id = upload.id,
+                                                 .replaces = upload.request.replaces,
+                                                 .row = uploads_row(upload, 0)}));
+    }
+    RH_TRY(settle());
+    upload.stored_version = control_.stored(upload.id)->version;
+    RH_TRY(ledger_.adopt_version(upload.id, *upload.stored_version));
+    RH_TRY(ledger_.commit_stored(upload));
+    kill_point("stored_after_ledger");
+    return {};
+}
+
+Result<uploads::Upload> TopicVersions::commit_voided(const model::UploadId& id) {
+    const std::scoped_lock lock(mutex_);
+    RH_ASSIGN(auto upload, find_to_void(ledger_, id));
+    if (upload.voided_version) {
+        return upload;
+    }
+    if (!control_.voided(id)) {
+        RH_TRY(control_.append(kafka_log::Voided{id}));
+    }
+    RH_TRY(settle());
+    upload.voided_version = control_.voided(id);
+    RH_TRY(ledger_.adopt_version(id, upload.voided_version.value_or(0)));
+    RH_TRY(ledger_.commit_voided(id, upload.voided_version.value_or(0)));
+    return upload;
+}
+
+// Writes the rows of all versions that are not visible, whoever made them: every process would
+// write the same.
+Result<void> TopicVersions::settle() {
+    const auto changes = control_.unsettled();
+    if (changes.empty()) {
+        return {};
+    }
+    std::string rows;
+    for (const kafka_log::Change& change : changes) {
+        const auto stored = control_.stored(change.upload_id);
+        boost::system::error_code failed;
+        auto row = boost::json::parse(stored ? stored->record.row : std::string(), failed);
+        if (failed || !row.is_object()) {
+            return fail(ErrorKind::internal, "kafka_error",
+                        "The control topic's record of upload " +
+                            model::to_string(change.upload_id) + " cannot be read.");
+        }
+        auto& object = row.get_object();
+        object["stored_version"] = stored->version;
+        object["voided_version"] = control_.voided(change.upload_id).value_or(UINT64_MAX);
+        object["revision"] = change.version;
+        rows += boost::json::serialize(row) + "\n";
+    }
+    RH_TRY(write_uploads_rows(store_, rows));
+    RH_TRY(control_.append(kafka_log::Visible{changes.back().version}));
+    return {};
+}
+
+// The ledger says what readers of this process see, and it may be behind for a moment.
+Result<void> TopicVersions::learn() {
+    const uint64_t changes = control_.changes();
+    if (changes == learned_) {
+        return {};
+    }
+    for (const model::UploadId& id : control_.voided_uploads()) {
+        RH_ASSIGN(const auto upload, ledger_.find(id));
+        if (upload && upload->state == uploads::State::stored && !upload->voided_version) {
+            const uint64_t version = control_.voided(id).value_or(0);
+            RH_TRY(ledger_.adopt_version(id, version));
+            RH_TRY(ledger_.commit_voided(id, version));
+        }
+    }
+    RH_TRY(ledger_.raise_current_version(control_.visible_version()));
+    learned_ = changes;
+    return {};
+}
+
+Result<std::optional<model::UploadId>> TopicVersions::recover() {
+    const std::scoped_lock lock(mutex_);
+    RH_TRY(control_.catch_up());
+    RH_TRY(settle());
+    RH_TRY(learn());
+    return std::nullopt;
+}
+
+Result<void> TopicVersions::tend() {
+    const std::scoped_lock lock(mutex_);
+    if (control_.unsettled_for_ms() > kOthersMs) {
+        log_event(LogLevel::warning,
+                  "versions that another process made and left are made visible");
+        RH_TRY(settle());
+    }
+    return learn();
+}
+
+}  // namespace rh::sink

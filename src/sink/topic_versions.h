@@ -1,0 +1,43 @@
+// Versions when the log is in Kafka: the control topic numbers them for all processes, and whoever
+// makes one writes the rows of `uploads` for it and for those before it that are not visible yet.
+// When a process dies in between, another one does that for it (tend()).
+#pragma once
+
+#include <mutex>
+
+#include "kafka_log/control_topic.h"
+#include "sink/versions.h"
+
+namespace rh::sink {
+
+class TopicVersions : public Versions {
+  public:
+    TopicVersions(const clickhouse::Store& store, uploads::Ledger& ledger,
+                  kafka_log::ControlTopic& control)
+        : store_(store), ledger_(ledger), control_(control) {}
+
+    bool is_decided(const model::UploadId& id) const override {
+        return control_.stored(id).has_value();
+    }
+    Result<void> commit_stored(uploads::Upload upload) override;
+    Result<uploads::Upload> commit_voided(const model::UploadId& id) override;
+    Result<std::optional<model::UploadId>> recover() override;
+    // A version that was made stays.
+    Result<void> withdraw(const model::UploadId&) override { return {}; }
+
+    // Makes visible what others left so for some seconds, and tells the ledger what they made
+    // visible and voided. Called now and then.
+    Result<void> tend();
+
+  private:
+    Result<void> settle();
+    Result<void> learn();
+
+    std::mutex mutex_;
+    const clickhouse::Store& store_;
+    uploads::Ledger& ledger_;
+    kafka_log::ControlTopic& control_;
+    uint64_t learned_ = 0;  // the state of the control topic that the ledger knows
+};
+
+}  // namespace rh::sink
