@@ -43,6 +43,15 @@ std::string count_json(const Envelope& envelope) {
     return envelope.count ? fmt::format(",\"count\":{}", *envelope.count) : "";
 }
 
+std::string partial_json(const Envelope& envelope) {
+    std::string list;
+    for (const std::string& shard : envelope.missing_shards) {
+        list += list.empty() ? "" : ",";
+        append_json_string(list, shard);
+    }
+    return list.empty() ? "" : fmt::format(R"(,"partial":{{"missing_shards":[{}]}})", list);
+}
+
 // -12.5e3 and the like: a spreadsheet reads it as the number it is.
 bool is_number(std::string_view text) {
     const auto digits = [&] {
@@ -108,8 +117,9 @@ std::string json_page(const Query& query, std::span<const Row> rows, const Envel
         out += &row == rows.data() ? "" : ",";
         append_json(out, query, row);
     }
-    fmt::format_to(std::back_inserter(out), "],\"next_cursor\":{},\"version\":{}{}}}",
-                   cursor_json(envelope), envelope.version, count_json(envelope));
+    fmt::format_to(std::back_inserter(out), "],\"next_cursor\":{},\"version\":{}{}{}}}",
+                   cursor_json(envelope), envelope.version, count_json(envelope),
+                   partial_json(envelope));
     return out;
 }
 
@@ -155,8 +165,9 @@ void append_ndjson(std::string& out, const Query& query, const Row& row) {
 }
 
 std::string ndjson_end(uint64_t rows, const Envelope& envelope) {
-    return fmt::format("{{\"_end\":{{\"rows\":{},\"version\":{},\"next_cursor\":{}{}}}}}\n", rows,
-                       envelope.version, cursor_json(envelope), count_json(envelope));
+    return fmt::format("{{\"_end\":{{\"rows\":{},\"version\":{},\"next_cursor\":{}{}{}}}}}\n", rows,
+                       envelope.version, cursor_json(envelope), count_json(envelope),
+                       partial_json(envelope));
 }
 
 }  // namespace rh::aggregates

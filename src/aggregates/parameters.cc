@@ -253,6 +253,18 @@ Result<void> parse_order(Parameters parameters, Query& query) {
     return {};
 }
 
+Result<void> parse_boolean(Parameters parameters, std::string_view name, std::string code,
+                           bool& value) {
+    if (const auto text = value_of(parameters, name)) {
+        if (*text != "true" && *text != "false") {
+            return refuse(std::move(code),
+                          fmt::format("{} {} is neither true nor false.", name, shown(*text)));
+        }
+        value = *text == "true";
+    }
+    return {};
+}
+
 Result<void> parse_paging(Parameters parameters, Asked& asked) {
     if (const auto text = value_of(parameters, "as_of")) {
         asked.query.as_of = parse_number(*text, UINT64_MAX - 1);
@@ -285,21 +297,16 @@ Result<void> parse_paging(Parameters parameters, Asked& asked) {
         }
         asked.exact_count = true;
     }
-    if (const auto text = value_of(parameters, "csv_guard")) {
-        if (*text != "true" && *text != "false") {
-            return refuse("bad_csv_guard",
-                          fmt::format("csv_guard {} is neither true nor false.", shown(*text)));
-        }
-        asked.csv_guard = *text == "true";
-    }
-    return {};
+    RH_TRY(parse_boolean(parameters, "csv_guard", "bad_csv_guard", asked.csv_guard));
+    return parse_boolean(parameters, "partial", "bad_partial", asked.partial);
 }
 
 }  // namespace
 
 std::vector<std::string> parameter_names() {
-    return {"player_id*", "game_id*", "from",  "to",     "granularity", "timezone", "as_of",
-            "group_by*",  "order",    "limit", "cursor", "format",      "count",    "csv_guard"};
+    return {"player_id*", "game_id*", "from",      "to",        "granularity",
+            "timezone",   "as_of",    "group_by*", "order",     "limit",
+            "cursor",     "format",   "count",     "csv_guard", "partial"};
 }
 
 Result<Asked> parse_parameters(Parameters parameters) {

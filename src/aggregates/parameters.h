@@ -27,6 +27,7 @@ struct Asked {
     std::string cursor;             // as sent; empty: the first page
     bool exact_count = false;
     bool csv_guard = true;
+    bool partial = false;  // without the shards that do not answer
 };
 
 // The names a request may use, as http::Route wants them (`*`: repeatable).
@@ -35,7 +36,8 @@ std::vector<std::string> parameter_names();
 // `parameters` are decoded names and values in the order sent; names that are not of this list are
 // left to others. Errors (all invalid_request): bad_player_id, bad_game_id, bad_date, bad_range,
 // unknown_granularity, bad_timezone, bad_version, unknown_group_by, unknown_order,
-// unsupported_order, bad_limit, bad_cursor, bad_count, bad_csv_guard.
+// unsupported_order, bad_limit, bad_cursor, bad_count, bad_csv_guard,
+// bad_partial.
 Result<Asked> parse_parameters(std::span<const std::pair<std::string, std::string>> parameters);
 
 }  // namespace rh::aggregates

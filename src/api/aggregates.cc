@@ -39,9 +39,12 @@ struct Question {
     uint64_t limit() const { return asked.limit.value_or(aggregates::kLimitDefault); }
 };
 
-Result<Question> read_question(const http::Request& request, uint64_t current_version) {
+using CurrentVersion = std::function<Result<uint64_t>(bool partial)>;
+
+Result<Question> read_question(const http::Request& request, const CurrentVersion& newest) {
     Question question;
     RH_ASSIGN(question.asked, aggregates::parse_parameters(request.query));
+    RH_ASSIGN(const uint64_t current_version, newest(question.asked.partial));
     RH_ASSIGN(const size_t offer, http::negotiate(request, kOffers));
     question.format = static_cast<Format>(offer);
     question.version = question.asked.query.as_of.value_or(current_version);
@@ -77,8 +80,8 @@ http::Headers common_headers(const Question& question, const std::string& etag) 
 
 class Answer {
   public:
-    Answer(http::Exchange& exchange, const aggregates::Reader& reader, const Question& question)
-        : exchange_(exchange), reader_(reader), question_(question) {
+    Answer(http::Exchange& exchange, const clickhouse::Store& store, const Question& question)
+        : exchange_(exchange), store_(store), reader_(store), question_(question) {
         envelope_.version = question.version;
     }
 
@@ -115,9 +118,28 @@ class Answer {
         return text;
     }
 
+    // An answer without some shards is no representation that could be asked for again.
+    void mark_partial(const std::vector<size_t>& missing) {
+        std::string list;
+        for (const size_t shard : missing) {
+            envelope_.missing_shards.push_back(store_.address(shard));
+            list += (list.empty() ? "" : ", ") + envelope_.missing_shards.back();
+        }
+        if (list.empty()) {
+            return;
+        }
+        std::erase_if(headers_, [](const auto& header) {
+            return header.first == "ETag" || header.first == "Cache-Control";
+        });
+        headers_.emplace_back("Cache-Control", "no-store");
+        headers_.emplace_back("X-Roundhouse-Missing-Shards", list);
+    }
+
     Result<void> send_page() {
         RH_ASSIGN(const aggregates::Page page,
-                  reader_.page(query(), question_.version, question_.after, question_.limit()));
+                  reader_.page(query(), question_.version, question_.after, question_.limit(),
+                               {.without = {}, .partial = question_.asked.partial}));
+        mark_partial(page.missing);
         if (page.more) {
             envelope_.next_cursor =
                 aggregates::encode_cursor({question_.version, page.rows.back().key}, query());
@@ -140,15 +162,19 @@ class Answer {
                                std::move(body), std::move(headers_)});
     }
 
-    // The first page is read before the status is sent; an error after that cuts the body.
+    // The first page is read before the status is sent; an error after that cuts the body. What the
+    // first page lacks, all lack.
     Result<void> send_whole() {
         std::optional<aggregates::Key> after = question_.after;
+        aggregates::Reach reach{.without = {}, .partial = question_.asked.partial};
         uint64_t rows = 0;
         bool begun = false;
         while (true) {
             RH_ASSIGN(const aggregates::Page page,
-                      reader_.page(query(), question_.version, after, kStreamedRows));
+                      reader_.page(query(), question_.version, after, kStreamedRows, reach));
             if (!begun) {
+                mark_partial(page.missing);
+                reach = {.without = page.missing, .partial = false};
                 RH_TRY(exchange_.begin(200, aggregates::content_type(question_.format), headers_));
                 if (question_.format == Format::csv) {
                     RH_TRY(exchange_.write(aggregates::csv_header(query())));
@@ -175,7 +201,8 @@ class Answer {
     }
 
     http::Exchange& exchange_;
-    const aggregates::Reader& reader_;
+    const clickhouse::Store& store_;
+    const aggregates::Reader reader_;
     const Question& question_;
     aggregates::Envelope envelope_;
     http::Headers headers_;
@@ -184,13 +211,13 @@ class Answer {
 }  // namespace
 
 void add_aggregates_routes(http::Router& router, const clickhouse::Store& store,
-                           std::function<Result<uint64_t>()> current_version) {
+                           std::function<Result<uint64_t>(bool partial)> current_version) {
     router.add({"GET", "/v1/aggregates", http::Scope::read, aggregates::parameter_names(),
-                [reader = aggregates::Reader(store), current_version = std::move(current_version)](
-                    http::Exchange& exchange) -> Result<void> {
-                    RH_ASSIGN(const uint64_t newest, current_version());
-                    RH_ASSIGN(const Question question, read_question(exchange.request(), newest));
-                    return Answer(exchange, reader, question).send();
+                [&store, current_version =
+                             std::move(current_version)](http::Exchange& exchange) -> Result<void> {
+                    RH_ASSIGN(const Question question,
+                              read_question(exchange.request(), current_version));
+                    return Answer(exchange, store, question).send();
                 }});
 }
 

@@ -1,6 +1,7 @@
 // `roundhouse clickhouse`: the engine itself, and how to reach the one that a server runs;
 // `roundhouse migrate`: the tables and views of queries/.
-#include <charconv>
+#include <span>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
@@ -9,11 +10,13 @@
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
+#include "base/embedded.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/output.h"
 #include "clickhouse/client.h"
 #include "clickhouse/migrate.h"
+#include "clickhouse/store.h"
 #include "io/file.h"
 
 namespace rh::cli {
@@ -69,54 +72,52 @@ struct MigrateArguments {
     std::string password_file;
 };
 
-Result<clickhouse::Endpoint> endpoint_of(const std::string& url) {
-    std::string_view rest = url;
-    constexpr std::string_view kScheme = "http://";
-    clickhouse::Endpoint endpoint;
-    const bool is_http = rest.starts_with(kScheme);
-    rest.remove_prefix(is_http ? kScheme.size() : 0);
-    if (rest.ends_with('/')) {
-        rest.remove_suffix(1);
-    }
-    const size_t colon = rest.rfind(':');
-    if (is_http && colon != std::string_view::npos && colon != 0) {
-        const auto digits = rest.substr(colon + 1);
-        const auto parsed =
-            std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
-        if (parsed.ec == std::errc{} && parsed.ptr == digits.data() + digits.size()) {
-            endpoint.host = rest.substr(0, colon);
-            return endpoint;
-        }
-    }
-    return fail(ErrorKind::invalid_request, "bad_clickhouse_url",
-                fmt::format("\"{}\" is no ClickHouse URL. Write http://HOST:PORT.", url));
-}
-
-Result<int> migrate(const MigrateArguments& arguments, const Invocation& invocation) {
-    clickhouse::Endpoint endpoint;
+// The server of --clickhouse, or the one that runs on --data.
+Result<clickhouse::Endpoint> endpoint_of(const MigrateArguments& arguments,
+                                         const std::string& data) {
     if (arguments.url.empty()) {
-        RH_ASSIGN(const app::Resolved settings, invocation.settings());
-        RH_ASSIGN(const Connection found, read_connection(settings.config.data, false));
-        RH_ASSIGN(endpoint, endpoint_of(found.url));
+        RH_ASSIGN(const Connection found, read_connection(data, false));
+        RH_ASSIGN(auto endpoint, clickhouse::parse_endpoint(found.url));
         endpoint.user = found.user;
         endpoint.password = found.password;
         endpoint.database = found.database;
-    } else {
-        RH_ASSIGN(endpoint, endpoint_of(arguments.url));
-        endpoint.user = arguments.user;
-        endpoint.database = arguments.database;
-        endpoint.password = app::process_environment("ROUNDHOUSE_CLICKHOUSE_PASSWORD").value_or("");
-        if (!arguments.password_file.empty()) {
-            RH_ASSIGN(const std::string text, io::read_file(arguments.password_file));
-            endpoint.password = text.substr(0, text.find_first_of("\r\n"));
-        }
+        return endpoint;
     }
-    RH_TRY(clickhouse::migrate(clickhouse::Client(endpoint)));
+    RH_ASSIGN(auto endpoint, clickhouse::parse_endpoint(arguments.url));
+    if (endpoint.user.empty()) {
+        endpoint.user = arguments.user;
+    }
+    endpoint.database = arguments.database;
+    if (endpoint.password.empty()) {
+        endpoint.password = app::process_environment("ROUNDHOUSE_CLICKHOUSE_PASSWORD").value_or("");
+    }
+    if (!arguments.password_file.empty()) {
+        RH_ASSIGN(const std::string text, io::read_file(arguments.password_file));
+        endpoint.password = text.substr(0, text.find_first_of("\r\n"));
+    }
+    return endpoint;
+}
+
+Result<int> migrate(const MigrateArguments& arguments, const Invocation& invocation) {
+    RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    auto shards = settings.config.shards();
+    const bool is_cluster = arguments.url.empty() && !shards.empty();
+    if (is_cluster) {
+        RH_TRY(clickhouse::Store::connect(std::move(shards), settings.config.clickhouse_cluster)
+                   ->migrate());
+    } else {
+        RH_ASSIGN(auto endpoint, endpoint_of(arguments, settings.config.data));
+        RH_TRY(clickhouse::migrate(clickhouse::Client(std::move(endpoint))));
+    }
     boost::json::array files;
-    for (const auto& file : clickhouse::migration_files()) {
-        files.emplace_back(file.name);
-        if (!invocation.json) {
-            RH_TRY(write_out(fmt::format("{}\n", file.name)));
+    for (const auto list :
+         {clickhouse::migration_files(),
+          is_cluster ? clickhouse::cluster_files() : std::span<const EmbeddedFile>()}) {
+        for (const auto& file : list) {
+            files.emplace_back(file.name);
+            if (!invocation.json) {
+                RH_TRY(write_out(fmt::format("{}\n", file.name)));
+            }
         }
     }
     if (invocation.json) {
@@ -152,19 +153,23 @@ void add_clickhouse(CLI::App& program, Invocation& invocation) {
 void add_migrate(CLI::App& program, Invocation& invocation) {
     CLI::App& command = add_command(
         program, invocation, "migrate",
-        "Apply the tables and views of queries/ to a ClickHouse; again changes nothing.",
+        "Apply the tables and views of queries/ to a ClickHouse, or to every shard of a cluster. "
+        "Doing it again changes nothing.",
         {"roundhouse migrate --data DIR",
+         "ROUNDHOUSE_STORE=http://USER:PASSWORD@HOST:8123,http://USER:PASSWORD@HOST2:8123 "
+         "roundhouse migrate",
          "ROUNDHOUSE_CLICKHOUSE_PASSWORD=… roundhouse migrate --clickhouse http://HOST:8123"});
     auto arguments = std::make_shared<MigrateArguments>();
-    command.add_option("--clickhouse", arguments->url,
-                       "URL of a ClickHouse; without it the one of the server on --data");
+    command.add_option(
+        "--clickhouse", arguments->url,
+        "URL of one ClickHouse; without it those of --store, or the one of the server on --data");
     command.add_option("--user", arguments->user, "User of --clickhouse")->capture_default_str();
     command.add_option("--database", arguments->database, "Database of --clickhouse")
         ->capture_default_str();
     command.add_option("--password-file", arguments->password_file,
                        "File whose first line is the password of --clickhouse "
                        "[ROUNDHOUSE_CLICKHOUSE_PASSWORD]");
-    add_settings(command, invocation, {"data"});
+    add_settings(command, invocation, {"data", "store", "clickhouse.cluster"});
     command.callback([&invocation, arguments] {
         invocation.action = [&invocation, arguments] { return migrate(*arguments, invocation); };
     });

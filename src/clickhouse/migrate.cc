@@ -59,11 +59,15 @@ std::vector<std::string_view> statements_of(std::string_view sql) {
 
 Result<void> migrate(const Client& owner) { return apply(owner, migration_files(), {}); }
 
-Result<void> migrate_cluster(const Client& owner, std::string_view cluster, size_t shards) {
+Result<void> migrate_cluster(const Client& owner, std::string_view cluster) {
+    return apply(owner, cluster_files(), cluster);
+}
+
+Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shards) {
     RH_ASSIGN(const std::string known,
               owner.query("SELECT uniqExact(shard_num) FROM system.clusters "
                           "WHERE cluster = {cluster:String} FORMAT TSV",
-                          {{"cluster", std::string(cluster)}}));
+                          {{"cluster", std::string(cluster)}}, {{"database", "default"}}));
     if (known != fmt::format("{}\n", shards)) {
         return fail(ErrorKind::conflict, "wrong_cluster",
                     fmt::format("The cluster \"{}\" of the ClickHouse at {} has {} shards, but "
@@ -72,7 +76,7 @@ Result<void> migrate_cluster(const Client& owner, std::string_view cluster, size
                                 cluster, address_of(owner.endpoint()),
                                 std::string_view(known).substr(0, known.find('\n')), shards));
     }
-    return apply(owner, cluster_files(), cluster);
+    return {};
 }
 
 }  // namespace rh::clickhouse

@@ -23,7 +23,8 @@ std::vector<std::string_view> statements_of(std::string_view sql);
 
 // Errors are the client's, with the file's name.
 Result<void> migrate(const Client& owner);
-// Also conflict wrong_cluster if the server knows no cluster of this name with as many shards.
-Result<void> migrate_cluster(const Client& owner, std::string_view cluster, size_t shards);
+Result<void> migrate_cluster(const Client& owner, std::string_view cluster);
+// Error conflict wrong_cluster if the server knows no cluster of this name with as many shards.
+Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shards);
 
 }  // namespace rh::clickhouse

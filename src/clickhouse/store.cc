@@ -68,9 +68,14 @@ Result<void> Store::wait_until_up(const std::stop_token& stop) const {
 }
 
 Result<void> Store::migrate() const {
+    if (!is_cluster()) {
+        return clickhouse::migrate(owner(0));
+    }
+    RH_TRY(do_on_every_shard(
+        [this](size_t shard) { return check_cluster(owner(shard), cluster_, shards()); }));
     return do_on_every_shard([this](size_t shard) -> Result<void> {
         RH_TRY(clickhouse::migrate(owner(shard)));
-        return is_cluster() ? migrate_cluster(owner(shard), cluster_, shards()) : Result<void>{};
+        return migrate_cluster(owner(shard), cluster_);
     });
 }
 

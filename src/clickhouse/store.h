@@ -48,6 +48,7 @@ class Store {
     size_t shards() const { return shards_.size(); }
     // "shard 2 (host:port)"; empty of the child.
     const std::string& name(size_t shard) const;
+    std::string address(size_t shard) const { return address_of(owner(shard).endpoint()); }
     // May write and change everything.
     const Client& owner(size_t shard) const { return shards_[shard].owner; }
     // The shard on which rows of this partition of the log lie.
