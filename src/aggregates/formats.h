@@ -20,8 +20,8 @@ std::string_view content_type(Format format);
 struct Envelope {
     uint64_t version = 0;
     std::optional<std::string> next_cursor;
-    std::optional<uint64_t> count;            // of all pages together
-    std::vector<std::string> missing_shards;  // addresses; empty: the answer is whole
+    std::optional<uint64_t> count;                 // of all pages together
+    std::vector<std::string> missing_shards = {};  // addresses; empty: the answer is whole
 };
 
 // {"data":[…],"next_cursor":…,"version":…} and "count" if it was asked for, and

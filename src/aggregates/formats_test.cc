@@ -33,6 +33,16 @@ TEST(Formats, JsonCarriesTheShapeOfTheContract) {
               R"({"data":[],"next_cursor":"abc","version":7,"count":12})");
 }
 
+TEST(Formats, AnAnswerWithoutAShardSaysSo) {
+    const Envelope envelope{
+        .version = 7, .next_cursor = {}, .count = {}, .missing_shards = {"a:1", "b:2"}};
+    EXPECT_EQ(json_page(Query(), {}, envelope), R"({"data":[],"next_cursor":null,"version":7,)"
+                                                R"("partial":{"missing_shards":["a:1","b:2"]}})");
+    EXPECT_EQ(ndjson_end(0, envelope), R"({"_end":{"rows":0,"version":7,"next_cursor":null,)"
+                                       R"("partial":{"missing_shards":["a:1","b:2"]}}})"
+                                       "\n");
+}
+
 TEST(Formats, JsonEscapesPlayers) {
     std::string out;
     Query query;

@@ -147,7 +147,14 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{{"limit", "ten"}}, "bad_limit", "`ten`"},
         Refusal{{{"cursor", ""}}, "bad_cursor", "Leave"},
         Refusal{{{"count", "yes"}}, "bad_count", "exact"},
-        Refusal{{{"csv_guard", "no"}}, "bad_csv_guard", "true nor false"}));
+        Refusal{{{"csv_guard", "no"}}, "bad_csv_guard", "true nor false"},
+        Refusal{{{"partial", "1"}}, "bad_partial", "true nor false"}));
+
+TEST(Parameters, PartialIsAskedFor) {
+    EXPECT_FALSE(parse_parameters(Parameters{})->partial);
+    EXPECT_TRUE(parse_parameters(Parameters{{"partial", "true"}})->partial);
+    EXPECT_FALSE(parse_parameters(Parameters{{"partial", "false"}})->partial);
+}
 
 TEST(Parameters, LongValuesAreCutInMessages) {
     std::string long_text = std::string(63, 'x') + "é" + std::string(5000, 'y');

@@ -152,6 +152,39 @@ TEST_F(ConfigTest, SecretsComeFromTheEnvironmentAndAreNeverShown) {
     EXPECT_THAT(in_file.error().message, HasSubstr("ROUNDHOUSE_API_KEY"));
 }
 
+TEST_F(ConfigTest, TheStoreIsEmbeddedOrOneUrlAShard) {
+    EXPECT_TRUE(resolve_with({}, "")->config.shards().empty());
+    EXPECT_TRUE(resolve_with({{"store", "embedded"}}, "")->config.shards().empty());
+    const auto resolved =
+        resolve_with({}, "store = \"http://u:secret@a:1,http://u@b:2,http://c:3\"\n",
+                     {{"ROUNDHOUSE_CLICKHOUSE_PASSWORD", "other"}});
+    ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
+    const auto shards = resolved->config.shards();
+    ASSERT_EQ(shards.size(), 3U);
+    EXPECT_EQ(shards[0].password, "secret");
+    EXPECT_EQ(shards[1].password, "other");
+    EXPECT_EQ(shards[2].password, "");
+    EXPECT_EQ(value_of(*resolved, "store").value, "http://***@a:1,http://***@b:2,http://c:3");
+    EXPECT_EQ(value_of(*resolved, "clickhouse.password").value, "(set)");
+}
+
+TEST_F(ConfigTest, AStoreThatIsNoneIsRefusedWithoutItsPassword) {
+    for (const std::string bad :
+         {"http://u:secret@a:1/path", "http://u:secret@a:1,", "u:secret@a", "http://u:sec,ret@a"}) {
+        const auto resolved = resolve_with({}, "", {{"ROUNDHOUSE_STORE", bad}});
+        ASSERT_FALSE(resolved.has_value()) << bad;
+        EXPECT_EQ(resolved.error().code, "bad_setting");
+        EXPECT_THAT(resolved.error().message, HasSubstr("ROUNDHOUSE_STORE"));
+        EXPECT_THAT(resolved.error().message, testing::Not(HasSubstr("sec"))) << bad;
+    }
+}
+
+TEST_F(ConfigTest, ANameOfAClusterIsNoSql) {
+    EXPECT_TRUE(resolve_with({{"clickhouse.cluster", "a_B-1.x"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"clickhouse.cluster", "a', b"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"clickhouse.cluster", ""}}, "").has_value());
+}
+
 TEST_F(ConfigTest, EveryOptionIsReadFromEachOfItsNames) {
     std::set<std::string> flags;
     std::set<std::string> variables;

@@ -41,6 +41,16 @@ def test_every_part_answers_and_a_second_up_changes_nothing(stack):
     assert stack.parts() == before
 
 
+def test_parts_that_are_named_come_up_with_what_they_need_and_no_others(new_stack):
+    shown = new_stack.run("up", "clickhouse-2").stdout.splitlines()
+    assert [line.split()[:2] for line in shown] == [["clickhouse-2", "answers"]]
+    assert {name for name, row in new_stack.parts().items() if row["state"] == "answers"} == {"clickhouse-2"}
+    assert "nothing" in new_stack.run("up", "nothing", code=2).stderr
+    new_stack.run("up", "broker")
+    answering = {name for name, row in new_stack.parts().items() if row["state"] == "answers"}
+    assert answering == {"clickhouse-2", "zookeeper", "broker"}
+
+
 def test_it_listens_on_loopback_only(stack):
     for name, pid in stack.pids().items():
         addresses = listening_addresses(pid)
@@ -60,7 +70,7 @@ def test_env_names_what_people_and_the_program_need(stack):
         assert ask(env, shard, "SELECT getMacro('shard')") == str(shard)
     assert env["ROUNDHOUSE_KAFKA_BROKERS"] == env["STACK_KAFKA"]
     assert env["ROUNDHOUSE_REGISTRY_URL"] == env["STACK_REGISTRY"]
-    assert env["ROUNDHOUSE_CLICKHOUSE_URLS"] == f"{env['STACK_CLICKHOUSE_1']},{env['STACK_CLICKHOUSE_2']}"
+    assert env["ROUNDHOUSE_STORE"] == f"{env['STACK_CLICKHOUSE_1']},{env['STACK_CLICKHOUSE_2']}"
     assert env["ROUNDHOUSE_CLICKHOUSE_CLUSTER"] == "rivertech"
 
 

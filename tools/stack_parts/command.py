@@ -7,7 +7,7 @@ import shlex
 import sys
 
 from . import artifacts, processes, stack
-from .parts import ROOT, part_names, parts_of
+from .parts import ROOT, part_names
 
 DEFAULT_FOLDER = ROOT / "build" / "stack"
 START_PATIENCE_S = 300
@@ -15,6 +15,7 @@ LOG_LINES = 50
 EXAMPLES = """
 examples:
   tools/stack up                      start ZooKeeper, Kafka, the registry, two ClickHouse shards
+  tools/stack up clickhouse-1 clickhouse-2    the cluster alone, which needs no Java
   eval "$(tools/stack env)"           let the shell and `roundhouse serve` use it
   tools/stack kill broker             kill -9; `tools/stack start broker` brings it back with its data
   tools/stack down                    end every process and remove the folder
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=what, description=what, parents=[shared, *parents])
 
     up = add("up", "start what does not run, and return when every part answers", patience)
+    up.add_argument("parts", nargs="*", metavar="PART", help="only these, and what they need")
     up.add_argument("--brokers", type=int, choices=[1, 3], help="Kafka brokers (default: 1)")
     down = add("down", "end every process and remove the folder")
     down.add_argument("--keep", action="store_true", help="end them cleanly and keep the data for the next `up`")
@@ -64,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def show_status(setup: stack.Setup, as_json: bool) -> int:
+def show_status(setup: stack.Setup, names: list[str], as_json: bool) -> int:
     rows = [
         {
             "part": part.name,
@@ -72,7 +74,7 @@ def show_status(setup: stack.Setup, as_json: bool) -> int:
             "pid": processes.pid_of(part.folder),
             "address": part.address(),
         }
-        for part in parts_of(setup).values()
+        for part in stack.some(setup, names)
     ]
     if as_json:
         print(json.dumps({"folder": str(setup.folder), "parts": rows}))
@@ -85,7 +87,8 @@ def show_status(setup: stack.Setup, as_json: bool) -> int:
 def run(arguments: argparse.Namespace) -> int:
     folder = getattr(arguments, "dir", DEFAULT_FOLDER).absolute()
     if arguments.command == "up":
-        return show_status(stack.up(folder, arguments.brokers, arguments.timeout), as_json=False)
+        setup = stack.up(folder, arguments.brokers, arguments.parts, arguments.timeout)
+        return show_status(setup, arguments.parts, as_json=False)
     if arguments.command == "down":
         if not stack.down(folder, arguments.keep):
             stack.complain(f"No stack in {folder}.")
@@ -96,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         stack.insist_on_known(named, sorted({*part_names(1), *part_names(3)}))
         raise stack.StackError(f"No stack in {folder}; `tools/stack up` starts one.")
     if arguments.command == "status":
-        return show_status(setup, arguments.json)
+        return show_status(setup, [], arguments.json)
     if arguments.command == "logs":
         for part in stack.some(setup, arguments.parts):
             print(stack.tail(part, arguments.lines))

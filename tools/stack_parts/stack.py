@@ -19,7 +19,7 @@ import sys
 import time
 
 from . import artifacts, processes
-from .parts import CLUSTER, Part, Setup, parts_of, port_names
+from .parts import CLUSTER, Part, Setup, part_names, parts_of, port_names
 
 STOP_PATIENCE_S = 30
 KILL_PATIENCE_S = 30
@@ -122,15 +122,26 @@ def advance(part: Part, parts: list[Part], started: dict[str, int]) -> bool:
     return False
 
 
-def up(folder: pathlib.Path, brokers: int | None, patience_s: float) -> Setup:
-    artifacts.fetched()  # before anything is there that would have to be removed
+def up(folder: pathlib.Path, brokers: int | None, names: list[str], patience_s: float) -> Setup:
+    """Without `names` all of it; else those parts and what they need."""
+    there = load(folder)
+    insist_on_known(names, part_names(there.brokers if there else brokers or 1))
+    if not names or any(not name.startswith("clickhouse") for name in names):
+        artifacts.fetched()  # before anything is there that would have to be removed
     with locked(folder):
         setup = load(folder) or create(folder, brokers or 1)
         if brokers not in (None, setup.brokers):
             raise UsageError(f"The stack in {folder} has --brokers {setup.brokers}; `down` it first.")
         complain(f"Starting the stack in {folder}")
-        start(list(parts_of(setup).values()), patience_s)
+        start(with_needed(setup, names), patience_s)
         return setup
+
+
+def with_needed(setup: Setup, names: list[str]) -> list[Part]:
+    parts = some(setup, names)
+    while missing := {name for part in parts for name in part.needs} - {part.name for part in parts}:
+        parts += some(setup, sorted(missing))
+    return parts
 
 
 def stop(setup: Setup) -> None:
@@ -216,7 +227,7 @@ def environment(setup: Setup) -> dict[str, str]:
         "STACK_CLICKHOUSE_2": shards[1],
         "ROUNDHOUSE_KAFKA_BROKERS": brokers,
         "ROUNDHOUSE_REGISTRY_URL": setup.registry_url(),
-        "ROUNDHOUSE_CLICKHOUSE_URLS": ",".join(shards),
+        "ROUNDHOUSE_STORE": ",".join(shards),
         "ROUNDHOUSE_CLICKHOUSE_CLUSTER": CLUSTER,
     }
 
