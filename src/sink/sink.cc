@@ -108,7 +108,7 @@ Sink::Step Sink::next_repair(Run& run) {
 }
 
 Result<std::optional<Outcome>> Sink::step(Run& run) {
-    if (context_.is_cancelled(run.upload.id)) {
+    if (context_.is_cancelled(run.upload.id) && !context_.versions.is_decided(run.upload.id)) {
         RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::cancelled));
         return outcome;
     }

@@ -28,8 +28,7 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
     }
     RH_TRY(settle());
     upload.stored_version = control_.stored(upload.id)->version;
-    RH_TRY(ledger_.adopt_version(upload.id, *upload.stored_version));
-    RH_TRY(ledger_.commit_stored(upload));
+    RH_TRY(ledger_.commit_stored(upload, uploads::Ledger::Numbering::elsewhere));
     kill_point("stored_after_ledger");
     return {};
 }
@@ -45,8 +44,8 @@ Result<uploads::Upload> TopicVersions::commit_voided(const model::UploadId& id) 
     }
     RH_TRY(settle());
     upload.voided_version = control_.voided(id);
-    RH_TRY(ledger_.adopt_version(id, upload.voided_version.value_or(0)));
-    RH_TRY(ledger_.commit_voided(id, upload.voided_version.value_or(0)));
+    RH_TRY(ledger_.commit_voided(id, upload.voided_version.value_or(0),
+                                 uploads::Ledger::Numbering::elsewhere));
     return upload;
 }
 
@@ -88,8 +87,7 @@ Result<void> TopicVersions::learn() {
         RH_ASSIGN(const auto upload, ledger_.find(id));
         if (upload && upload->state == uploads::State::stored && !upload->voided_version) {
             const uint64_t version = control_.voided(id).value_or(0);
-            RH_TRY(ledger_.adopt_version(id, version));
-            RH_TRY(ledger_.commit_voided(id, version));
+            RH_TRY(ledger_.commit_voided(id, version, uploads::Ledger::Numbering::elsewhere));
         }
     }
     RH_TRY(ledger_.raise_current_version(control_.visible_version()));

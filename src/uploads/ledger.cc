@@ -104,6 +104,11 @@ struct Ledger::Impl {
 
     Result<std::optional<OpenReservation>> reservation();
     Result<void> close_reservation(const model::UploadId& id, uint64_t version, bool make_current);
+    Result<void> raise_version(uint64_t version);
+    Result<void> take_number(const model::UploadId& id, uint64_t version, Numbering numbering) {
+        return numbering == Numbering::here ? close_reservation(id, version, true)
+                                            : raise_version(version);
+    }
     Result<void> void_upload(const model::UploadId& id, uint64_t version);
 };
 
@@ -308,8 +313,7 @@ Result<void> Ledger::Impl::close_reservation(const model::UploadId& id, uint64_t
     }
     RH_ASSIGN(Statement close,
               database.use("UPDATE versions SET reserved_for = NULL, "
-                           "current = CASE WHEN ?1 THEN max(current, last_reserved) "
-                           "ELSE current END"));
+                           "current = CASE WHEN ?1 THEN last_reserved ELSE current END"));
     return close.bind(int64_t{make_current}).run();
 }
 
@@ -356,26 +360,16 @@ Result<uint64_t> Ledger::reserve_version(const model::UploadId& id) {
     return version;
 }
 
-Result<void> Ledger::adopt_version(const model::UploadId& id, uint64_t version) {
-    const std::lock_guard lock(impl_->mutex);
-    RH_ASSIGN(const auto found, read_upload(impl_->database, id));
-    if (!found) {
-        return upload_not_found(id);
-    }
-    if (found->stored_version == version || found->voided_version == version) {
-        return {};
-    }
-    // One that was adopted and not committed, before a crash, is committed again by its own upload.
-    RH_ASSIGN(Statement adopt,
-              impl_->database.use("UPDATE versions SET last_reserved = ?2, reserved_for = ?1"));
-    return adopt.bind_blob(id.bytes).bind(static_cast<int64_t>(version)).run();
+Result<void> Ledger::Impl::raise_version(uint64_t version) {
+    RH_ASSIGN(Statement raise,
+              database.use("UPDATE versions SET last_reserved = max(last_reserved, ?1), "
+                           "current = max(current, ?1)"));
+    return raise.bind(static_cast<int64_t>(version)).run();
 }
 
 Result<void> Ledger::raise_current_version(uint64_t version) {
     const std::lock_guard lock(impl_->mutex);
-    RH_ASSIGN(Statement raise, impl_->database.use("UPDATE versions SET current = ?1 "
-                                                   "WHERE current < ?1"));
-    return raise.bind(static_cast<int64_t>(version)).run();
+    return impl_->raise_version(version);
 }
 
 Result<std::optional<Ledger::OpenReservation>> Ledger::open_reservation() const {
@@ -383,7 +377,7 @@ Result<std::optional<Ledger::OpenReservation>> Ledger::open_reservation() const 
     return impl_->reservation();
 }
 
-Result<void> Ledger::commit_stored(const Upload& upload) {
+Result<void> Ledger::commit_stored(const Upload& upload, Numbering numbering) {
     const std::lock_guard lock(impl_->mutex);
     RH_ASSIGN(Transaction transaction, Transaction::begin(impl_->database));
     RH_ASSIGN(const auto found, read_upload(impl_->database, upload.id));
@@ -393,7 +387,7 @@ Result<void> Ledger::commit_stored(const Upload& upload) {
     if (found->state == State::stored && found->stored_version == upload.stored_version) {
         return {};
     }
-    RH_TRY(impl_->close_reservation(upload.id, upload.stored_version.value_or(0), true));
+    RH_TRY(impl_->take_number(upload.id, upload.stored_version.value_or(0), numbering));
     Upload stored = upload;
     stored.state = State::stored;
     RH_ASSIGN(const bool updated, update_upload(impl_->database, stored, State::storing));
@@ -412,7 +406,8 @@ Result<void> Ledger::commit_stored(const Upload& upload) {
     return transaction.commit();
 }
 
-Result<void> Ledger::commit_voided(const model::UploadId& id, uint64_t version) {
+Result<void> Ledger::commit_voided(const model::UploadId& id, uint64_t version,
+                                   Numbering numbering) {
     const std::lock_guard lock(impl_->mutex);
     RH_ASSIGN(Transaction transaction, Transaction::begin(impl_->database));
     RH_ASSIGN(const auto found, read_upload(impl_->database, id));
@@ -425,7 +420,7 @@ Result<void> Ledger::commit_voided(const model::UploadId& id, uint64_t version) 
     if (found->state != State::stored || found->voided_version) {
         return upload_changed(id, found->state, "stored and counted");
     }
-    RH_TRY(impl_->close_reservation(id, version, true));
+    RH_TRY(impl_->take_number(id, version, numbering));
     RH_TRY(impl_->void_upload(id, version));
     return transaction.commit();
 }

@@ -78,19 +78,20 @@ class Ledger {
     // not_found upload_not_found.
     Result<uint64_t> current_version() const;
     Result<uint64_t> reserve_version(const model::UploadId& id);
-    // Reserves a number that was made elsewhere (the control topic in Kafka). For an upload that
-    // has it already, nothing changes.
-    Result<void> adopt_version(const model::UploadId& id, uint64_t version);
-    // What another process stored or voided is what readers see, from this version on.
-    Result<void> raise_current_version(uint64_t version);
+    // Who makes the numbers. Those made elsewhere (the control topic in Kafka) are not reserved,
+    // and may come in any order: the highest one is current.
+    enum class Numbering : uint8_t { here, elsewhere };
     struct OpenReservation {
         uint64_t version;
         model::UploadId upload_id;
     };
     Result<std::optional<OpenReservation>> open_reservation() const;
     // `upload` has stored_version and finished_at; its state is set to stored.
-    Result<void> commit_stored(const Upload& upload);
-    Result<void> commit_voided(const model::UploadId& id, uint64_t version);
+    Result<void> commit_stored(const Upload& upload, Numbering numbering = Numbering::here);
+    Result<void> commit_voided(const model::UploadId& id, uint64_t version,
+                               Numbering numbering = Numbering::here);
+    // What readers see was stored or voided by another process, up to this version.
+    Result<void> raise_current_version(uint64_t version);
     Result<void> release_reservation(const model::UploadId& id);  // the number is burned
 
   private:

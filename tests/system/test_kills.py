@@ -61,7 +61,7 @@ def send_until_stored(server: Server, content: str, **policy) -> dict:
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("point", kill_points())
+@pytest.mark.parametrize("point", [point for point in kill_points() if not point.startswith("kafka_")])
 def test_killed_at_each_named_stage(start_server, rng, point):
     content, expected = make_file(rng)
     server = start_server(environment={"ROUNDHOUSE_KILL_AT": point})

@@ -1,0 +1,421 @@
+"""The log in Kafka and the rows on two ClickHouse shards: every accepted row counts once, whatever is killed.
+
+One stack for the module; each test starts processes of its own on it, with players that no other test has. Rows are
+read out of the topic by confluent-kafka with its AvroDeserializer, what must be counted is computed by DuckDB.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+from decimal import Decimal
+
+import httpx
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+from native_stack import Stack, wait_for
+from roundhouse import Server
+from rounds import expected_hourly, make_rows, served_hourly, to_csv
+
+TOPIC = "staging-bets"
+CONTROL = "roundhouse-uploads"
+ROWS = 150_000  # three cells
+KILLED_AT = [
+    "publish_before_rename",
+    "kafka_before_commit",
+    "kafka_before_commit:2",
+    "kafka_after_commit",
+    "kafka_before_unstage",
+    "sink_before_insert",
+    "sink_after_insert",
+    "sink_after_checkpoint",
+    "sink_before_audit",
+    "stored_before_uploads_row",
+    "stored_before_ledger",
+    "stored_after_ledger",
+]
+
+
+class Site:
+    """The stack, and the processes that a test starts on it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.stack = Stack(folder / "stack").up()
+        self.env = self.stack.env()
+        self.servers: list[Server] = []
+
+    def start(self, *, environment: dict[str, str] | None = None, ready: bool = True, **settings: str) -> Server:
+        names = [name for name in self.env if name.startswith("ROUNDHOUSE_")]
+        own = {**{name: self.env[name] for name in names}, "ROUNDHOUSE_LOG": "kafka"}
+        own |= {f"ROUNDHOUSE_{name.upper()}": value for name, value in settings.items()}
+        server = Server(self.folder / f"node{len(self.servers)}", environment=own)
+        self.servers.append(server)
+        return server.start(environment, ready=ready)
+
+    def end_servers(self) -> None:
+        for server in self.servers:
+            if server.is_running():
+                server.kill()
+
+    def topic_rows(self, topic: str = TOPIC) -> dict[str, list[tuple]]:
+        """Committed messages by upload: (message, record) in the order of each partition."""
+        registry = SchemaRegistryClient({"url": self.env["STACK_REGISTRY"]})
+        decode = AvroDeserializer(registry)
+        context = SerializationContext(topic, MessageField.VALUE)
+        found: dict[str, list[tuple]] = {}
+        for message in self.messages(topic):
+            if message.value()[:1] != b"\0":
+                continue
+            with contextlib.suppress(Exception):
+                record = decode(message.value(), context)
+                found.setdefault(str(record["upload_id"]), []).append((message, record))
+        return found
+
+    def messages(self, topic: str) -> list:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.env["STACK_KAFKA"],
+                "group.id": "reader-of-the-tests",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+            }
+        )
+        partitions = set(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        found = []
+        while partitions:
+            for message in consumer.consume(5000, 1.0):
+                if message.error() is None:
+                    found.append(message)
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    partitions.discard(message.partition())
+                else:
+                    raise RuntimeError(message.error())
+        consumer.close()
+        return found
+
+    def admin(self) -> AdminClient:
+        return self.stack.kafka()
+
+
+@pytest.fixture(scope="module")
+def the_site(tmp_path_factory):
+    site = Site(tmp_path_factory.mktemp("kafka"))
+    try:
+        yield site
+    finally:
+        site.end_servers()
+        site.stack.run("down")
+        assert site.stack.processes() == []
+
+
+@pytest.fixture
+def site(the_site):
+    """Every part answers, and no process of another test runs."""
+    the_site.end_servers()
+    the_site.stack.run("up")
+    yield the_site
+    the_site.end_servers()
+
+
+def make_file(rng, rows: int = ROWS) -> tuple[bytes, list[list[str]]]:
+    """A file with a refused row in each thousand, and the rows that must count."""
+    accepted = make_rows(rng, rows, players=50, games=6, hours=24 * 40)
+    sent = list(accepted)
+    for at in range(500, rows, 1000):
+        broken = list(sent[at])
+        broken[4] = "12,5 EUR"
+        sent.insert(at, broken)
+    return to_csv(sent).encode(), accepted
+
+
+def served(server: Server, rows) -> list[tuple]:
+    players = sorted({row[2] for row in rows})
+    return sorted(served_hourly(server.aggregates(player_id=players)))
+
+
+def check_exactly_once(server: Server, rows) -> None:
+    server.wait_ready()
+    assert served(server, rows) == sorted(expected_hourly(rows))
+
+
+def check_matched(server: Server, upload_id: str) -> None:
+    answer = server.post("/v1/reconciliations", json={"upload_id": upload_id}, headers={"Prefer": "wait=60"})
+    assert answer.status_code in (200, 202), answer.text
+    deadline = time.monotonic() + 300
+    while (result := answer.json())["state"] == "running":
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.2)
+        answer = server.get(f"/v1/reconciliations/{result['id']}")
+    assert (result["state"], result["verdict"]) == ("done", "matched"), result
+
+
+def send(server: Server, content: bytes, **params) -> str:
+    answer = server.upload(content, wait=None, **params)
+    assert answer.status_code in (200, 202), answer.text
+    return answer.json()["id"]
+
+
+def wait_stored(server: Server, upload_id: str) -> dict:
+    upload = server.wait_final(upload_id, timeout=300)
+    assert upload["state"] == "stored", upload
+    return upload
+
+
+def test_the_topic_has_exactly_the_accepted_rows(site, rng):
+    content, rows = make_file(rng, 20_000)
+    server = site.start()
+    upload = wait_stored(server, send(server, content, filename="topic.csv"))
+    found = site.topic_rows()[upload["id"]]
+    assert len(found) == len(rows) == upload["rows"]["accepted"]
+    assert all(message.key().decode() == record["user_id"] for message, record in found)
+    assert all(message.headers() is None for message, _ in found)
+    by_number = sorted((record["row_number"], record) for _, record in found)
+    assert len({number for number, _ in by_number}) == len(rows)
+    for (_, record), row in zip(by_number, rows, strict=True):
+        assert record["user_id"] == row[2] and record["game_instance_id"] == int(row[1])
+        for column, text in zip(list(record)[4:8], row[4:8], strict=True):
+            assert record[column] == (Decimal(0) if text in ("", "NaN") else Decimal(text))
+    players = {}  # a player stays in one partition
+    for message, record in found:
+        assert players.setdefault(record["user_id"], message.partition()) == message.partition()
+    check_exactly_once(server, rows)
+    check_matched(server, upload["id"])
+
+
+@pytest.mark.parametrize("point", KILLED_AT)
+def test_killed_at_each_named_stage(site, rng, point):
+    content, rows = make_file(rng)
+    server = site.start(environment={"ROUNDHOUSE_KILL_AT": point})
+    upload_id = None
+    with contextlib.suppress(httpx.HTTPError):
+        upload_id = server.upload(content, filename="kills.csv", wait=None).json()["id"]
+    assert server.wait_dead(120) == -signal.SIGKILL, f"{point} was not passed"
+    server.start()
+    again = send(server, content, filename="kills.csv")
+    assert upload_id in (None, again)
+    wait_stored(server, again)
+    check_exactly_once(server, rows)
+    assert len(site.topic_rows()[again]) == len(rows)
+
+
+@pytest.mark.parametrize("part", ["broker", "registry", "clickhouse-1", "clickhouse-2"])
+def test_a_part_killed_while_a_file_goes_through(site, rng, part):
+    content, rows = make_file(rng, 500_000)
+    server = site.start()
+    upload_id = send(server, content, filename="parts.csv")
+    time.sleep(rng.uniform(0.5, 4))
+    site.stack.kill(part)
+    time.sleep(rng.uniform(0, 3))
+    site.stack.start(part)
+    wait_stored(server, upload_id)
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
+    assert len(site.topic_rows()[upload_id]) == len(rows)
+
+
+def test_killed_at_random_moments(site, rng):
+    content, rows = make_file(rng, 500_000)
+    server = site.start()
+    upload_id = send(server, content, filename="random.csv")
+    for _ in range(6):
+        time.sleep(rng.uniform(0.1, 2.5))
+        server.kill()
+        server.start(ready=rng.random() < 0.5)
+    wait_stored(server, upload_id)
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
+    assert len(site.topic_rows()[upload_id]) == len(rows)
+
+
+def test_lost_offsets_change_no_figure(site, rng):
+    content, rows = make_file(rng)
+    server = site.start()
+    upload_id = wait_stored(server, send(server, content, filename="offsets.csv"))["id"]
+    assert server.stop() == 0
+    wait_for(lambda: delete_group(site, "roundhouse"), "the group is empty and was deleted")
+    server.start()
+    check_exactly_once(server, rows)
+    # The whole topic is read again: what is inserted once more changes nothing.
+    wait_for(lambda: lag(site, "roundhouse") == 0, "the topic was read again", 120)
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
+    more, more_rows = make_file(rng, 10_000)
+    wait_stored(server, send(server, more, filename="after.csv"))
+    check_exactly_once(server, more_rows)
+
+
+def delete_group(site: Site, group: str) -> bool:
+    try:
+        for future in site.admin().delete_consumer_groups([group]).values():
+            future.result()
+        return True
+    except Exception:
+        return False
+
+
+def lag(site: Site, group: str) -> int | None:
+    """Messages that the group has not committed; None while it has committed nothing of a partition."""
+    consumer = Consumer({"bootstrap.servers": site.env["STACK_KAFKA"], "group.id": group})
+    partitions = consumer.list_topics(TOPIC, timeout=30).topics[TOPIC].partitions
+    committed = consumer.committed([TopicPartition(TOPIC, partition) for partition in partitions], timeout=30)
+    behind = 0
+    for at in committed:
+        low, high = consumer.get_watermark_offsets(TopicPartition(TOPIC, at.partition), timeout=30)
+        if high > low and at.offset < 0:
+            return None
+        behind += max(0, high - max(at.offset, low))
+    consumer.close()
+    return behind
+
+
+def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
+    content, rows = make_file(rng, 5_000)
+    server = site.start()
+    first = wait_stored(server, send(server, content, filename="before.csv"))
+    good = site.topic_rows()[first["id"]][0][0].value()
+    before = dead_letters(server)
+    wrong = {
+        b"not avro at all": "not_avro",
+        b"": "not_avro",
+        b"\0\x7f\xff\xff\xff" + good[5:]: "unknown_schema",
+        good[:40]: "not_a_game_round",
+        good + b"\0": "not_a_game_round",
+        good.replace(first["id"].encode(), b"00000000-0000-8000-8000-00000000dead"): "unknown_upload",
+    }
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"]})
+    for partition in range(3):
+        for value in wrong:
+            producer.produce(TOPIC, value, key=b"somebody", partition=partition)
+    assert producer.flush(30) == 0
+    more, more_rows = make_file(rng, 5_000)
+    wait_stored(server, send(server, more, filename="behind.csv"))
+    check_exactly_once(server, rows)
+    check_exactly_once(server, more_rows)
+    wait_for(lambda: dead_letters(server) == before + 3 * len(wrong), "all are put aside")
+    kept = [message for message in site.messages(f"{TOPIC}-dead-letters") if message.value() in wrong]
+    assert len(kept) >= 3 * len(wrong)
+    for message in kept:
+        headers = dict(message.headers())
+        assert headers["reason"].decode() == wrong[message.value()], headers
+        assert headers["topic"].decode() == TOPIC and headers["partition"].decode() in "012"
+        assert message.key() == b"somebody"
+    ready = server.get("/readyz", params={"verbose": ""}).json()
+    assert f"{before + 3 * len(wrong)} dead letters" in str(ready)
+
+
+def dead_letters(server: Server) -> int:
+    for line in server.get("/metrics").text.splitlines():
+        if line.startswith("roundhouse_dead_letters "):
+            return int(float(line.split()[1]))
+    raise AssertionError("no metric roundhouse_dead_letters")
+
+
+def test_two_processes_share_the_partitions_and_one_is_killed(site, rng):
+    files = [make_file(rng) for _ in range(4)]
+    one, other = site.start(), site.start()
+    wait_for(lambda: {partitions_read(one), partitions_read(other)} == {6}, "each reads half of them", 120)
+    ids = [send(server, content) for server, (content, _) in zip([one, other] * 2, files, strict=True)]
+    time.sleep(rng.uniform(0.5, 3))
+    other.kill()
+    for upload_id in ids[::2]:
+        wait_stored(one, upload_id)
+    other.start()
+    for upload_id in ids[1::2]:
+        wait_stored(other, upload_id)
+    for content, rows in files:
+        for server in (one, other):
+            wait_for(lambda s=server, r=rows: served(s, r) == sorted(expected_hourly(r)), "both serve all", 60)
+        assert content
+
+
+def partitions_read(server: Server) -> int:
+    for line in server.get("/metrics").text.splitlines():
+        if line.startswith("roundhouse_kafka_partitions "):
+            return int(float(line.split()[1]))
+    return -1
+
+
+def test_the_same_file_sent_to_two_processes_at_once_counts_once(site, rng):
+    content, rows = make_file(rng)
+    servers = [site.start(), site.start()]
+    ids = [None, None]
+
+    def go(at: int) -> None:
+        ids[at] = send(servers[at], content, filename="same.csv")
+
+    threads = [threading.Thread(target=go, args=(at,)) for at in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ids[0] == ids[1]
+    versions = [wait_stored(server, ids[0])["stored_version"] for server in servers]
+    assert versions[0] == versions[1]
+    for server in servers:
+        check_exactly_once(server, rows)
+    assert len(site.topic_rows()[ids[0]]) == len(rows)
+
+
+def test_a_void_counts_everywhere(site, rng):
+    content, rows = make_file(rng, 2_000)
+    one, other = site.start(), site.start()
+    upload_id = wait_stored(one, send(one, content))["id"]
+    wait_for(lambda: served(other, rows) == sorted(expected_hourly(rows)), "the other serves it", 30)
+    assert one.post(f"/v1/uploads/{upload_id}/void").status_code == 200
+    assert served(one, rows) == []
+    wait_for(lambda: served(other, rows) == [], "the other knows of the void", 30)
+
+
+def test_retention_that_drops_unread_rows_is_said_loudly(site, rng):
+    """Rows published while no sink reads, then dropped by the topic: they come again from the original."""
+    content, rows = make_file(rng)
+    server = site.start(environment={"ROUNDHOUSE_KILL_AT": "kafka_before_unstage"})
+    before = {p: high(site, p) for p in range(12)}
+    upload_id = None
+    with contextlib.suppress(httpx.HTTPError):
+        upload_id = server.upload(content, wait=None).json()["id"]
+    assert server.wait_dead(120) == -signal.SIGKILL
+    for part in ("clickhouse-1", "clickhouse-2"):  # nothing may be stored before the rows are gone
+        assert site.stack.parts()[part]["state"] == "answers"
+    delete_records(site)
+    server.start(ready=False)
+    upload = wait_stored(server, send(server, content))
+    assert upload_id in (None, upload["id"])
+    check_exactly_once(server, rows)
+    check_matched(server, upload["id"])
+    assert any(high(site, p) > before[p] for p in before)
+    log = server.log_path.read_text()
+    assert "kafka_retention_lost" in log or "log_damaged" in log or "written again from the original" in log
+
+
+def high(site: Site, partition: int) -> int:
+    consumer = Consumer({"bootstrap.servers": site.env["STACK_KAFKA"], "group.id": "marks"})
+    _, end = consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=30)
+    consumer.close()
+    return end
+
+
+def delete_records(site: Site) -> None:
+    ends = [TopicPartition(TOPIC, partition, high(site, partition)) for partition in range(12)]
+    for future in site.admin().delete_records(ends).values():
+        future.result()
+
+
+def test_a_schema_that_does_not_fit_ends_the_server_with_a_clear_error(site):
+    registry = SchemaRegistryClient({"url": site.env["STACK_REGISTRY"]})
+    from confluent_kafka.schema_registry import Schema
+
+    other = '{"type":"record","name":"Other","fields":[{"name":"x","type":"int"}]}'
+    registry.register_schema("elsewhere-value", Schema(other, "AVRO"))
+    registry.set_compatibility("elsewhere-value", "BACKWARD")
+    with pytest.raises(RuntimeError) as failed:
+        site.start(kafka_topic="elsewhere")
+    assert "schema_refused" in str(failed.value) and "elsewhere-value" in str(failed.value)
+    assert site.servers[-1].wait_dead(30) == 1
