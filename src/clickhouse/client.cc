@@ -231,6 +231,8 @@ Result<void> Client::insert(std::string_view sql,
     return {};
 }
 
+void Client::abort() const { impl_->http->abort(); }
+
 Result<void> Client::ping() const {
     io::HttpRequest request;
     request.target = "/ping";

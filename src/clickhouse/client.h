@@ -62,6 +62,9 @@ class Client {
     Result<void> insert(std::string_view sql,
                         const std::function<Result<std::string_view>()>& next_body,
                         const Parameters& parameters = {}, const Settings& settings = {}) const;
+    // Ends every statement that runs, and every later one, with the error of a server that does not
+    // answer.
+    void abort() const;
     Result<void> ping() const;  // the server answers; says nothing about users and tables
     const Endpoint& endpoint() const;
 

@@ -20,6 +20,9 @@ const Settings kReaderSettings = {{"readonly", "2"},
                                   {"max_result_rows", "1000000"},
                                   {"result_overflow_mode", "throw"}};
 
+// Longer than max_execution_time above: who says nothing for so long does not answer.
+constexpr int kReadTimeoutMs = 70'000;
+
 constexpr std::string_view kSilent = "shard_unavailable";
 
 }  // namespace
@@ -58,7 +61,8 @@ std::unique_ptr<Store> Store::connect(std::vector<Endpoint> shards, std::string 
     for (Endpoint& endpoint : shards) {
         Endpoint reading = endpoint;
         reading.settings = kReaderSettings;
-        store->shards_.push_back({Client(std::move(endpoint)), Client(std::move(reading))});
+        store->shards_.push_back(
+            {Client(std::move(endpoint)), Client(std::move(reading), kReadTimeoutMs)});
     }
     return store;
 }
@@ -86,6 +90,11 @@ Result<void> Store::make_durable() const {
 void Store::stop() {
     if (server_ != nullptr) {
         server_->stop();
+        return;
+    }
+    for (const Shard& shard : shards_) {
+        shard.owner.abort();
+        shard.reader.abort();
     }
 }
 

@@ -42,7 +42,9 @@ class Store {
     // What was inserted stays, whatever happens to the machine: syncs the child's directory. The
     // tables of a cluster sync each insert themselves.
     Result<void> make_durable() const;
-    void stop();  // the child, and starts none again
+    // The child, and starts none again. Of a cluster every statement ends here, also one that a
+    // server hangs in.
+    void stop();
 
     bool is_cluster() const { return server_ == nullptr; }
     size_t shards() const { return shards_.size(); }

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -111,6 +114,10 @@ struct HttpClient::Pool {
         }
         return std::nullopt;
     }
+    bool is_aborted() {
+        const std::lock_guard lock(mutex);
+        return aborted;
+    }
     void give(Stream stream) {
         const std::lock_guard lock(mutex);
         if (idle.size() >= options.idle_connections_max) {
@@ -121,19 +128,46 @@ struct HttpClient::Pool {
 
     const HttpClientOptions options;
     std::mutex mutex;
-    std::vector<Idle> idle;  // guarded by mutex; the freshest last
+    std::vector<Idle> idle;  // guarded by mutex, as all below; the freshest last
+    std::set<Stream*> busy;
+    bool aborted = false;
+};
+
+// A stream that abort() can reach for as long as this lives.
+class HttpClient::Busy {
+  public:
+    Busy(std::shared_ptr<Pool> pool, Stream& stream) : pool_(std::move(pool)), stream_(stream) {
+        const std::lock_guard lock(pool_->mutex);
+        pool_->busy.insert(&stream_);
+        if (pool_->aborted) {
+            stream_.cut();
+        }
+    }
+    ~Busy() {
+        const std::lock_guard lock(pool_->mutex);
+        pool_->busy.erase(&stream_);
+    }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+  private:
+    const std::shared_ptr<Pool> pool_;
+    Stream& stream_;
 };
 
 struct HttpResponse::Impl {
     std::shared_ptr<HttpClient::Pool> pool;
     BeastStream stream;
+    std::optional<HttpClient::Busy> busy;
     bool keep = true;  // false once the connection cannot be used again
     boost::beast::flat_buffer buffer;
     std::unique_ptr<Parser> parser;
     std::vector<char> piece = std::vector<char>(kPieceBytes);
 
     Impl(std::shared_ptr<HttpClient::Pool> p, Stream s, int timeout_ms)
-        : pool(std::move(p)), stream{std::move(s), timeout_ms, {}} {}
+        : pool(std::move(p)), stream{std::move(s), timeout_ms, {}} {
+        busy.emplace(pool, stream.stream);
+    }
 
     // What went wrong, in the words of the layer that knows.
     std::unexpected<Error> read_error(const boost::system::error_code& code) {
@@ -215,6 +249,7 @@ HttpResponse::HttpResponse(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 HttpResponse::~HttpResponse() {
     if (impl_->keep && impl_->parser && impl_->parser->is_done() && impl_->parser->keep_alive() &&
         impl_->buffer.size() == 0) {
+        impl_->busy.reset();
         impl_->pool->give(std::move(impl_->stream.stream));
     }
 }
@@ -276,12 +311,23 @@ HttpClient::HttpClient(HttpClientOptions options)
     : pool_(std::make_shared<Pool>(std::move(options))) {}
 HttpClient::~HttpClient() = default;
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
+void HttpClient::abort() const {
+    const std::lock_guard lock(pool_->mutex);
+    pool_->aborted = true;
+    for (Stream* stream : pool_->busy) {
+        stream->cut();
+    }
+}
 const HttpClientOptions& HttpClient::options() const { return pool_->options; }
 
 Result<std::unique_ptr<HttpResponse>> HttpClient::send(const HttpRequest& request) const {
     RH_ASSIGN(const std::string head, request_head(pool_->options, request));
     std::optional<Stream> kept = pool_->take();
     while (true) {
+        if (pool_->is_aborted()) {
+            return fail(ErrorKind::unavailable, "stopping",
+                        "Requests are not sent any more: the program is stopping.", Verdict::retry);
+        }
         const bool reused = kept.has_value();
         if (!kept) {
             RH_ASSIGN(kept, Stream::connect(pool_->options.host, pool_->options.port,

@@ -76,6 +76,10 @@ class HttpClient {
     ~HttpClient();
     HttpClient(HttpClient&&) noexcept;
 
+    // Ends every request that runs, with an Error as if the peer had closed the connection, and
+    // every later one, before it begins, with unavailable stopping. Any thread.
+    void abort() const;
+
     // Returns when the head of the answer is there, interim ones (1xx) skipped. A peer that answers
     // before it has taken the whole body is heard: its answer is returned. A GET or HEAD whose kept
     // connection turns out to be dead is sent once more on a new one; nothing else is repeated.
@@ -84,6 +88,7 @@ class HttpClient {
 
   private:
     friend class HttpResponse;
+    class Busy;
     struct Pool;
     std::shared_ptr<Pool> pool_;  // shared with the responses that give their connection back
 };

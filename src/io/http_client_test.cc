@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cerrno>
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -255,6 +256,29 @@ TEST(HttpClient, EveryWaitHasADeadline) {
     request.body = {&piece, 1};
     EXPECT_EQ(body_of(client, request), "connection_timeout");
     done = true;
+}
+
+TEST(HttpClient, AbortEndsWhatRunsAndWhatComes) {
+    std::promise<void> asked;
+    ScriptedPeer peer({[&](int fd) {
+        ScriptedPeer::read_until(fd, "\r\n\r\n");
+        asked.set_value();
+        ScriptedPeer::read_until(fd, "never");  // until the connection is closed
+    }});
+    const HttpClient client({.port = peer.port});
+    std::jthread aborting([&] {
+        asked.get_future().wait();
+        client.abort();
+    });
+    HttpRequest request;
+    request.method = "POST";
+    const auto cut = client.send(request);
+    ASSERT_FALSE(cut);
+    EXPECT_EQ(cut.error().code, "connection_closed");
+    const auto later = client.send(request);
+    ASSERT_FALSE(later);
+    EXPECT_EQ(later.error().code, "stopping");
+    EXPECT_EQ(peer.connections, 1);
 }
 
 TEST(HttpClient, RefusesLineBreaksInHeaders) {

@@ -58,6 +58,18 @@ int finish_connect(int fd, const addrinfo& address, int timeout_ms) {
     return error;
 }
 
+// A peer whose machine is gone says nothing any more: found out within half a minute.
+void keep_alive(int fd) {
+    const int on = 1;
+    const int idle_s = 15;
+    const int interval_s = 5;
+    const int probes = 3;
+    ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 }  // namespace
 
 Stream::Stream(Stream&& other) noexcept
@@ -99,12 +111,15 @@ Result<Stream> Stream::connect(const std::string& host, uint16_t port, int timeo
         if (error == 0) {
             const int on = 1;
             ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            keep_alive(fd);
             return stream;
         }
     }
     return connection_error(error == ETIMEDOUT ? "connection_timeout" : "connection_failed",
                             fmt::format("Cannot connect to {}: {}.", peer, std::strerror(error)));
 }
+
+void Stream::cut() { ::shutdown(fd_, SHUT_RDWR); }
 
 Result<size_t> Stream::read_some(std::span<char> buffer, int timeout_ms) {
     while (true) {

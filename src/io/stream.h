@@ -29,6 +29,8 @@ class Stream {
     // Writes all bytes, the timeout counts from the last progress. Stops early with peer_spoke when
     // the peer sends something, or closes, before it has taken everything.
     Result<Sent> write_all(std::string_view bytes, int timeout_ms, Follows follows = Follows::no);
+    // Whoever waits for the peer, or will, finds the connection closed. Any thread.
+    void cut();
     // True while the peer has neither closed nor sent anything: fit to be used again.
     bool is_idle() const;
     const std::string& peer() const { return peer_; }  // "host:port"

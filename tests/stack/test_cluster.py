@@ -6,6 +6,8 @@ onto the other one.
 """
 
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -429,3 +431,23 @@ def test_a_server_that_starts_while_a_shard_is_down_waits_for_it(cluster, server
     assert server.wait_final(upload.json()["id"])["state"] == "stored"
     assert served(server, rows) == expected_hourly(rows)
     assert served(server, rows_1 + rows_2) == expected_hourly(rows_1 + rows_2)
+
+
+def test_a_server_ends_although_a_shard_hangs(cluster, server, rng):
+    """A stopped process keeps its connections and answers nothing, as a machine that swaps."""
+    rows = make_rows(rng, 1000)
+    pid = cluster.stack.pids()["clickhouse-1"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        upload = server.upload(to_csv(rows).encode(), wait=None)
+        assert upload.status_code == 202, upload.text
+        path = f"/v1/uploads/{upload.json()['id']}"
+        wait_for(lambda: server.get(path).json()["state"] == "storing", "it is to be stored")
+        checks = {check["name"]: check for check in server.get("/readyz?verbose").json()["checks"]}
+        assert cluster.addresses[0] in checks["clickhouse"]["detail"]
+        assert server.stop(timeout=60) == 0, server.log_tail()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    cluster.serve()
+    assert server.wait_final(upload.json()["id"])["state"] == "stored"
+    assert served(server, rows) == expected_hourly(rows)
