@@ -53,7 +53,7 @@ class LockFile {
     int fd_ = -1;
 };
 
-std::string directory_of_program();  // of the binary that runs
+std::string directory_of_program();                      // of the binary that runs
 Result<void> make_directories(const std::string& path);  // like mkdir -p, mode 0750, parents synced
 Result<void> sync_directory(const std::string& path);
 Result<void> sync_filesystem_of(const std::string& path);  // syncfs

@@ -57,8 +57,8 @@ class Producer {
                                                     const std::string& transactional_id);
     ~Producer();  // what is not delivered is dropped
 
-    // Called a few times a second while a call waits for the brokers; its Error ends the call, after
-    // which the Producer is of no use.
+    // Called a few times a second while a call waits for the brokers; its Error ends the call,
+    // after which the Producer is of no use.
     void set_on_wait(std::function<Result<void>()> on_wait);
     // Ends what an earlier producer of the same id left open, and fences it.
     Result<void> init_transactions();
@@ -105,6 +105,7 @@ struct Watermarks {
 
 class Consumer {
   public:
+    static constexpr int kSessionMs = 10'000;
     // Called from poll() and close() by a consumer of a group. `assigned` answers where to begin in
     // each of the partitions (Error: the group is left and poll() returns it); `revoked` may
     // commit.
@@ -112,9 +113,16 @@ class Consumer {
         std::function<Result<std::vector<Position>>(const std::vector<int32_t>&)> assigned;
         std::function<void(const std::vector<int32_t>&)> revoked;
     };
+    // A static member of a group: one that comes back under the same name within kSessionMs gets
+    // its partitions again at once; later, or under another name, when the group has missed it for
+    // that long.
+    struct Member {
+        std::string group;
+        std::string name;
+    };
     // Reads committed records only. Without a group the partitions are chosen by assign().
     static Result<std::unique_ptr<Consumer>> create(const Cluster& cluster,
-                                                    const std::string& group = {});
+                                                    const std::optional<Member>& member = {});
     ~Consumer();  // close()
 
     Result<void> subscribe(const std::string& topic, Rebalance rebalance);

@@ -78,22 +78,25 @@ Consumer::Consumer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Consumer::~Consumer() = default;
 
 Result<std::unique_ptr<Consumer>> Consumer::create(const Cluster& cluster,
-                                                   const std::string& group) {
+                                                   const std::optional<Member>& member) {
     // Where to begin is always said; what is gone from there on is an error and never skipped.
-    const Settings settings = {
+    Settings settings = {
         // librdkafka wants a group's name also of a consumer that joins none.
-        {"group.id", group.empty() ? "roundhouse-unused" : group},
+        {"group.id", member ? member->group : "roundhouse-unused"},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
         {"isolation.level", "read_committed"},
         {"enable.partition.eof", "true"},
         {"partition.assignment.strategy", "range"},
-        {"session.timeout.ms", "10000"},
+        {"session.timeout.ms", std::to_string(kSessionMs)},
         {"fetch.wait.max.ms", "50"},
         {"fetch.error.backoff.ms", "50"},
         {"queued.max.messages.kbytes", kQueuedKbytes},
     };
+    if (member) {
+        settings.emplace_back("group.instance.id", member->name);
+    }
     RH_ASSIGN(const Library* const library, load_library(cluster.library));
     auto impl = std::make_unique<Impl>(*library);
     RH_ASSIGN(Handle handle,

@@ -89,7 +89,10 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
         RH_ASSIGN(admin_, kafka::Admin::create(context_.log.options().cluster));
     }
     RH_TRY(count_dead_letters());
-    RH_ASSIGN(consumer_, kafka::Consumer::create(context_.log.options().cluster, context_.group));
+    RH_ASSIGN(consumer_, kafka::Consumer::create(
+                             context_.log.options().cluster,
+                             kafka::Consumer::Member{.group = context_.group,
+                                                     .name = context_.log.options().node}));
     RH_TRY(consumer_->subscribe(
         topic_, {.assigned = [this](const auto& partitions) { return assigned(partitions); },
                  .revoked = [this](const auto& partitions) { revoked(partitions); }}));

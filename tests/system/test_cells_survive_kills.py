@@ -353,7 +353,7 @@ def test_every_rollup_is_keyed_by_cell(engine):
         "SELECT name, engine_full FROM system.tables WHERE database = 'roundhouse' "
         "AND engine LIKE '%MergeTree' FORMAT TSVRaw"
     ).splitlines()
-    assert len(durable) == len(ROLLUPS) + 2
+    assert len(durable) == len(ROLLUPS) + 3  # game_rounds, uploads, dead_letters
     for line in durable:
         for setting in (
             "fsync_part_directory = 1",

@@ -122,7 +122,7 @@ def test_no_server_is_5(tmp_path):
 
 def test_config_show_names_each_origin(tmp_path):
     toml = tmp_path / "roundhouse.toml"
-    toml.write_text('listen = "127.0.0.1:1"\n[http]\nworkers = 3\n[log]\nlevel = "debug"\n')
+    toml.write_text('listen = "127.0.0.1:1"\n[http]\nworkers = 3\n[logging]\nlevel = "debug"\n')
     arguments = ["config", "show", "--json", "--config", toml, "--logging-level", "error"]
     shown = json.loads(run(*arguments, ROUNDHOUSE_HTTP_WORKERS="4", ROUNDHOUSE_API_KEY="secret").stdout)
     values = {value["key"]: value for value in shown["data"]}
