@@ -44,6 +44,8 @@ Result<kafka::Cluster> cluster_of(const Config& config) {
 
 }  // namespace
 
+bool KafkaParts::was_used(const std::string& data) { return io::exists(data + "/node"); }
+
 KafkaParts::KafkaParts(kafka_log::KafkaLogOptions options, const std::string& group,
                        log::EmbeddedLog& staged, const clickhouse::Store& store,
                        uploads::Ledger& ledger)

@@ -26,6 +26,9 @@ class KafkaParts {
                                                     const clickhouse::Store& store,
                                                     uploads::Ledger& ledger);
 
+    // Whether a server with its log in Kafka ever ran on the data directory.
+    static bool was_used(const std::string& data);
+
     kafka_log::KafkaLog& log() { return log_; }
     sink::TopicVersions& versions() { return versions_; }
     sink::GroupSink& group() { return group_; }

@@ -1,5 +1,6 @@
 #include "app/service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -69,6 +70,23 @@ Result<void> check_ledger_is_there(const std::string& data) {
                 fmt::format("{} is gone, but {}/log has uploads. Restore it from a backup; without "
                             "it nobody knows which of them count.",
                             ledger, data));
+}
+
+// Versions are numbered by the ledger or by Kafka, and a directory that has uploads cannot change
+// from one to the other.
+Result<void> check_log_is_the_same(const Config& config, const std::string& data,
+                                   const uploads::Ledger& ledger) {
+    RH_ASSIGN(const auto counts, ledger.count_by_state());
+    const bool has_uploads = std::ranges::any_of(counts, [](uint64_t n) { return n > 0; });
+    const bool was_kafka = KafkaParts::was_used(data);
+    if (!has_uploads || was_kafka == (config.log == "kafka")) {
+        return {};
+    }
+    return fail(ErrorKind::conflict, "other_log",
+                fmt::format("The uploads in {} are in {}. Start with --log={}, or begin another "
+                            "data directory.",
+                            data, was_kafka ? "Kafka" : "the embedded log",
+                            was_kafka ? "kafka" : "embedded"));
 }
 
 // Signals are taken by sigwait on the main thread; every thread started after this has them
@@ -223,6 +241,7 @@ Result<void> serve(const Config& config) {
 
     uploads::ProgressBoard board;
     receive::Receiver receiver(*layout, *ledger, board, receive_limits(config));
+    RH_TRY(check_log_is_the_same(config, data, *ledger));
     std::unique_ptr<KafkaParts> kafka;  // none: the log is the embedded one
     if (config.log == "kafka") {
         RH_ASSIGN(kafka, KafkaParts::open(config, data, embedded, *store, *ledger));

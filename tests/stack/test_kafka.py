@@ -330,3 +330,13 @@ def test_a_schema_that_does_not_fit_ends_the_server_with_a_clear_error(site):
         site.start(kafka_topic="elsewhere")
     assert "schema_refused" in str(failed.value) and "elsewhere-value" in str(failed.value)
     assert site.servers[-1].wait_dead(30) == 1
+
+
+def test_a_data_directory_keeps_its_log(site, rng, tmp_path):
+    alone = Server(tmp_path / "alone").start()
+    alone.stored(to_csv(make_rows(rng, 50)).encode())
+    assert alone.stop() == 0
+    alone.environment = {**site.env, "ROUNDHOUSE_LOG": "kafka"}
+    with pytest.raises(RuntimeError) as failed:
+        alone.start()
+    assert "--log=embedded" in str(failed.value)
