@@ -194,6 +194,13 @@ Result<Page> page_of(const clickhouse::Client& client, const Query& query, uint6
     return page;
 }
 
+// One server gathers the keys of all shards, in no order: on disk, where they need much memory.
+const clickhouse::Settings kDistributedSettings = {
+    {"optimize_aggregation_in_order", "0"},
+    {"max_bytes_before_external_group_by", "400000000"},
+    {"max_bytes_ratio_before_external_group_by", "0"},
+};
+
 // A page of which each shard knows its own share. Whatever shard had more than `rows_max` rows
 // gave so many, so up to the last row that stays none is missing.
 Page merged(std::vector<Page> pages, const Query& query, uint64_t rows_max) {
@@ -260,7 +267,10 @@ Result<uint64_t> Reader::count(const Query& query, uint64_t version) const {
         return 1;
     }
     uint64_t rows = 0;
-    const Statement counting = count_rows(query, version, store_.all(rollup_of(query)));
+    Statement counting = count_rows(query, version, store_.all(rollup_of(query)));
+    if (store_.is_cluster()) {
+        counting.settings = kDistributedSettings;
+    }
     RH_TRY(read_rows(store_.stream(counting.sql, counting.parameters, counting.settings,
                                    clickhouse::Store::User::reader),
                      [&](BinaryRow& in) {
