@@ -82,6 +82,9 @@ class RollupComparison {
     Condition condition(const StoredSelection& selection, std::string_view time) const {
         return condition_of(store_, selection, time);
     }
+    Condition condition_without_time(const StoredSelection& selection) const {
+        return reconcile::condition_without_time(store_, selection);
+    }
 
     // `complete` fills table and key of a discrepancy; false if it is none.
     Result<void> read(const std::string& sql, const clickhouse::Parameters& parameters,
@@ -163,7 +166,7 @@ Result<void> compare_with_hourly(RollupComparison& comparison, const Rollup& rol
 // Its key goes through the stream as one text: provider, zero byte, name.
 Result<void> compare_games(RollupComparison& comparison, const StoredSelection& selection,
                            const BrokenGames& broken) {
-    const Condition condition = comparison.condition(selection, "");
+    const Condition condition = comparison.condition_without_time(selection);
     const auto rows = [&](std::string_view table, std::string_view rounds) {
         return fmt::format(
             "SELECT concat(toString(provider), '\\0', toString(game_name)) AS player, game_id AS "
@@ -190,9 +193,7 @@ Result<uint64_t> compare_rollups(const clickhouse::Store& store, const StoredSel
     for (const Rollup& rollup : kOfHourly) {
         RH_TRY(compare_with_hourly(comparison, rollup, selection));
     }
-    if (selection.upload_id) {
-        RH_TRY(compare_games(comparison, selection, broken));
-    }
+    RH_TRY(compare_games(comparison, selection, broken));
     return comparison.count;
 }
 

@@ -34,7 +34,8 @@ class BrokenGames {
 
 // Discrepancies of class aggregate_stale with `table` set, in the order of the tables above and of
 // their keys; returns how many. `stored` is what `game_rounds` has, `aggregated` what the table
-// has. `games` has no time and is compared for uploads only.
+// has. `games` has no time: of a statement's scope it is compared for whole uploads
+// (condition_without_time).
 Result<uint64_t> compare_rollups(const clickhouse::Store& store, const StoredSelection& selection,
                                  const BrokenGames& broken, const OnDiscrepancy& on_discrepancy);
 

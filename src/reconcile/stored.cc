@@ -14,13 +14,36 @@ constexpr std::string_view kVisibleSql =
     "upload_id GLOBAL IN (SELECT upload_id FROM uploads FINAL WHERE stored_version <= "
     "{version:UInt64} "
     "AND voided_version > {version:UInt64})";
-// `games` also lists games of uploads that are not visible; that only makes the set wider.
+// Both tables: of a game whose key `games` lost, the rows would be missing, and of one that only
+// rollups have, nothing would be compared. Games of uploads that are not visible make the set wider
+// only.
 constexpr std::string_view kGamesOfProvidersSql =
-    "game_id GLOBAL IN (SELECT game_id FROM {} WHERE provider IN {{providers:Array(String)}})";
+    "game_id GLOBAL IN (SELECT game_id FROM {} WHERE provider IN {{providers:Array(String)}} "
+    "UNION ALL SELECT game_id FROM {} WHERE provider IN {{providers:Array(String)}} AND "
+    "created_timestamp >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') AND "
+    "created_timestamp < fromUnixTimestamp64Milli({{to:Int64}}, 'UTC'))";
+
+constexpr std::string_view kUploadsOfTimeSql =
+    "upload_id GLOBAL IN (SELECT upload_id FROM {} WHERE hour >= "
+    "fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') AND hour < "
+    "fromUnixTimestamp64Milli({{to:Int64}}, 'UTC'))";
 
 constexpr std::string_view kAmountsSql =
     "toDecimal128(sum(real_amount_bet), 6), toDecimal128(sum(bonus_amount_bet), 6), "
     "toDecimal128(sum(real_amount_win), 6), toDecimal128(sum(bonus_amount_win), 6)";
+
+void limit_to_games(Condition& query, const Scope& scope) {
+    if (!scope.games.empty()) {
+        query.where += " AND game_id IN {games:Array(UInt64)}";
+        query.parameters.emplace_back("games", fmt::format("[{}]", fmt::join(scope.games, ",")));
+    }
+}
+
+clickhouse::Parameters parameters_of(const StoredSelection& selection) {
+    return {{"version", std::to_string(selection.version)},
+            {"from", std::to_string(selection.scope.from_ms.value_or(0))},
+            {"to", std::to_string(selection.scope.to_ms.value_or(0))}};
+}
 
 }  // namespace
 
@@ -35,6 +58,22 @@ const clickhouse::Settings kReadSettings = {
     {"max_bytes_ratio_before_external_sort", "0"},
 };
 
+Condition condition_without_time(const clickhouse::Store& store, const StoredSelection& selection) {
+    if (selection.upload_id) {
+        return condition_of(store, selection, "");
+    }
+    const Scope& scope = selection.scope;
+    Condition query = {
+        fmt::format("{} AND {}", kVisibleSql, fmt::format(kUploadsOfTimeSql, store.all("hourly"))),
+        parameters_of(selection)};
+    limit_to_games(query, scope);
+    if (!scope.providers.empty()) {
+        query.where += " AND provider IN {providers:Array(String)}";
+        query.parameters.emplace_back("providers", clickhouse::array_parameter(scope.providers));
+    }
+    return query;
+}
+
 Condition condition_of(const clickhouse::Store& store, const StoredSelection& selection,
                        std::string_view time) {
     if (selection.upload_id) {
@@ -47,15 +86,11 @@ Condition condition_of(const clickhouse::Store& store, const StoredSelection& se
         "{0} AND {1} >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') AND "
         "{1} < fromUnixTimestamp64Milli({{to:Int64}}, 'UTC')",
         kVisibleSql, time);
-    query.parameters = {{"version", std::to_string(selection.version)},
-                        {"from", std::to_string(scope.from_ms.value_or(0))},
-                        {"to", std::to_string(scope.to_ms.value_or(0))}};
-    if (!scope.games.empty()) {
-        query.where += " AND game_id IN {games:Array(UInt64)}";
-        query.parameters.emplace_back("games", fmt::format("[{}]", fmt::join(scope.games, ",")));
-    }
+    query.parameters = parameters_of(selection);
+    limit_to_games(query, scope);
     if (!scope.providers.empty()) {
-        query.where += " AND " + fmt::format(kGamesOfProvidersSql, store.all("games"));
+        query.where += " AND " + fmt::format(kGamesOfProvidersSql, store.all("games"),
+                                             store.all("game_rounds"));
         query.parameters.emplace_back("providers", clickhouse::array_parameter(scope.providers));
     }
     return query;

@@ -31,6 +31,10 @@ struct Condition {
 Condition condition_of(const clickhouse::Store& store, const StoredSelection& selection,
                        std::string_view time);
 
+// For tables that have no time but games and providers: of a scope, the whole of every upload that
+// has rows in its time, in its games and of its providers.
+Condition condition_without_time(const clickhouse::Store& store, const StoredSelection& selection);
+
 extern const clickhouse::Settings kReadSettings;  // for reading any number of rows in little memory
 Result<KeyStream> open_keys(const clickhouse::Store& store, Columns columns, const std::string& sql,
                             const clickhouse::Parameters& parameters);
