@@ -169,7 +169,7 @@ def test_an_engine_killed_while_its_tables_are_made_is_tried_again(tmp_path, rng
             assert server.wait_final(upload_id)["state"] == "stored", server.log_tail()
             server.wait_ready()
             assert sorted(served_hourly(server.aggregates())) == sorted(expected)
-            retries = server.log_path.read_text().count("preparing ClickHouse is tried again")
+            retries = server.log_path.read_text().count("preparing ClickHouse and the log is tried again")
             interrupted += min(retries, killed)
             assert server.stop() == 0
         finally:
