@@ -133,6 +133,7 @@ class Consumer {
     // them, are behind the end.
     Result<std::span<const Message>> poll(size_t max, int timeout_ms,
                                           std::vector<Position>* ends = nullptr);
+    // Until resume(), or until the partitions are revoked.
     Result<void> pause(const std::string& topic, const std::vector<int32_t>& partitions);
     Result<void> resume(const std::string& topic, const std::vector<int32_t>& partitions);
     // Of a consumer of a group.

@@ -46,6 +46,8 @@ struct Consumer::Impl {
         const auto partitions = partitions_in(*list);
         if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
             rebalance.revoked(partitions);
+            // A pause would outlive the assignment, and who gets the partition again does not know.
+            library.resume_partitions(handle->get(), list);
             library.assign(handle->get(), nullptr);
             return;
         }
@@ -176,14 +178,18 @@ Result<std::span<const Message>> Consumer::poll(size_t max, int timeout_ms,
 
 Result<void> Consumer::pause(const std::string& topic, const std::vector<int32_t>& partitions) {
     const PartitionList list(impl_->library, topic, partitions);
-    impl_->library.pause_partitions(impl_->handle->get(), list.get());
-    return {};
+    const auto code = impl_->library.pause_partitions(impl_->handle->get(), list.get());
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? Result<void>{}
+               : kafka_error(impl_->library, code, "pausing partitions");
 }
 
 Result<void> Consumer::resume(const std::string& topic, const std::vector<int32_t>& partitions) {
     const PartitionList list(impl_->library, topic, partitions);
-    impl_->library.resume_partitions(impl_->handle->get(), list.get());
-    return {};
+    const auto code = impl_->library.resume_partitions(impl_->handle->get(), list.get());
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? Result<void>{}
+               : kafka_error(impl_->library, code, "going on with partitions");
 }
 
 Result<void> Consumer::commit(const std::string& topic, const std::vector<Position>& positions) {

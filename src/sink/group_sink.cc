@@ -114,7 +114,7 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
         close_finished();
         RH_TRY(write(messages.empty()));
         take_done();
-        hold_back();
+        RH_TRY(hold_back());
         RH_TRY(commit(messages.empty()));
         if (const int64_t now = monotonic_ms(); now - tended_at > kTendMs) {
             tended_at = now;
@@ -376,24 +376,22 @@ void GroupSink::take_done() {
 }
 
 // A shard that does not take rows as fast as they come stops the reading of all partitions.
-void GroupSink::hold_back() {
+Result<void> GroupSink::hold_back() {
     bool full = false;
     for (size_t shard = 0; shard < complete_.size(); ++shard) {
         full = full || complete_rows_[shard] >= kRowsPerInsert;
     }
     if (full == paused_) {
-        return;
+        return {};
     }
     std::vector<int32_t> partitions;
+    partitions.reserve(partitions_.size());
     for (const auto& [partition, state] : partitions_) {
         partitions.push_back(static_cast<int32_t>(partition));
     }
-    if (full) {
-        consumer_->pause(topic_, partitions);
-    } else {
-        consumer_->resume(topic_, partitions);
-    }
+    RH_TRY(full ? consumer_->pause(topic_, partitions) : consumer_->resume(topic_, partitions));
     paused_ = full;
+    return {};
 }
 
 // Never past the first row of a cell that is not durable in ClickHouse.

@@ -89,7 +89,7 @@ class GroupSink {
     Result<void> keep_dead_letters();
     Result<void> count_dead_letters();
     Result<bool> group_has_taken(const kafka_log::Published& manifest);
-    void hold_back();
+    Result<void> hold_back();
     void note_error(const Error& error);
 
     const GroupSinkContext context_;

@@ -1,0 +1,130 @@
+// On librdkafka's own stand-in for a broker, which the library has inside.
+#include <array>
+#include <set>
+
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "base/clock.h"
+#include "io/file.h"
+#include "kafka/handle.h"
+
+namespace rh::kafka {
+namespace {
+
+constexpr int32_t kPartitions = 4;
+constexpr int64_t kPatienceMs = 60'000;
+const std::string kTopic = "rounds";
+
+std::string library_path() { return io::directory_of_program() + "/../../lib/librdkafka.so.1"; }
+
+class MockBroker {
+  public:
+    MockBroker()
+        : handle_(
+              Handle::create({.brokers = "127.0.0.1:1", .settings = {}, .library = library_path()},
+                             RD_KAFKA_PRODUCER, {}, {})
+                  .value()),
+          library_(::dlopen(library_path().c_str(), RTLD_NOW | RTLD_NOLOAD)),
+          broker_(find<decltype(&::rd_kafka_mock_cluster_new)>("rd_kafka_mock_cluster_new")(
+              handle_.get(), 1)) {
+        find<decltype(&::rd_kafka_mock_topic_create)>("rd_kafka_mock_topic_create")(
+            broker_, kTopic.c_str(), kPartitions, 1);
+    }
+    ~MockBroker() {
+        find<decltype(&::rd_kafka_mock_cluster_destroy)>("rd_kafka_mock_cluster_destroy")(broker_);
+    }
+    MockBroker(const MockBroker&) = delete;
+    MockBroker& operator=(const MockBroker&) = delete;
+
+    Cluster cluster() const {
+        return {.brokers = find<decltype(&::rd_kafka_mock_cluster_bootstraps)>(
+                    "rd_kafka_mock_cluster_bootstraps")(broker_),
+                .settings = {},
+                .library = library_path()};
+    }
+
+  private:
+    template <class Function>
+    Function find(const char* name) const {
+        return reinterpret_cast<Function>(::dlsym(library_, name));
+    }
+
+    Handle handle_;
+    void* library_;
+    rd_kafka_mock_cluster_t* broker_;
+};
+
+// One record in each partition.
+void send(const Cluster& cluster, std::string_view value) {
+    auto producer = Producer::create(cluster, "").value();
+    Delivery delivery(kPartitions);
+    for (int32_t partition = 0; partition < kPartitions; ++partition) {
+        const std::array record{Record{.key = "", .value = value, .partition = partition}};
+        ASSERT_TRUE(producer->send(kTopic, record, delivery));
+    }
+    ASSERT_TRUE(producer->flush(delivery));
+}
+
+// A member of the group that begins at `begin` in each partition that it gets.
+class GroupMember {
+  public:
+    GroupMember(const Cluster& cluster, const std::string& name, const int64_t& begin)
+        : consumer_(Consumer::create(cluster, Consumer::Member{.group = "readers", .name = name})
+                        .value()) {
+        const auto assigned = [&begin](const std::vector<int32_t>& partitions) {
+            std::vector<Position> positions;
+            positions.reserve(partitions.size());
+            for (const int32_t partition : partitions) {
+                positions.push_back({.partition = partition, .offset = begin});
+            }
+            return Result<std::vector<Position>>(std::move(positions));
+        };
+        EXPECT_TRUE(
+            consumer_->subscribe(kTopic, {.assigned = assigned, .revoked = [](const auto&) {}}));
+    }
+    Consumer& operator*() { return *consumer_; }
+    // Adds the partitions in which `value` was read.
+    void read(std::string_view value, std::set<int32_t>& seen) {
+        const auto messages = consumer_->poll(100, 50);
+        ASSERT_TRUE(messages) << messages.error().message;
+        for (const Message& message : *messages) {
+            if (message.value == value) {
+                seen.insert(message.partition);
+            }
+        }
+    }
+
+  private:
+    std::unique_ptr<Consumer> consumer_;
+};
+
+TEST(Consumer, APauseEndsWithTheAssignment) {
+    const MockBroker broker;
+    send(broker.cluster(), "first");
+    int64_t begin = 0;
+    GroupMember one(broker.cluster(), "one", begin);
+    std::set<int32_t> seen;
+    const int64_t deadline = monotonic_ms() + kPatienceMs;
+    while (seen.size() < kPartitions && monotonic_ms() < deadline) {
+        one.read("first", seen);
+    }
+    ASSERT_EQ(seen.size(), kPartitions);
+    ASSERT_TRUE((*one).pause(kTopic, {0, 1, 2, 3}));
+
+    begin = 1;
+    send(broker.cluster(), "second");
+    GroupMember other(broker.cluster(), "other", begin);  // takes two of the partitions
+    std::set<int32_t> read_on;
+    const int64_t patience = monotonic_ms() + kPatienceMs;
+    while (read_on.size() < kPartitions && monotonic_ms() < patience) {
+        one.read("second", read_on);
+        other.read("second", read_on);
+    }
+    EXPECT_EQ(read_on, (std::set<int32_t>{0, 1, 2, 3}));
+}
+
+}  // namespace
+}  // namespace rh::kafka
