@@ -19,7 +19,7 @@ Result<std::string> node_name(const std::string& data) {
         return io::read_file(path);
     }
     std::random_device random;
-    const std::string name =
+    std::string name =
         fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
     RH_TRY(io::write_file_durably(path, name));
     return name;

@@ -1,6 +1,7 @@
 #include "sink/versions.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/json.hpp>
@@ -112,12 +113,12 @@ Result<uploads::Upload> LedgerVersions::finish_void(uploads::Upload upload, uint
 Result<uploads::Upload> LedgerVersions::commit_voided(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
     RH_TRY(settle());  // perhaps of this very void, when it was asked for before
-    RH_ASSIGN(const auto upload, find_to_void(ledger_, id));
+    RH_ASSIGN(auto upload, find_to_void(ledger_, id));
     if (upload.voided_version) {
         return upload;
     }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(id));
-    return finish_void(upload, version);
+    return finish_void(std::move(upload), version);
 }
 
 Result<void> LedgerVersions::withdraw(const model::UploadId& id) {
