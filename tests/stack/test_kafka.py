@@ -18,7 +18,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from native_stack import Stack, wait_for
 from roundhouse import Server
-from rounds import expected_hourly, make_rows, served_hourly, to_csv
+from rounds import expected_hourly, make_rows, served_hourly, to_csv, with_refused_rows
 
 TOPIC = "staging-bets"
 CONTROL = "roundhouse-uploads"
@@ -128,12 +128,7 @@ def site(the_site):
 def make_file(rng, rows: int = ROWS) -> tuple[bytes, list[list[str]]]:
     """A file with a refused row in each thousand, and the rows that must count."""
     accepted = make_rows(rng, rows, players=50, games=6, hours=24 * 40)
-    sent = list(accepted)
-    for at in range(500, rows, 1000):
-        broken = list(sent[at])
-        broken[4] = "12,5 EUR"
-        sent.insert(at, broken)
-    return to_csv(sent).encode(), accepted
+    return to_csv(with_refused_rows(accepted)).encode(), accepted
 
 
 def served(server: Server, rows) -> list[tuple]:
@@ -270,11 +265,15 @@ def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
     assert f"{before + 3 * len(wrong)} dead letters" in str(ready)
 
 
-def dead_letters(server: Server) -> int:
+def metric(server: Server, name: str) -> int:
     for line in server.get("/metrics").text.splitlines():
-        if line.startswith("roundhouse_dead_letters "):
+        if line.startswith(f"{name} "):
             return int(float(line.split()[1]))
-    raise AssertionError("no metric roundhouse_dead_letters")
+    raise AssertionError(f"no metric {name}")
+
+
+def dead_letters(server: Server) -> int:
+    return metric(server, "roundhouse_dead_letters")
 
 
 def test_two_processes_share_the_partitions_and_one_is_killed(site, rng):
@@ -296,10 +295,7 @@ def test_two_processes_share_the_partitions_and_one_is_killed(site, rng):
 
 
 def partitions_read(server: Server) -> int:
-    for line in server.get("/metrics").text.splitlines():
-        if line.startswith("roundhouse_kafka_partitions "):
-            return int(float(line.split()[1]))
-    return -1
+    return metric(server, "roundhouse_kafka_partitions")
 
 
 def test_a_void_counts_everywhere(site, rng):

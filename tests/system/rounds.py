@@ -64,6 +64,16 @@ def make_rows(
     return rows
 
 
+def with_refused_rows(accepted: list[list[str]]) -> list[list[str]]:
+    """The rows, and in each thousand of them one more that is refused."""
+    rows = list(accepted)
+    for at in range(500, len(accepted), 1000):
+        broken = list(rows[at])
+        broken[4] = "12,5 EUR"
+        rows.insert(at, broken)
+    return rows
+
+
 def to_csv(
     rows: list[list[str]], *, delimiter: str = ",", line_end: str = "\r\n", header: list[str] = COLUMNS
 ) -> str:

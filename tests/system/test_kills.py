@@ -15,7 +15,7 @@ import time
 import httpx
 import pytest
 from conftest import BINARY, Server
-from rounds import expected_hourly, make_rows, served_hourly, to_csv
+from rounds import expected_hourly, make_rows, served_hourly, to_csv, with_refused_rows
 
 KILLS = int(os.environ.get("RH_TEST_KILLS", "60"))
 ROWS = 150_000  # three cells
@@ -38,12 +38,7 @@ def kill_points() -> list[str]:
 def make_file(rng: random.Random, rows: int = ROWS) -> tuple[str, list[tuple]]:
     """A file with one refused row in each thousand, and what must be counted of it."""
     accepted = make_rows(rng, rows, players=50, games=6, hours=24 * 40)
-    sent = list(accepted)
-    for at in range(500, rows, 1000):
-        broken = list(sent[at])
-        broken[4] = "12,5 EUR"
-        sent.insert(at, broken)
-    return to_csv(sent), expected_hourly(accepted)
+    return to_csv(with_refused_rows(accepted)), expected_hourly(accepted)
 
 
 def check_exactly_once(server: Server, expected: list[tuple], uploads: int = 1) -> None:
