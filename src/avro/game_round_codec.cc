@@ -174,6 +174,26 @@ struct RecordReader {
     TextSink user_id_, game_name_, provider_;
 };
 
+// Appends the rows' records, each with `prefix` before it, and tells where each one ends in `out`.
+template <class Ended>
+void encode(const model::RowBatch& batch, size_t begin, size_t end, const model::UploadId& id,
+            std::string_view prefix, std::string& out, Ended ended) {
+    RH_ASSERT(begin <= end && end <= batch.size());
+    const EncodedUploadId upload = encoded_upload_id(id);
+    const size_t held = out.size();
+    const auto append = [&](char* data, size_t) {
+        char* at = data + held;
+        for (size_t i = begin; i < end; ++i) {
+            at += prefix.copy(at, prefix.size());
+            at = put_record(at, batch, i, upload);
+            ended(static_cast<size_t>(at - data));
+        }
+        return static_cast<size_t>(at - data);
+    };
+    out.resize_and_overwrite(
+        held + (end - begin) * prefix.size() + encoded_bytes_max(batch, begin, end), append);
+}
+
 }  // namespace
 
 std::string_view game_round_schema() { return schema_files().front().text; }
@@ -185,36 +205,13 @@ size_t encoded_bytes_max(const model::RowBatch& batch, size_t begin, size_t end)
 
 void encode_rows(const model::RowBatch& batch, size_t begin, size_t end, const model::UploadId& id,
                  std::string& out) {
-    RH_ASSERT(begin <= end && end <= batch.size());
-    const EncodedUploadId upload = encoded_upload_id(id);
-    const size_t held = out.size();
-    const auto encode = [&](char* data, size_t) {
-        char* at = data + held;
-        for (size_t i = begin; i < end; ++i) {
-            at = put_record(at, batch, i, upload);
-        }
-        return static_cast<size_t>(at - data);
-    };
-    out.resize_and_overwrite(held + encoded_bytes_max(batch, begin, end), encode);
+    encode(batch, begin, end, id, {}, out, [](size_t) {});
 }
 
 void encode_messages(const model::RowBatch& batch, size_t begin, size_t end,
                      const model::UploadId& id, std::string_view prefix, std::string& out,
                      std::vector<size_t>& ends) {
-    RH_ASSERT(begin <= end && end <= batch.size());
-    const EncodedUploadId upload = encoded_upload_id(id);
-    const size_t held = out.size();
-    const auto encode = [&](char* data, size_t) {
-        char* at = data + held;
-        for (size_t i = begin; i < end; ++i) {
-            at += prefix.copy(at, prefix.size());
-            at = put_record(at, batch, i, upload);
-            ends.push_back(static_cast<size_t>(at - data));
-        }
-        return static_cast<size_t>(at - data);
-    };
-    out.resize_and_overwrite(
-        held + (end - begin) * prefix.size() + encoded_bytes_max(batch, begin, end), encode);
+    encode(batch, begin, end, id, prefix, out, [&](size_t at) { ends.push_back(at); });
 }
 
 std::optional<RecordName> record_name(std::string_view record) {

@@ -155,9 +155,13 @@ Result<Watermarks> Admin::watermarks(const std::string& topic, int32_t partition
 Result<std::vector<std::optional<int64_t>>> Admin::committed(const std::string& group,
                                                              const std::string& topic,
                                                              int32_t count) {
-    // Asked by a consumer of the group that does not join it.
-    RH_ASSIGN(const Handle member,
-              Handle::create(impl_->cluster, RD_KAFKA_CONSUMER, {{"group.id", group}}, {}));
+    auto asker = impl_->members.find(group);
+    if (asker == impl_->members.end()) {
+        RH_ASSIGN(Handle made,
+                  Handle::create(impl_->cluster, RD_KAFKA_CONSUMER, {{"group.id", group}}, {}));
+        asker = impl_->members.emplace(group, std::move(made)).first;
+    }
+    const Handle& member = asker->second;
     std::vector<int32_t> partitions(static_cast<size_t>(count));
     std::iota(partitions.begin(), partitions.end(), 0);
     const PartitionList list(member.library(), topic, partitions);

@@ -13,19 +13,18 @@
 #define RH_RDKAFKA_FUNCTIONS(X) \
     X(version) X(err2str) X(err2name) X(message_errstr) \
     X(conf_new) X(conf_set) X(conf_destroy) X(conf_set_opaque) X(conf_set_log_cb) \
-    X(conf_set_dr_msg_cb) X(conf_set_rebalance_cb) X(conf_set_error_cb) \
-    X(destroy) X(poll) X(flush) X(purge) X(fatal_error) X(opaque) \
-    X(topic_new) X(topic_destroy) X(topic_name) X(produce_batch) X(produceva) X(msg_partitioner_murmur2) \
-    X(init_transactions) X(begin_transaction) X(commit_transaction) X(abort_transaction) \
-    X(error_code) X(error_string) X(error_is_fatal) X(error_is_retriable) X(error_destroy) \
-    X(poll_set_consumer) X(subscribe) X(assign) X(consumer_close) X(assignment_lost) \
+    X(conf_set_dr_msg_cb) X(conf_set_rebalance_cb) \
+    X(destroy) X(poll) X(flush) X(purge) \
+    X(topic_new) X(topic_destroy) X(produce_batch) X(produceva) X(msg_partitioner_murmur2) \
+    X(init_transactions) X(begin_transaction) X(commit_transaction) \
+    X(error_code) X(error_string) X(error_is_retriable) X(error_destroy) \
+    X(poll_set_consumer) X(subscribe) X(assign) X(consumer_close) \
     X(queue_get_consumer) X(queue_new) X(queue_poll) X(queue_destroy) X(consume_batch_queue) \
     X(message_destroy) X(commit) X(committed) X(pause_partitions) X(resume_partitions) \
     X(query_watermark_offsets) X(metadata) X(metadata_destroy) \
     X(topic_partition_list_new) X(topic_partition_list_add) X(topic_partition_list_destroy) \
     X(NewTopic_new) X(NewTopic_set_config) X(NewTopic_destroy) X(CreateTopics) \
-    X(AdminOptions_new) X(AdminOptions_set_request_timeout) X(AdminOptions_destroy) \
-    X(event_type) X(event_error) X(event_error_string) X(event_destroy) \
+    X(event_error) X(event_error_string) X(event_destroy) \
     X(event_CreateTopics_result) X(CreateTopics_result_topics) X(topic_result_error)
 // clang-format on
 

@@ -58,7 +58,6 @@ class KafkaLog : public log::Log {
     Result<std::vector<model::UploadId>> uploads() const override;
 
   private:
-    Result<bool> is_done(const model::UploadId& id, uint32_t epoch) const;
     Result<void> send_rows(const model::UploadId& id, uint32_t epoch,
                            const OnProgress& on_progress);
     Result<void> abandon(const Published& published);

@@ -30,13 +30,15 @@ void RowSender::encode(const model::RowBatch& batch, size_t begin, Published& ne
         records_.push_back(
             {.key = key, .value = bytes.substr(from, end - from), .partition = partition});
         from = end;
-        for (model::Totals* totals :
-             {&next.totals, &next.partitions[static_cast<size_t>(partition)].totals}) {
-            ++totals->rows;
-            for (size_t a = 0; a < totals->sums.size(); ++a) {
-                totals->sums[a].add(batch.amount[a][i]);
-            }
+        model::Totals& totals = next.partitions[static_cast<size_t>(partition)].totals;
+        ++totals.rows;
+        for (size_t a = 0; a < totals.sums.size(); ++a) {
+            totals.sums[a].add(batch.amount[a][i]);
         }
+    }
+    next.totals = {};
+    for (const PartitionRows& rows : next.partitions) {
+        next.totals.add(rows.totals);
     }
     next.last_row = batch.row_number.back();
 }

@@ -135,10 +135,7 @@ void add(std::vector<TableTotals>& sums, std::vector<TableTotals> more) {
             sums.push_back(std::move(table));
             continue;
         }
-        same->totals.rows += table.totals.rows;
-        for (size_t a = 0; a < table.totals.sums.size(); ++a) {
-            same->totals.sums[a].micros += table.totals.sums[a].micros;
-        }
+        same->totals.add(table.totals);
     }
 }
 

@@ -112,7 +112,7 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
             }
         }
         close_finished();
-        RH_TRY(write(messages.empty()));
+        write(messages.empty());
         take_done();
         RH_TRY(hold_back());
         RH_TRY(commit(messages.empty()));
@@ -220,21 +220,26 @@ Result<void> GroupSink::take(const kafka::Message& message) {
         reject(message, "not_a_game_round", "The value is no whole record of the schema.");
         return {};
     }
-    RH_ASSIGN(const bool known, is_known(name->upload_id));
-    if (!known) {
+    const Announced* upload = announced(name->upload_id);
+    if (upload == nullptr) {
+        // A transaction's rows and its record become visible one after the other.
+        RH_TRY(context_.control.catch_up());
+        upload = announced(name->upload_id);
+    }
+    if (upload == nullptr) {
         reject(message, "unknown_upload",
                fmt::format("No process has published an upload {}.",
                            model::to_string(name->upload_id)));
         return {};
     }
-    if (!counted_[name->upload_id]) {
-        return {};  // abandoned
+    if (!upload->counts) {
+        return {};
     }
     const CellKey key{partition, name->upload_id};
     auto open = open_.find(key);
     if (open != open_.end() &&
         model::cell_of(open->second.rows.row_number.front()) != model::cell_of(name->row_number)) {
-        close_cell(key);
+        close_cell(open);
         open = open_.end();
     }
     if (open == open_.end()) {
@@ -259,8 +264,7 @@ Result<void> GroupSink::take(const kafka::Message& message) {
     if (const auto decoded = avro::decode_rows(value->record, 1, name->upload_id, rows); !decoded) {
         reject(message, "not_a_game_round", decoded.error().message);
         if (rows.empty()) {
-            state.open.erase(state.open.find(message.offset));
-            open_.erase(open);
+            drop_cell(open);
         }
     }
     return {};
@@ -283,30 +287,36 @@ bool GroupSink::is_known_schema(int32_t id) {
     return schemas_[id] = *text && **text == avro::game_round_schema();
 }
 
-// An upload of which the control topic has spoken. A transaction's rows and its record become
-// visible one after the other, hence the second look.
-Result<bool> GroupSink::is_known(const model::UploadId& id) {
-    if (counted_.contains(id)) {
-        return true;
+// Null for an upload of which the control topic has not spoken.
+const GroupSink::Announced* GroupSink::announced(const model::UploadId& id) {
+    if (const auto found = announced_.find(id); found != announced_.end()) {
+        return &found->second;
     }
-    auto published = context_.control.published(id);
+    const auto published = context_.control.published(id);
     if (!published) {
-        RH_TRY(context_.control.catch_up());
-        published = context_.control.published(id);
+        return nullptr;
     }
-    if (!published) {
-        return false;
+    Announced upload;
+    upload.counts = published->state != kafka_log::Published::State::abandoned;
+    if (published->state == kafka_log::Published::State::complete) {
+        for (const kafka_log::PartitionRows& rows : published->partitions) {
+            upload.last_offsets.push_back(rows.last_offset);
+        }
     }
-    counted_[id] = published->state != kafka_log::Published::State::abandoned;
-    return true;
+    return &announced_.emplace(id, std::move(upload)).first->second;
 }
 
-void GroupSink::close_cell(const CellKey& key) {
-    const auto found = open_.find(key);
-    const size_t shard = key.first % complete_.size();
-    complete_rows_[shard] += found->second.rows.size();
-    complete_[shard].push_back(std::move(found->second));
-    open_.erase(found);
+void GroupSink::close_cell(Cells::iterator cell) {
+    const size_t shard = cell->first.first % complete_.size();
+    complete_rows_[shard] += cell->second.rows.size();
+    complete_[shard].push_back(std::move(cell->second));
+    open_.erase(cell);
+}
+
+void GroupSink::drop_cell(Cells::iterator cell) {
+    auto& open = partitions_[cell->first.first].open;
+    open.erase(open.find(cell->second.first_offset));
+    open_.erase(cell);
 }
 
 // Cells that will get no more rows: their upload's manifest is there and its last row was reached,
@@ -314,37 +324,23 @@ void GroupSink::close_cell(const CellKey& key) {
 void GroupSink::close_finished() {
     if (const uint64_t now = context_.control.changes(); now != control_seen_) {
         control_seen_ = now;
-        for (auto& [id, counted] : counted_) {
-            const auto published = context_.control.published(id);
-            counted = published && published->state != kafka_log::Published::State::abandoned;
-        }
+        announced_.clear();
     }
-    std::vector<CellKey> finished;
-    for (const auto& [key, cell] : open_) {
-        if (!counted_[cell.upload_id]) {
-            finished.push_back(key);
-            continue;
-        }
-        const auto published = context_.control.published(cell.upload_id);
-        if (published && published->state == kafka_log::Published::State::complete &&
-            key.first < published->partitions.size() &&
-            partitions_[key.first].position > published->partitions[key.first].last_offset) {
-            finished.push_back(key);
-        }
-    }
-    for (const CellKey& key : finished) {
-        if (counted_[key.second]) {
-            close_cell(key);
-        } else {
-            Partition& state = partitions_[key.first];
-            state.open.erase(state.open.find(open_[key].first_offset));
-            open_.erase(key);
+    for (auto cell = open_.begin(); cell != open_.end();) {
+        const auto here = cell++;
+        const auto& [partition, upload_id] = here->first;
+        const Announced* upload = announced(upload_id);
+        if (upload == nullptr || !upload->counts) {
+            drop_cell(here);
+        } else if (partition < upload->last_offsets.size() &&
+                   partitions_[partition].position > upload->last_offsets[partition]) {
+            close_cell(here);
         }
     }
 }
 
 // Gives complete cells to the shards' writers: enough of them, or all there are.
-Result<void> GroupSink::write(bool all) {
+void GroupSink::write(bool all) {
     for (size_t shard = 0; shard < complete_.size(); ++shard) {
         const bool enough = complete_rows_[shard] >= kRowsPerInsert;
         const bool wanted = enough || (all && !complete_[shard].empty());
@@ -353,7 +349,6 @@ Result<void> GroupSink::write(bool all) {
             complete_rows_[shard] = 0;
         }
     }
-    return {};
 }
 
 void GroupSink::take_done() {

@@ -72,18 +72,25 @@ class GroupSink {
         std::multiset<int64_t> open;  // first offsets of cells that are not in ClickHouse
     };
     using CellKey = std::pair<uint32_t, model::UploadId>;
+    using Cells = std::map<CellKey, PartitionCell>;
+    // What the control topic says of an upload.
+    struct Announced {
+        bool counts = true;                 // not abandoned
+        std::vector<int64_t> last_offsets;  // by partition, of a complete one; else empty
+    };
 
     void run(const std::stop_token& stop);
     Result<void> session(const std::stop_token& stop);
     Result<std::vector<kafka::Position>> assigned(const std::vector<int32_t>& partitions);
     void revoked(const std::vector<int32_t>& partitions);
     Result<void> take(const kafka::Message& message);
-    Result<bool> is_known(const model::UploadId& id);
+    const Announced* announced(const model::UploadId& id);
     bool is_known_schema(int32_t id);
     void reject(const kafka::Message& message, std::string_view reason, std::string detail);
-    void close_cell(const CellKey& key);
+    void close_cell(Cells::iterator cell);
+    void drop_cell(Cells::iterator cell);
     void close_finished();
-    Result<void> write(bool all);
+    void write(bool all);
     void take_done();
     Result<void> commit(bool now);
     Result<void> keep_dead_letters();
@@ -102,11 +109,11 @@ class GroupSink {
     std::unique_ptr<kafka::Consumer> consumer_;
     uint64_t assignments_ = 0;
     std::map<uint32_t, Partition> partitions_;  // that are assigned now
-    std::map<CellKey, PartitionCell> open_;
+    Cells open_;
     std::vector<std::vector<PartitionCell>> complete_;  // by shard: not given to the writer yet
     std::vector<size_t> complete_rows_;
     std::vector<DeadLetter> letters_;
-    std::map<model::UploadId, bool> counted_;  // whether rows of an upload are wanted
+    std::map<model::UploadId, Announced> announced_;  // as long as the control topic stays the same
     std::map<int32_t, bool> schemas_;
     uint64_t control_seen_ = 0;
     bool paused_ = false;

@@ -29,11 +29,6 @@ bool ShardWriter::can_take() const {
     return waiting_.empty();
 }
 
-bool ShardWriter::is_idle() const {
-    const std::scoped_lock lock(mutex_);
-    return waiting_.empty() && !sending_;
-}
-
 void ShardWriter::give(std::vector<PartitionCell> cells) {
     {
         const std::scoped_lock lock(mutex_);
@@ -51,7 +46,6 @@ void ShardWriter::run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     while (changed_.wait(lock, stop, [this] { return !waiting_.empty(); })) {
         std::vector<PartitionCell> cells = std::exchange(waiting_, {});
-        sending_ = true;
         int64_t retry_ms = kRetryFirstMs;
         while (!stop.stop_requested()) {
             lock.unlock();
@@ -75,7 +69,6 @@ void ShardWriter::run(const std::stop_token& stop) {
                               [] { return false; });
             retry_ms = std::min(retry_ms * 2, kRetryLastMs);
         }
-        sending_ = false;
     }
 }
 

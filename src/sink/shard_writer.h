@@ -38,8 +38,6 @@ class ShardWriter {
     void give(std::vector<PartitionCell> cells);
     // What is in ClickHouse since the last call; rows are left out.
     std::vector<PartitionCell> take_done();
-    // Nothing is under way.
-    bool is_idle() const;
 
   private:
     void run(const std::stop_token& stop);
@@ -51,7 +49,6 @@ class ShardWriter {
     std::condition_variable_any changed_;
     std::vector<PartitionCell> waiting_;
     std::vector<PartitionCell> done_;
-    bool sending_ = false;
     std::jthread thread_;
 };
 

@@ -103,10 +103,10 @@ struct Ledger::Impl {
     Database database;  // guarded by mutex
 
     Result<std::optional<OpenReservation>> reservation();
-    Result<void> close_reservation(const model::UploadId& id, uint64_t version, bool make_current);
+    Result<void> close_reservation(const model::UploadId& id, uint64_t version);
     Result<void> raise_version(uint64_t version);
     Result<void> take_number(const model::UploadId& id, uint64_t version, Numbering numbering) {
-        return numbering == Numbering::here ? close_reservation(id, version, true)
+        return numbering == Numbering::here ? close_reservation(id, version)
                                             : raise_version(version);
     }
     Result<void> void_upload(const model::UploadId& id, uint64_t version);
@@ -303,8 +303,7 @@ Result<std::optional<Ledger::OpenReservation>> Ledger::Impl::reservation() {
     return open;
 }
 
-Result<void> Ledger::Impl::close_reservation(const model::UploadId& id, uint64_t version,
-                                             bool make_current) {
+Result<void> Ledger::Impl::close_reservation(const model::UploadId& id, uint64_t version) {
     RH_ASSIGN(const auto open, reservation());
     if (!open || open->upload_id != id || open->version != version) {
         return fail(ErrorKind::conflict, "version_not_reserved",
@@ -312,9 +311,8 @@ Result<void> Ledger::Impl::close_reservation(const model::UploadId& id, uint64_t
                                 model::to_string(id)));
     }
     RH_ASSIGN(Statement close,
-              database.use("UPDATE versions SET reserved_for = NULL, "
-                           "current = CASE WHEN ?1 THEN last_reserved ELSE current END"));
-    return close.bind(int64_t{make_current}).run();
+              database.use("UPDATE versions SET reserved_for = NULL, current = last_reserved"));
+    return close.run();
 }
 
 Result<void> Ledger::Impl::void_upload(const model::UploadId& id, uint64_t version) {
