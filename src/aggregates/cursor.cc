@@ -8,6 +8,7 @@
 
 #include "aggregates/period.h"
 #include "base/base64.h"
+#include "base/varint.h"
 
 namespace rh::aggregates {
 namespace {
@@ -17,13 +18,6 @@ namespace {
 constexpr char kFormat = 1;
 constexpr size_t kChecksumBytes = 4;
 constexpr size_t kTextBytesMax = 1024;
-
-void put_varint(std::string& out, uint64_t value) {
-    for (; value >= 128; value >>= 7) {
-        out += static_cast<char>(value | 128);
-    }
-    out += static_cast<char>(value);
-}
 
 std::optional<uint64_t> take_varint(std::string_view& in) {
     uint64_t value = 0;
@@ -60,10 +54,10 @@ std::unexpected<Error> bad_cursor() {
 std::string encode_cursor(const Cursor& cursor, const Query& query) {
     std::string bytes(1, kFormat);
     put_fixed(bytes, fingerprint(query));
-    put_varint(bytes, cursor.version);
+    append_varint(bytes, cursor.version);
     const auto period = static_cast<uint64_t>(cursor.after.period);
-    put_varint(bytes, cursor.after.period < 0 ? ~(period << 1) : period << 1);
-    put_varint(bytes, cursor.after.game_id);
+    append_varint(bytes, cursor.after.period < 0 ? ~(period << 1) : period << 1);
+    append_varint(bytes, cursor.after.game_id);
     bytes += cursor.after.player_id;
     put_fixed(bytes, checksum(bytes));
     return base64url_encode(bytes);

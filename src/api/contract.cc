@@ -10,6 +10,7 @@
 #include "api/page.h"
 #include "base/assert.h"
 #include "base/embedded.h"
+#include "base/trim.h"
 #include "http/problem.h"
 #include "http/text.h"
 
@@ -40,7 +41,7 @@ std::optional<ProblemEntry> parse_row(std::string_view line) {
     while (line.size() > 1) {
         line.remove_prefix(1);
         const size_t end = std::min(line.find('|'), line.size());
-        cells.push_back(http::trim_blanks(line.substr(0, end)));
+        cells.push_back(trim_blanks(line.substr(0, end)));
         line.remove_prefix(end);
     }
     RH_ASSERT(cells.size() == 4 && cells[0].size() > 2);

@@ -14,6 +14,7 @@
 #include "api/page_cursor.h"
 #include "api/refusal.h"
 #include "api/statement_options.h"
+#include "base/trim.h"
 #include "http/negotiate.h"
 #include "http/text.h"
 #include "model/upload_id.h"
@@ -77,8 +78,8 @@ Result<Reconciliation> begin_of_upload(http::Exchange& exchange, Reconciler& rec
 Result<Reconciliation> begin_of_statement(http::Exchange& exchange, Reconciler& reconciler) {
     const http::Request& request = exchange.request();
     RH_ASSIGN(auto asked, read_statement_options(request));
-    const auto packing = reconcile::parse_packing(
-        http::to_lower(http::trim_blanks(request.header("content-encoding"))));
+    const auto packing =
+        reconcile::parse_packing(http::to_lower(trim_blanks(request.header("content-encoding"))));
     if (!packing) {
         return fail(ErrorKind::unsupported, "unsupported_encoding",
                     "Content-Encoding is none of gzip, zstd, identity.");

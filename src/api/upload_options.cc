@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/base64.h"
+#include "base/trim.h"
 #include "http/negotiate.h"
 #include "http/text.h"
 #include "model/upload_id.h"
@@ -162,7 +163,7 @@ Result<std::optional<receive::Sha256>> read_digest(std::string_view header,
             continue;
         }
         const std::string_view value =
-            equals == std::string_view::npos ? "" : http::trim_blanks(item.substr(equals + 1));
+            equals == std::string_view::npos ? "" : trim_blanks(item.substr(equals + 1));
         const bool quoted = value.size() >= 2 && value.starts_with(':') && value.ends_with(':');
         const auto bytes = quoted ? base64_decode(value.substr(1, value.size() - 2)) : std::nullopt;
         if (!bytes || bytes->size() != std::tuple_size_v<receive::Sha256>) {

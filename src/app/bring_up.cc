@@ -1,15 +1,13 @@
 #include "app/bring_up.h"
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sleep.h"
 #include "sink/level.h"
 
 namespace rh::app {
@@ -17,13 +15,6 @@ namespace {
 
 constexpr int64_t kRetryMsFirst = 100;
 constexpr int64_t kRetryMsMax = 5'000;
-
-void sleep_unless_stopped(const std::stop_token& stop, int64_t ms) {
-    std::mutex mutex;
-    std::condition_variable_any wake;
-    std::unique_lock lock(mutex);
-    wake.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
-}
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include <toml++/toml.h>
 
 #include "base/nearest.h"
+#include "base/trim.h"
 #include "http/cors.h"
 #include "http/text.h"
 #include "io/file.h"
@@ -81,7 +82,7 @@ std::vector<std::string> split_list(std::string_view text) {
     std::vector<std::string> items;
     while (!text.empty()) {
         const size_t comma = std::min(text.find(','), text.size());
-        items.emplace_back(http::trim_blanks(text.substr(0, comma)));
+        items.emplace_back(trim_blanks(text.substr(0, comma)));
         text.remove_prefix(std::min(comma + 1, text.size()));
     }
     return items;

@@ -1,10 +1,10 @@
 #include "app/kafka_parts.h"
 
-#include <random>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/random.h"
 #include "io/file.h"
 #include "kafka/properties.h"
 
@@ -18,9 +18,7 @@ Result<std::string> node_name(const std::string& data) {
     if (io::exists(path)) {
         return io::read_file(path);
     }
-    std::random_device random;
-    std::string name =
-        fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+    const std::string name = random_hex(4);
     RH_TRY(io::write_file_durably(path, name));
     return name;
 }

@@ -15,6 +15,7 @@
 #include "auth/key_records.h"
 #include "base/base64.h"
 #include "base/clock.h"
+#include "base/trim.h"
 #include "http/text.h"
 #include "io/file.h"
 
@@ -238,7 +239,7 @@ Result<http::Principal> KeyRing::authenticate(std::string_view authorization) {
     const size_t blank = authorization.find(' ');
     const std::string_view scheme = authorization.substr(0, blank);
     const std::string_view secret =
-        blank == std::string_view::npos ? "" : http::trim_blanks(authorization.substr(blank + 1));
+        blank == std::string_view::npos ? "" : trim_blanks(authorization.substr(blank + 1));
     if (!http::equal_ignoring_case(scheme, "bearer") || !secret.starts_with(kPrefix)) {
         return fail(ErrorKind::unauthorized, "invalid_key",
                     "The Authorization header is not Bearer rh_….");

@@ -9,6 +9,7 @@
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
+#include "base/trim.h"
 #include "cli/json.h"
 #include "http/text.h"
 #include "io/file.h"
@@ -168,7 +169,7 @@ Result<ApiClient> ApiClient::open(const app::Config& config) {
     std::string key = config.api_key;
     if (key.empty() && !config.key_file.empty()) {
         RH_ASSIGN(key, io::read_file(config.key_file));
-        key = http::trim_blanks(key.substr(0, key.find_first_of("\r\n")));
+        key = trim_blanks(key.substr(0, key.find_first_of("\r\n")));
         if (key.empty()) {
             return fail(
                 ErrorKind::invalid_request, "no_key_in_file",

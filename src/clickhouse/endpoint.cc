@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/trim.h"
+
 namespace rh::clickhouse {
 namespace {
 
@@ -36,12 +38,6 @@ std::optional<std::string> percent_decoded(std::string_view text) {
         at += 2;
     }
     return decoded;
-}
-
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t\r\n";
-    const size_t begin = std::min(text.find_first_not_of(kBlanks), text.size());
-    return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
 }
 
 bool is_host(std::string_view text) {
@@ -105,7 +101,7 @@ Result<std::vector<Endpoint>> parse_shards(std::string_view urls) {
     std::vector<Endpoint> shards;
     while (true) {
         const size_t comma = urls.find(',');
-        auto shard = parse_endpoint(trimmed(urls.substr(0, comma)));
+        auto shard = parse_endpoint(trim_blanks(urls.substr(0, comma), kBlanksAndLineEnds));
         const std::string which = fmt::format("Of shard {}: ", shards.size() + 1);
         if (!shard) {
             shard.error().message = which + shard.error().message;

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/varint.h"
+
 namespace rh::clickhouse {
 namespace {
 
@@ -41,14 +43,6 @@ constexpr std::array<ColumnName, 13> kColumnsOfBlock = {{
     {"game_name", "String"},
     {"provider", "String"},
 }};
-
-void append_varint(std::string& out, uint64_t value) {
-    while (value >= 0x80) {
-        out += static_cast<char>(value | 0x80);
-        value >>= 7;
-    }
-    out += static_cast<char>(value);
-}
 
 void append_text(std::string& out, std::string_view text) {
     append_varint(out, text.size());

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -17,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "clickhouse/engine.h"
 #include "clickhouse/server_config.h"
 #include "io/child_process.h"
@@ -38,11 +38,6 @@ constexpr int64_t kHealthyMs = 30'000;
 // The data directory and configured ports may be held for a moment by the dying child of a killed
 // parent.
 constexpr int kBusyStartsMax = 5;
-
-std::string random_password() {
-    std::random_device random;  // the kernel's, with libstdc++
-    return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
-}
 
 Result<void> restrict_to_owner(const std::string& path, bool directory) {
     using std::filesystem::perms;
@@ -66,8 +61,8 @@ Result<void> write_secret(const std::string& path, std::string_view text) {
 Result<void> load_or_make_credentials(ServerConfig& config) {
     const std::string path = config.directory + "/credentials";
     if (!io::exists(path)) {
-        config.owner_password = random_password();
-        config.reader_password = random_password();
+        config.owner_password = random_hex(4);
+        config.reader_password = random_hex(4);
         return write_secret(path,
                             fmt::format("{}\n{}\n", config.owner_password, config.reader_password));
     }

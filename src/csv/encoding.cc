@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/trim.h"
 #include "csv/header.h"
 
 namespace rh::csv {

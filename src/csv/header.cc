@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/trim.h"
 #include "csv/utf8.h"
 
 namespace rh::csv {
@@ -42,14 +43,6 @@ std::unexpected<Error> missing_columns(const Header& header, uint32_t seen) {
 }
 
 }  // namespace
-
-std::string_view trim_blanks(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t");
-    if (begin == std::string_view::npos) {
-        return {};
-    }
-    return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
 
 int8_t column_named(std::string_view name) {
     const std::string_view bare = trim_blanks(name);

@@ -24,7 +24,6 @@ struct Header {
 };
 
 // Without spaces, tabs at both ends.
-std::string_view trim_blanks(std::string_view text);
 // The column with that name, case and surrounding blanks ignored; -1: none of the ten.
 int8_t column_named(std::string_view name);
 

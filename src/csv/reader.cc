@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/trim.h"
 #include "csv/header.h"
 #include "csv/quoting.h"
 #include "csv/rejects.h"

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/trim.h"
 #include "http/text.h"
 
 namespace rh::http {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/trim.h"
 #include "http/text.h"
 
 namespace rh::http {

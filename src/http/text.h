@@ -14,7 +14,6 @@ bool is_alphanumeric(char c);                 // ASCII
 bool is_token_character(char c);              // tchar of RFC 9110
 std::string to_lower(std::string_view text);  // ASCII
 bool equal_ignoring_case(std::string_view a, std::string_view b);
-std::string_view trim_blanks(std::string_view text);  // blanks and tabs
 
 // Items of a comma-separated header, trimmed, empty ones left out; commas in "quotes" do not part.
 std::vector<std::string_view> list_items(std::string_view value);

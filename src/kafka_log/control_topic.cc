@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/without_exceptions.h"
 
 namespace rh::kafka_log {
@@ -21,11 +21,6 @@ constexpr int64_t kCatchUpMs = 30'000;
 constexpr auto kReadRetry = std::chrono::milliseconds(500);
 
 const std::string kTopic(kControlTopic);
-
-std::string unique_text() {
-    std::random_device random;
-    return fmt::format("{:08x}{:08x}{:08x}", random(), random(), random());
-}
 
 }  // namespace
 
@@ -82,7 +77,7 @@ Result<void> ControlTopic::wait_until_read(int64_t offset, int64_t timeout_ms) {
 
 Result<uint64_t> ControlTopic::append(const ControlRecord& record) {
     RH_TRY(connect());
-    const std::string key = key_of(record, unique_text());
+    const std::string key = key_of(record, random_hex(3));
     const std::string value = record_text(record);
     kafka::Delivery delivery(1);
     {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/varint.h"
 
 namespace rh::sink {
 namespace {
@@ -22,11 +23,7 @@ void put_number(std::string& out, Number number) {
 }
 
 void put_text(std::string& out, std::string_view text) {
-    uint64_t length = text.size();
-    for (; length >= 0x80; length >>= 7) {
-        out += static_cast<char>(length | 0x80);
-    }
-    out += static_cast<char>(length);
+    append_varint(out, text.size());
     out += text;
 }
 

@@ -1,11 +1,12 @@
 #include "sink/leftovers.h"
 
 #include <algorithm>
-#include <random>
 #include <set>
 #include <string_view>
 
 #include <fmt/format.h>
+
+#include "base/random.h"
 
 namespace rh::sink {
 namespace {
@@ -17,8 +18,7 @@ std::string query_id_prefix(const model::UploadId& id) {
 }  // namespace
 
 std::string insert_query_id(const model::UploadId& id) {
-    std::random_device random;  // the kernel's, with libstdc++
-    return fmt::format("{}{:08x}{:08x}", query_id_prefix(id), random(), random());
+    return query_id_prefix(id) + random_hex(2);
 }
 
 Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId& id) {

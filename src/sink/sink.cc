@@ -1,7 +1,6 @@
 #include "sink/sink.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <iterator>
 #include <mutex>
 #include <thread>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/kill_point.h"
 #include "base/log.h"
+#include "base/sleep.h"
 #include "base/without_exceptions.h"
 #include "sink/audit.h"
 #include "sink/cells.h"
@@ -25,13 +25,6 @@ constexpr int64_t kRetryMsFirst = 100;
 constexpr uint32_t kRepairsMax = 2;
 constexpr int64_t kOthersPollMs = 50;
 constexpr int64_t kOthersPatienceMs = 300'000;
-
-void sleep_unless_stopped(const std::stop_token& stop, int64_t ms) {
-    std::mutex mutex;
-    std::condition_variable_any wake;
-    std::unique_lock lock(mutex);
-    wake.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
-}
 
 }  // namespace
 

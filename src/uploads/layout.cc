@@ -1,9 +1,8 @@
 #include "uploads/layout.h"
 
-#include <random>
-
 #include <fmt/format.h>
 
+#include "base/random.h"
 #include "io/file.h"
 
 namespace rh::uploads {
@@ -29,9 +28,7 @@ std::string Layout::rejects(const model::UploadId& id) const {
 }
 
 Result<std::string> Layout::new_spool_directory() const {
-    std::random_device random;
-    std::string path =
-        fmt::format("{}/{:08x}{:08x}{:08x}", incoming(), random(), random(), random());
+    std::string path = fmt::format("{}/{}", incoming(), random_hex(3));
     RH_TRY(io::make_directories(path));
     return path;
 }
