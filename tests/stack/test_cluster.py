@@ -18,7 +18,7 @@ import duckdb
 import httpx
 import pytest
 from native_stack import Stack, wait_for
-from roundhouse import BINARY, Server
+from roundhouse import BINARY, ROOT, Server
 from rounds import AMOUNTS, expected_hourly, make_rows, served_hourly, to_csv
 
 ROLLUPS = ["hourly", "hourly_by_game", "game_hourly", "games"]
@@ -240,6 +240,22 @@ def test_the_same_keys_on_both_shards_are_added_up(cluster, server, two_files):
     assert json.loads(text.splitlines()[-1])["_end"]["rows"] == len(whole)
 
 
+def test_the_cluster_question_of_the_readme_has_the_same_answer(cluster, server, two_files):
+    readme = (ROOT / "queries" / "README.md").read_text()
+    question = readme.split("```sql\n")[2].split("```")[0].strip().rstrip(";")
+    answers = [
+        {
+            game: Decimal(ggr)
+            for game, ggr in (line.split("\t") for line in cluster.ask(shard, question).splitlines())
+        }
+        for shard in (1, 2)
+    ]
+    served_totals = server.aggregates(granularity="total", group_by="game_id")
+    expected = {r["game_id"]: Decimal(r["real_amount_bet"]) - Decimal(r["real_amount_win"]) for r in served_totals}
+    assert len(expected) >= 4
+    assert answers == [expected, expected]
+
+
 def test_uploads_on_either_shard_reconcile(cluster, server, two_files):
     for rows, upload in two_files:
         found = reconciled(server, json={"upload_id": upload["id"]})
@@ -313,7 +329,6 @@ def test_a_shard_is_killed_while_a_file_goes_through(cluster, server, rng, tmp_p
     path = tmp_path / "file.csv"
     options = ["--rows", "600000", "--encoding", "utf-8", "--seed", str(rng.randrange(10**6))]
     subprocess.run([BINARY, "generate", *options, "--out", path], check=True)
-    path.write_text(path.read_text())
     before = sum(row["rounds"] for row in server.aggregates(granularity="total", group_by="none"))
     answers = []
     sending = threading.Thread(target=lambda: answers.append(server.upload(path, wait=None)))

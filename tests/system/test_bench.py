@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from conftest import BINARY, ROOT
+from roundhouse import BINARY, ROOT
 
 ROWS = 20_000
 

@@ -14,7 +14,7 @@ import duckdb
 import fastavro
 import pytest
 import rounds
-from conftest import BINARY, ROOT
+from roundhouse import BINARY, ROOT
 from rounds import AMOUNTS, COLUMNS
 
 ENCODINGS = {

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 import rounds
-from conftest import BINARY
+from roundhouse import BINARY
 
 
 @pytest.fixture

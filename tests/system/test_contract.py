@@ -6,9 +6,9 @@ import copy
 import pytest
 import schemathesis
 import yaml
-from conftest import ROOT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
+from roundhouse import ROOT
 from rounds import to_csv
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 import zstandard
-from conftest import BINARY, Server
+from roundhouse import BINARY, Server
 from rounds import COLUMNS, to_csv
 
 ROW = ["2019-10-22 08:20:41", "20000", "a" * 32, "10001", "0.05", "", "NaN", "1e-05", "Game", "Play'n GO"]

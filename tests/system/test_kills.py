@@ -14,7 +14,7 @@ import time
 
 import httpx
 import pytest
-from conftest import BINARY, Server
+from roundhouse import BINARY, Server
 from rounds import expected_hourly, make_rows, served_hourly, to_csv, with_refused_rows
 
 KILLS = int(os.environ.get("RH_TEST_KILLS", "60"))

@@ -7,7 +7,7 @@ import time
 import uuid
 
 import httpx
-from conftest import BINARY
+from roundhouse import BINARY
 from rounds import expected_hourly, make_rows, served_hourly, to_csv
 
 TABLES = ("game_rounds", "hourly", "hourly_by_game", "game_hourly", "games")

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BINARY, Server
+from roundhouse import BINARY, Server
 from rounds import expected_hourly, make_rows, served_hourly, to_csv
 
 

@@ -6,7 +6,7 @@ import pathlib
 import sqlite3
 
 import pytest
-from conftest import ROOT
+from roundhouse import ROOT
 from rounds import COLUMNS, make_rows, to_csv
 
 CORPUS = sorted((ROOT / "tests" / "corpus").glob("*/*.csv"))

@@ -13,7 +13,7 @@ import time
 
 import httpx
 import pytest
-from conftest import BINARY, ROOT, Server
+from roundhouse import BINARY, ROOT, Server
 from rounds import expected_hourly, make_rows, served_hourly, to_csv
 
 LIBRARY = pathlib.Path(os.environ.get("ROUNDHOUSE_LIBCHDB", BINARY.parent.parent / "lib" / "libchdb.so")).resolve()
