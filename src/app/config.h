@@ -50,6 +50,7 @@ struct Config {
     std::string log = "embedded";
     std::string kafka_brokers;
     std::string kafka_topic = "staging-bets";
+    std::string kafka_control_topic = "roundhouse-uploads";
     uint64_t kafka_partitions = 12;
     std::string kafka_group = "roundhouse";
     std::string kafka_properties_file;

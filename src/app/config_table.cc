@@ -70,6 +70,9 @@ constexpr std::array kOptions = {
            "Brokers to begin with, host:port, separated by commas."},
     Option{"kafka.topic", text, server, &Config::kafka_topic,
            "Topic of the rows. Its dead letters go to the topic of that name with -dead-letters."},
+    Option{"kafka.control_topic", text, server, &Config::kafka_control_topic,
+           "Topic in which processes tell each other what is published and stored. Installations "
+           "that share brokers need a topic, a control topic and a group each."},
     Option{"kafka.partitions", count, server, &Config::kafka_partitions,
            "Partitions of the topic, if it does not exist and is created.", 1, 10'000},
     Option{"kafka.group", text, server, &Config::kafka_group,

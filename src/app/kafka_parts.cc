@@ -44,16 +44,17 @@ Result<kafka::Cluster> cluster_of(const Config& config) {
 
 bool KafkaParts::was_used(const std::string& data) { return io::exists(data + "/node"); }
 
-KafkaParts::KafkaParts(kafka_log::KafkaLogOptions options, const std::string& group,
+KafkaParts::KafkaParts(const Config& config, kafka_log::KafkaLogOptions options,
                        log::EmbeddedLog& staged, const clickhouse::Store& store,
                        uploads::Ledger& ledger)
-    : control_(options.cluster),
+    : control_(options.cluster, config.kafka_control_topic),
       log_(staged, control_, std::move(options)),
       versions_(store, ledger, control_),
-      group_(sink::GroupSinkContext{
-          .store = store, .control = control_, .log = log_, .group = group, .tend = [this] {
-              return versions_.tend();
-          }}) {}
+      group_(sink::GroupSinkContext{.store = store,
+                                    .control = control_,
+                                    .log = log_,
+                                    .group = config.kafka_group,
+                                    .tend = [this] { return versions_.tend(); }}) {}
 
 Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const std::string& data,
                                                      log::EmbeddedLog& staged,
@@ -63,6 +64,10 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
         return fail(ErrorKind::invalid_request, "bad_setting",
                     "--log=kafka needs --kafka-brokers HOST:PORT,… and --registry-url URL.");
     }
+    if (config.kafka_topic == config.kafka_control_topic) {
+        return fail(ErrorKind::invalid_request, "bad_setting",
+                    "kafka.topic and kafka.control_topic must be two topics.");
+    }
     RH_TRY(kafka::Registry::open(config.registry_url));
     kafka_log::KafkaLogOptions options;
     RH_ASSIGN(options.cluster, cluster_of(config));
@@ -71,7 +76,7 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
     options.topic = config.kafka_topic;
     options.partitions = static_cast<int32_t>(config.kafka_partitions);
     return std::unique_ptr<KafkaParts>(
-        new KafkaParts(std::move(options), config.kafka_group, staged, store, ledger));
+        new KafkaParts(config, std::move(options), staged, store, ledger));
 }
 
 Result<bool> KafkaParts::has_taken(const model::UploadId& id) {

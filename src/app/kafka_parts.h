@@ -39,8 +39,8 @@ class KafkaParts {
     bool is_foreign(const model::UploadId& id) const;
 
   private:
-    KafkaParts(kafka_log::KafkaLogOptions options, const std::string& group,
-               log::EmbeddedLog& staged, const clickhouse::Store& store, uploads::Ledger& ledger);
+    KafkaParts(const Config& config, kafka_log::KafkaLogOptions options, log::EmbeddedLog& staged,
+               const clickhouse::Store& store, uploads::Ledger& ledger);
 
     kafka_log::ControlTopic control_;
     kafka_log::KafkaLog log_;

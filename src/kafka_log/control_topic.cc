@@ -20,11 +20,10 @@ constexpr size_t kPollMax = 1'000;
 constexpr int64_t kCatchUpMs = 30'000;
 constexpr auto kReadRetry = std::chrono::milliseconds(500);
 
-const std::string kTopic(kControlTopic);
-
 }  // namespace
 
-ControlTopic::ControlTopic(kafka::Cluster cluster) : cluster_(std::move(cluster)) {}
+ControlTopic::ControlTopic(kafka::Cluster cluster, std::string topic)
+    : cluster_(std::move(cluster)), topic_(std::move(topic)) {}
 
 ControlTopic::~ControlTopic() = default;
 
@@ -37,19 +36,19 @@ Result<void> ControlTopic::connect() {
         RH_ASSIGN(admin_, kafka::Admin::create(cluster_));
     }
     RH_TRY(admin_->ensure_topic(
-        kTopic, 1, {{"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0.5"}}));
-    RH_ASSIGN(const int32_t partitions, admin_->partition_count(kTopic));
+        topic_, 1, {{"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0.5"}}));
+    RH_ASSIGN(const int32_t partitions, admin_->partition_count(topic_));
     if (partitions != 1) {
         return fail(ErrorKind::internal, "kafka_error",
                     fmt::format("Topic {} has {} partitions. Its records make the order of all "
                                 "changes, so it must have one: delete it and let roundhouse create "
                                 "it.",
-                                kTopic, partitions));
+                                topic_, partitions));
     }
     if (!reader_.joinable()) {
         reader_ = std::jthread([this](const std::stop_token& stop) { read(stop); });
     }
-    RH_ASSIGN(const auto ends, admin_->watermarks(kTopic, 0));
+    RH_ASSIGN(const auto ends, admin_->watermarks(topic_, 0));
     RH_TRY(wait_until_read(ends.high, kCatchUpMs));
     connected_ = true;
     return {};
@@ -57,7 +56,7 @@ Result<void> ControlTopic::connect() {
 
 Result<void> ControlTopic::catch_up() {
     RH_TRY(connect());
-    RH_ASSIGN(const auto ends, admin_->watermarks(kTopic, 0));
+    RH_ASSIGN(const auto ends, admin_->watermarks(topic_, 0));
     return wait_until_read(ends.high, kCatchUpMs);
 }
 
@@ -71,7 +70,7 @@ Result<void> ControlTopic::wait_until_read(int64_t offset, int64_t timeout_ms) {
     return fail(ErrorKind::unavailable, "kafka_unavailable",
                 fmt::format("Kafka: reading topic {} to offset {} takes too long; it is read to "
                             "{}.",
-                            kTopic, offset, next_offset_),
+                            topic_, offset, next_offset_),
                 Verdict::retry);
 }
 
@@ -86,7 +85,7 @@ Result<uint64_t> ControlTopic::append(const ControlRecord& record) {
             RH_ASSIGN(producer_, kafka::Producer::create(cluster_, {}));
         }
         const kafka::Record sent{.key = key, .value = value, .partition = 0};
-        auto done = producer_->send(kTopic, {&sent, 1}, delivery);
+        auto done = producer_->send(topic_, {&sent, 1}, delivery);
         if (done) {
             done = producer_->flush(delivery);
         }
@@ -104,14 +103,14 @@ void ControlTopic::read(const std::stop_token& stop) {
     std::vector<kafka::Position> ends;
     const auto step = [&]() -> Result<void> {
         if (consumer == nullptr) {
-            RH_ASSIGN(const auto marks, admin_->watermarks(kTopic, 0));
+            RH_ASSIGN(const auto marks, admin_->watermarks(topic_, 0));
             RH_ASSIGN(consumer, kafka::Consumer::create(cluster_));
             int64_t begin = marks.low;
             {
                 const std::scoped_lock lock(mutex_);
                 begin = std::max(begin, next_offset_);
             }
-            RH_TRY(consumer->assign(kTopic, {{.partition = 0, .offset = begin}}));
+            RH_TRY(consumer->assign(topic_, {{.partition = 0, .offset = begin}}));
         }
         RH_ASSIGN(const auto messages, consumer->poll(kPollMax, kPollMs, &ends));
         if (messages.empty() && ends.empty()) {

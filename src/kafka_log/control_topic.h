@@ -24,8 +24,6 @@
 
 namespace rh::kafka_log {
 
-inline constexpr std::string_view kControlTopic = "roundhouse-uploads";
-
 // A version that is not visible yet.
 struct Change {
     uint64_t version = 0;
@@ -35,9 +33,10 @@ struct Change {
 
 class ControlTopic {
   public:
-    explicit ControlTopic(kafka::Cluster cluster);
+    ControlTopic(kafka::Cluster cluster, std::string topic);
     ~ControlTopic();
 
+    const std::string& topic() const { return topic_; }
     // Creates the topic if it is missing, and begins to read it. Returns when all is read that was
     // there.
     Result<void> connect();
@@ -80,6 +79,7 @@ class ControlTopic {
     Result<void> wait_until_read(int64_t offset, int64_t timeout_ms);
 
     const kafka::Cluster cluster_;
+    const std::string topic_;
     std::mutex connecting_;  // held by connect(); guards the next two
     std::unique_ptr<kafka::Admin> admin_;
     bool connected_ = false;

@@ -106,7 +106,8 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
     published.publisher = options_.node;
     RH_ASSIGN(const auto reader,
               staged_.read(id, published.last_row == 0 ? 0 : model::cell_of(published.last_row)));
-    RowSender sender(std::move(producer), options_.topic, schema_id_, std::move(published));
+    RowSender sender(std::move(producer), options_.topic, control_.topic(), schema_id_,
+                     std::move(published));
     model::RowBatch batch;
     while (true) {
         RH_ASSIGN(const bool more, reader->next(batch));
@@ -126,7 +127,8 @@ Result<void> KafkaLog::abandon(const Published& published) {
     RH_TRY(producer->init_transactions());
     RH_TRY(control_.catch_up());
     const auto last = control_.published(published.upload_id);
-    RowSender sender(std::move(producer), options_.topic, schema_id_, last ? *last : published);
+    RowSender sender(std::move(producer), options_.topic, control_.topic(), schema_id_,
+                     last ? *last : published);
     return sender.finish(Published::State::abandoned);
 }
 

@@ -80,7 +80,7 @@ Result<void> RowSender::commit(Published next) {
     const std::string value = record_text(next);
     const kafka::Record record{.key = key, .value = value, .partition = 0};
     kafka::Delivery delivery(1);
-    RH_TRY(producer_->send(std::string(kControlTopic), {&record, 1}, delivery));
+    RH_TRY(producer_->send(control_topic_, {&record, 1}, delivery));
     kill_point("kafka_before_commit");
     RH_TRY(producer_->commit_transaction());
     kill_point("kafka_after_commit");

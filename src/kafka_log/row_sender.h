@@ -17,10 +17,11 @@ namespace rh::kafka_log {
 class RowSender {
   public:
     // `producer` has taken over the upload's transactional id; `published` is what is committed.
-    RowSender(std::unique_ptr<kafka::Producer> producer, std::string topic, int32_t schema_id,
-              Published published)
+    RowSender(std::unique_ptr<kafka::Producer> producer, std::string topic,
+              std::string control_topic, int32_t schema_id, Published published)
         : producer_(std::move(producer)),
           topic_(std::move(topic)),
+          control_topic_(std::move(control_topic)),
           schema_id_(schema_id),
           published_(std::move(published)) {}
 
@@ -36,6 +37,7 @@ class RowSender {
 
     const std::unique_ptr<kafka::Producer> producer_;
     const std::string topic_;
+    const std::string control_topic_;
     const int32_t schema_id_;
     Published published_;
     std::string messages_;  // of one batch, kept for its memory, like the next two
