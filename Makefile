@@ -3,7 +3,7 @@ export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 SHELL := /bin/bash
 
-.PHONY: build deps demo test unit system bench fmt lint sanitize clean
+.PHONY: build deps demo stack-demo test unit system bench fmt lint sanitize clean
 
 build: deps build/release/build.ninja  ## the program at build/bin/roundhouse
 	cmake --build build/release
@@ -16,6 +16,9 @@ deps:      ## what building and testing need: Debian packages, libchdb, Python p
 
 demo: build  ## a file of 200,000 rounds from CSV to reconciled aggregates
 	tools/demo.sh
+
+stack-demo: build  ## the same on Kafka, a schema registry and a ClickHouse cluster of two shards
+	tools/stack_demo.sh
 
 test: build lint  ## every test; the last line counts them
 	build/venv/bin/python tools/run_tests.py

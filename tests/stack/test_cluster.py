@@ -31,6 +31,7 @@ class Cluster:
         self.stack = Stack(folder / "stack")
         self.stack.run("up", "clickhouse-1", "clickhouse-2")
         self.env = self.stack.env()
+        assert self.env["ROUNDHOUSE_LOG"] == "embedded"  # there is no Kafka
         self.urls = [httpx.URL(self.env[f"STACK_CLICKHOUSE_{shard}"]) for shard in (1, 2)]
         self.addresses = [f"{url.host}:{url.port}" for url in self.urls]
         self.password = self.urls[0].password

@@ -72,6 +72,7 @@ def test_env_names_what_people_and_the_program_need(stack):
     assert env["ROUNDHOUSE_REGISTRY_URL"] == env["STACK_REGISTRY"]
     assert env["ROUNDHOUSE_STORE"] == f"{env['STACK_CLICKHOUSE_1']},{env['STACK_CLICKHOUSE_2']}"
     assert env["ROUNDHOUSE_CLICKHOUSE_CLUSTER"] == "rivertech"
+    assert env["ROUNDHOUSE_LOG"] == "kafka"
 
 
 def test_passwords_are_for_the_owner_of_the_folder(stack):

@@ -220,11 +220,15 @@ def environment(setup: Setup) -> dict[str, str]:
     """What people and tests need to reach the stack, and what makes `roundhouse serve` use it."""
     brokers = ",".join(setup.address(name) for name in setup.ports if name.startswith("broker"))
     shards = [setup.clickhouse_url(1), setup.clickhouse_url(2)]
+    registry = parts_of(setup)["registry"]
+    # `up clickhouse-1 clickhouse-2` starts the cluster alone.
+    log = "kafka" if registry.folder.exists() else "embedded"
     return {
         "STACK_KAFKA": brokers,
         "STACK_REGISTRY": setup.registry_url(),
         "STACK_CLICKHOUSE_1": shards[0],
         "STACK_CLICKHOUSE_2": shards[1],
+        "ROUNDHOUSE_LOG": log,
         "ROUNDHOUSE_KAFKA_BROKERS": brokers,
         "ROUNDHOUSE_REGISTRY_URL": setup.registry_url(),
         "ROUNDHOUSE_STORE": ",".join(shards),
