@@ -4,6 +4,7 @@ import os
 import random
 
 import pytest
+from kafka_site import TOPIC, Site, high
 from native_stack import Stack
 
 
@@ -40,6 +41,28 @@ def three_brokers(tmp_path_factory):
         yield stack.up("--brokers", "3")
     finally:
         clear(stack)
+
+
+@pytest.fixture(scope="module")
+def the_site(tmp_path_factory):
+    site = Site(tmp_path_factory.mktemp("kafka"))
+    try:
+        yield site
+    finally:
+        site.end_servers()
+        site.stack.run("down")
+        assert site.stack.processes() == []
+
+
+@pytest.fixture
+def site(the_site):
+    """Every part answers, and no process of another test runs."""
+    the_site.end_servers()
+    the_site.stack.run("up")
+    if TOPIC in the_site.admin().list_topics(timeout=30).topics:
+        the_site.begin = {partition: high(the_site, partition) for partition in range(12)}
+    yield the_site
+    the_site.end_servers()
 
 
 def clear(stack: Stack) -> None:

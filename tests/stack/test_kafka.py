@@ -11,18 +11,22 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
-from native_stack import Stack, wait_for
+from kafka_site import (
+    TOPIC,
+    check_exactly_once,
+    check_matched,
+    make_file,
+    metric,
+    send,
+    served,
+    wait_stored,
+)
+from native_stack import wait_for
 from roundhouse import Server
-from rounds import expected_hourly, make_rows, served_hourly, to_csv, with_refused_rows
+from rounds import expected_hourly, make_rows, to_csv
 
-TOPIC = "staging-bets"
-CONTROL = "roundhouse-uploads"
-ROWS = 70_000  # two cells
 KILLED_AT = [
     "publish_before_rename",
     "kafka_before_commit",
@@ -37,131 +41,6 @@ KILLED_AT = [
     "stored_before_ledger",
     "stored_after_ledger",
 ]
-
-
-class Site:
-    """The stack, and the processes that a test starts on it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.stack = Stack(folder / "stack").up()
-        self.env = self.stack.env()
-        self.servers: list[Server] = []
-        self.begin: dict[int, int] = {}  # where the topic of rows ended before the test
-
-    def start(self, *, environment: dict[str, str] | None = None, ready: bool = True, **settings: str) -> Server:
-        names = [name for name in self.env if name.startswith("ROUNDHOUSE_")]
-        own = {**{name: self.env[name] for name in names}, "ROUNDHOUSE_LOG": "kafka"}
-        own |= {f"ROUNDHOUSE_{name.upper()}": value for name, value in settings.items()}
-        server = Server(self.folder / f"node{len(self.servers)}", environment=own)
-        self.servers.append(server)
-        return server.start(environment, ready=ready)
-
-    def end_servers(self) -> None:
-        for server in self.servers:
-            if server.is_running():
-                server.kill()
-
-    def rows_of(self, upload_id: str) -> list[tuple]:
-        """Committed messages of an upload, with their records, in the order of each partition."""
-        decode = AvroDeserializer(SchemaRegistryClient({"url": self.env["STACK_REGISTRY"]}))
-        context = SerializationContext(TOPIC, MessageField.VALUE)
-        found = [message for message in self.messages(TOPIC) if upload_id.encode() in message.value()]
-        return [(message, decode(message.value(), context)) for message in found]
-
-    def count(self, upload_id: str) -> int:
-        """Committed messages of an upload."""
-        return sum(upload_id.encode() in message.value() for message in self.messages(TOPIC))
-
-    def messages(self, topic: str) -> list:
-        """All committed ones; of the topic of rows those since the test began."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.env["STACK_KAFKA"],
-                "group.id": "reader-of-the-tests",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
-        partitions = set(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
-        begin = self.begin if topic == TOPIC else {}
-        consumer.assign([TopicPartition(topic, p, begin.get(p, OFFSET_BEGINNING)) for p in partitions])
-        found = []
-        while partitions:
-            for message in consumer.consume(5000, 1.0):
-                if message.error() is None:
-                    found.append(message)
-                elif message.error().code() == KafkaError._PARTITION_EOF:
-                    partitions.discard(message.partition())
-                else:
-                    raise RuntimeError(message.error())
-        consumer.close()
-        return found
-
-    def admin(self) -> AdminClient:
-        return self.stack.kafka()
-
-
-@pytest.fixture(scope="module")
-def the_site(tmp_path_factory):
-    site = Site(tmp_path_factory.mktemp("kafka"))
-    try:
-        yield site
-    finally:
-        site.end_servers()
-        site.stack.run("down")
-        assert site.stack.processes() == []
-
-
-@pytest.fixture
-def site(the_site):
-    """Every part answers, and no process of another test runs."""
-    the_site.end_servers()
-    the_site.stack.run("up")
-    if TOPIC in the_site.admin().list_topics(timeout=30).topics:
-        the_site.begin = {partition: high(the_site, partition) for partition in range(12)}
-    yield the_site
-    the_site.end_servers()
-
-
-def make_file(rng, rows: int = ROWS) -> tuple[bytes, list[list[str]]]:
-    """A file with a refused row in each thousand, and the rows that must count."""
-    accepted = make_rows(rng, rows, players=50, games=6, hours=24 * 40)
-    return to_csv(with_refused_rows(accepted)).encode(), accepted
-
-
-def served(server: Server, rows) -> list[tuple]:
-    players = sorted({row[2] for row in rows})
-    return sorted(served_hourly(server.aggregates(player_id=players)))
-
-
-def check_exactly_once(server: Server, rows) -> None:
-    server.wait_ready()
-    assert served(server, rows) == sorted(expected_hourly(rows))
-
-
-def check_matched(server: Server, upload_id: str) -> None:
-    answer = server.post("/v1/reconciliations", json={"upload_id": upload_id}, headers={"Prefer": "wait=60"})
-    assert answer.status_code in (200, 202), answer.text
-    deadline = time.monotonic() + 300
-    while (result := answer.json())["state"] == "running":
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.2)
-        answer = server.get(f"/v1/reconciliations/{result['id']}")
-    assert (result["state"], result["verdict"]) == ("done", "matched"), result
-
-
-def send(server: Server, content: bytes, **params) -> str:
-    answer = server.upload(content, wait=None, **params)
-    assert answer.status_code in (200, 202), answer.text
-    return answer.json()["id"]
-
-
-def wait_stored(server: Server, upload_id: str) -> dict:
-    upload = server.wait_final(upload_id, timeout=300)
-    assert upload["state"] == "stored", upload
-    return upload
 
 
 def test_the_topic_has_exactly_the_accepted_rows(site, rng):
@@ -265,13 +144,6 @@ def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
     assert f"{before + 3 * len(wrong)} dead letters" in str(ready)
 
 
-def metric(server: Server, name: str) -> int:
-    for line in server.get("/metrics").text.splitlines():
-        if line.startswith(f"{name} "):
-            return int(float(line.split()[1]))
-    raise AssertionError(f"no metric {name}")
-
-
 def dead_letters(server: Server) -> int:
     return metric(server, "roundhouse_dead_letters")
 
@@ -306,13 +178,6 @@ def test_a_void_counts_everywhere(site, rng):
     assert one.post(f"/v1/uploads/{upload_id}/void").status_code == 200
     assert served(one, rows) == []
     wait_for(lambda: served(other, rows) == [], "the other knows of the void", 30)
-
-
-def high(site: Site, partition: int) -> int:
-    consumer = Consumer({"bootstrap.servers": site.env["STACK_KAFKA"], "group.id": "marks"})
-    _, end = consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=30)
-    consumer.close()
-    return end
 
 
 def test_a_schema_that_does_not_fit_ends_the_server_with_a_clear_error(site):
