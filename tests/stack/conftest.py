@@ -5,7 +5,7 @@ import random
 
 import pytest
 from kafka_site import TOPIC, Site, high
-from native_stack import Stack
+from native_stack import Stack, clear
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +63,3 @@ def site(the_site):
         the_site.begin = {partition: high(the_site, partition) for partition in range(12)}
     yield the_site
     the_site.end_servers()
-
-
-def clear(stack: Stack) -> None:
-    if stack.folder.exists():
-        print(stack.run("logs", "--lines", "20", code=0).stdout if (stack.folder / "stack.json").exists() else "")
-        stack.run("down")
-    assert stack.processes() == []

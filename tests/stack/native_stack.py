@@ -79,6 +79,14 @@ class Stack:
         return found
 
 
+def clear(stack: Stack) -> None:
+    """Says what its parts logged last, ends them, and insists on nothing being left."""
+    if stack.folder.exists():
+        print(stack.run("logs", "--lines", "20", code=0).stdout if (stack.folder / "stack.json").exists() else "")
+        stack.run("down")
+    assert stack.processes() == []
+
+
 def state_of(pid: int) -> str:
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 

@@ -13,6 +13,9 @@ from decimal import Decimal
 import duckdb
 import pytest
 from rounds import AMOUNTS, make_rows, to_csv
+from topologies import ALONE, CLUSTER
+
+pytestmark = pytest.mark.topologies(ALONE, CLUSTER)
 
 PLAYERS = ["=1+1", "-7.5", "@home", "a,b", "Zoë", 'say "hi"', *[f"player-{i}" for i in range(8)]]
 BOTH = ("player_id", "game_id")
@@ -410,6 +413,7 @@ def test_cells_twice_and_files_that_do_not_count_change_nothing(server, book):
     assert served(walked(server, limit=7, group_by="game_id")) == totals.by(("game_id",), order="game")
 
 
+@pytest.mark.topologies(ALONE)  # where its reader has a name of its own in the log of queries
 def test_no_request_reads_raw_rows(server, book):
     """The engine's own log: what the reading user's queries touched since the first of them."""
     server.clickhouse("SYSTEM FLUSH LOGS")

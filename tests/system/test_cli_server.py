@@ -10,6 +10,9 @@ from decimal import Decimal
 import pytest
 import rounds
 from roundhouse import BINARY
+from topologies import ALONE, CLUSTER
+
+pytestmark = pytest.mark.topologies(ALONE, CLUSTER)
 
 
 @pytest.fixture
@@ -112,6 +115,7 @@ def test_void_and_delete(run, file):
     run("uploads", trial["id"], code=1)
 
 
+@pytest.mark.topologies(ALONE)  # the server's own ClickHouse
 def test_clickhouse_info_and_migrate(run, server):
     owner = json.loads(run("clickhouse", "info", "--data", server.data, "--json"))
     reader = json.loads(run("clickhouse", "info", "--data", server.data, "--read-only", "--json"))

@@ -20,6 +20,9 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from topologies import ALONE, CLUSTER
+
+pytestmark = pytest.mark.topologies(ALONE, CLUSTER)
 
 CONTRACT = yaml.safe_load((ROOT / "schemas" / "openapi.yaml").read_text())
 OPERATIONS = [(method, path) for path, item in CONTRACT["paths"].items() for method in item]

@@ -10,6 +10,9 @@ from decimal import Decimal
 
 import pytest
 from rounds import AMOUNTS, COLUMNS, expected_hourly, make_rows, to_csv
+from topologies import ALONE, CLUSTER
+
+pytestmark = pytest.mark.topologies(ALONE, CLUSTER)
 
 MILLIONTH = Decimal("0.000001")
 KEY = ("player_id", "game_id", "hour")
@@ -105,9 +108,10 @@ RAW = ["upload_id", "row_number", "part", *COLUMNS]
 
 def change_raw(server, upload: dict, row: int, /, **changes: str) -> None:
     """Writes a changed copy of a row to game_rounds alone: the views are detached meanwhile."""
-    views = server.clickhouse(
+    listed = server.clickhouse(
         "SELECT name FROM system.tables WHERE database = 'roundhouse' AND engine = 'MaterializedView'"
-    ).split()
+    )
+    views = sorted(set(listed.split()))
     for view in views:
         server.clickhouse(f"DETACH TABLE {view}")
     try:

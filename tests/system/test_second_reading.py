@@ -8,6 +8,9 @@ import sqlite3
 import pytest
 from roundhouse import ROOT
 from rounds import COLUMNS, make_rows, to_csv
+from topologies import ALONE, CLUSTER
+
+pytestmark = pytest.mark.topologies(ALONE, CLUSTER)
 
 CORPUS = sorted((ROOT / "tests" / "corpus").glob("*/*.csv"))
 
