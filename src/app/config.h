@@ -25,6 +25,7 @@ struct Config {
     std::string data = "roundhouse-data";
     std::string listen = "127.0.0.1:8080";
     uint64_t drain_s = 5;
+    std::string keys_first_file;
 
     std::string log_level = "info";
     std::string log_format = "auto";

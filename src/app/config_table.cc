@@ -23,6 +23,10 @@ constexpr std::array kOptions = {
            "addresses are allowed."},
     Option{"drain_s", count, server, &Config::drain_s,
            "Seconds that running requests get to end after SIGTERM.", 0, 600},
+    Option{"keys.first_file", text, server, &Config::keys_first_file,
+           "File for the first API key, of scope admin, which the server then makes at a start "
+           "without any key; empty: it makes none. It is for containers, which must listen on "
+           "other than loopback."},
 
     Option{"logging.level", choice, server, &Config::log_level, "Least level that is logged.", 0, 0,
            "debug|info|warning|error"},

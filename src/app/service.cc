@@ -174,7 +174,8 @@ Result<void> check_exposure(const Config& config, bool has_keys) {
     return fail(
         ErrorKind::invalid_request, "keys_needed",
         fmt::format("Without API keys the server listens on loopback only, and {} is not. Create a "
-                    "key first: roundhouse keys create --data {} --scope admin --name NAME",
+                    "key first: roundhouse keys create --data {} --scope admin --name NAME; or let "
+                    "--keys-first-file FILE make one.",
                     config.listen, config.data));
 }
 
@@ -229,6 +230,9 @@ Result<void> serve(const Config& config) {
 
     RH_TRY(io::make_directories(data));
     RH_ASSIGN(const io::LockFile lock, io::LockFile::acquire(data + "/lock"));
+    if (!config.keys_first_file.empty()) {
+        RH_TRY(auth::KeyFile(data).ensure_first(config.keys_first_file));
+    }
     RH_ASSIGN(const auto keys, auth::KeyRing::open(data));
     RH_TRY(check_exposure(config, keys->has_keys()));
     RH_TRY(check_ledger_is_there(data));

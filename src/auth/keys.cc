@@ -115,20 +115,32 @@ Result<std::vector<Key>> KeyFile::list() const {
     return parse_key_records(text, path_);
 }
 
-Result<void> KeyFile::write(const std::vector<Key>& keys) const {
-    RH_TRY(io::write_file_durably(path_, key_records(keys)));
+namespace {
+
+// Nobody else may read a byte of it at any moment.
+Result<void> write_for_owner(const std::string& path, std::string_view text) {
+    const std::string staged = path + ".tmp";
+    RH_ASSIGN(io::File file, io::File::create(staged));
     using std::filesystem::perms;
     std::error_code error;
-    std::filesystem::permissions(path_, perms::owner_read | perms::owner_write, error);
+    std::filesystem::permissions(staged, perms::owner_read | perms::owner_write, error);
     if (error) {
         return fail(ErrorKind::internal, "file_error",
-                    fmt::format("Cannot keep {} to its owner: {}.", path_, error.message()));
+                    fmt::format("Cannot keep {} to its owner: {}.", staged, error.message()));
     }
-    return {};
+    RH_TRY(file.write_all(text));
+    RH_TRY(file.sync());
+    RH_TRY(file.close());
+    return io::rename_durably(staged, path);
 }
 
-Result<KeyFile::Created> KeyFile::create(std::string_view key_name,
-                                         std::vector<http::Scope> scopes) {
+}  // namespace
+
+Result<void> KeyFile::write(const std::vector<Key>& keys) const {
+    return write_for_owner(path_, key_records(keys));
+}
+
+Result<KeyFile::Created> KeyFile::make(std::string_view key_name, std::vector<http::Scope> scopes) {
     if (!is_key_name(key_name)) {
         return fail(ErrorKind::invalid_request, "bad_key_name",
                     fmt::format("A key's name has 1 to {} bytes and no control characters.",
@@ -138,7 +150,6 @@ Result<KeyFile::Created> KeyFile::create(std::string_view key_name,
         return fail(ErrorKind::invalid_request, "unknown_scope",
                     "Name at least one scope: upload, read, reconcile, admin.");
     }
-    RH_ASSIGN(auto keys, list());
     RH_ASSIGN(const std::string random, random_bytes(kKeyBytes));
     RH_ASSIGN(const std::string id, random_bytes(kIdBytes));
     Created created;
@@ -149,9 +160,26 @@ Result<KeyFile::Created> KeyFile::create(std::string_view key_name,
                    .scopes = std::move(scopes),
                    .created_at = now_ms(),
                    .revoked_at = std::nullopt};
+    return created;
+}
+
+Result<KeyFile::Created> KeyFile::create(std::string_view key_name,
+                                         std::vector<http::Scope> scopes) {
+    RH_ASSIGN(Created created, make(key_name, std::move(scopes)));
+    RH_ASSIGN(auto keys, list());
     keys.push_back(created.key);
     RH_TRY(write(keys));
     return created;
+}
+
+Result<void> KeyFile::ensure_first(const std::string& secret_file) {
+    RH_ASSIGN(const auto keys, list());
+    if (!keys.empty()) {
+        return {};
+    }
+    RH_ASSIGN(const Created created, make("first", {http::Scope::admin}));
+    RH_TRY(write_for_owner(secret_file, created.secret + "\n"));
+    return write({created.key});
 }
 
 Result<Key> KeyFile::revoke(std::string_view which) {

@@ -49,12 +49,17 @@ class KeyFile {
     };
     // Errors: invalid_request bad_key_name, unknown_scope (no scope); storage_full.
     Result<Created> create(std::string_view name, std::vector<http::Scope> scopes);
+    // Unless there are keys (also revoked ones): makes one of scope admin, named "first", and puts
+    // it into the file, which only its owner may read. A crash in between leaves a file whose key
+    // opens nothing, and the next call makes another. Errors: those of create().
+    Result<void> ensure_first(const std::string& secret_file);
     // `which`: id or name. A revoked key stays in the list. Errors: not_found key_not_found;
     // conflict key_ambiguous (several live keys of that name).
     Result<Key> revoke(std::string_view which);
 
   private:
     Result<void> write(const std::vector<Key>& keys) const;
+    static Result<Created> make(std::string_view name, std::vector<http::Scope> scopes);
     std::string path_;
 };
 

@@ -54,6 +54,27 @@ TEST_F(KeysTest, AKeyIsKeptAsAHashForItsOwnerOnly) {
     EXPECT_EQ(info.st_mode & 0777U, 0600U);
 }
 
+TEST_F(KeysTest, AFirstKeyIsMadeOnceForTheOwnerOfItsFileOnly) {
+    const std::string path = directory_ + "/first.key";
+    std::ofstream(path) << "of a start that was cut short";
+    KeyFile file(directory_);
+    ASSERT_TRUE(file.ensure_first(path).has_value());
+    const std::string secret = *io::read_file(path);
+    ASSERT_TRUE(secret.ends_with('\n'));
+    struct stat info{};
+    ASSERT_EQ(::stat(path.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777U, 0600U);
+    const auto ring = *KeyRing::open(directory_);
+    const auto principal = ring->authenticate("Bearer " + secret.substr(0, secret.size() - 1));
+    ASSERT_TRUE(principal.has_value());
+    EXPECT_THAT(principal->scopes, ElementsAre(Scope::admin));
+
+    ASSERT_TRUE(file.revoke("first").has_value());
+    ASSERT_TRUE(file.ensure_first(path).has_value());
+    EXPECT_EQ(*io::read_file(path), secret);
+    EXPECT_EQ(file.list()->size(), 1U);
+}
+
 TEST_F(KeysTest, ARunningServerSeesNewAndRevokedKeys) {
     const auto ring = *KeyRing::open(directory_);
     KeyFile file(directory_);

@@ -179,31 +179,36 @@ Result<ApiClient> ApiClient::open(const app::Config& config) {
     return ApiClient(config.server, key.empty() ? "" : "Bearer " + key, std::move(options));
 }
 
+Result<std::unique_ptr<io::HttpResponse>> ApiClient::ask(const io::HttpRequest& request) const {
+    auto answer = http_->send(request);
+    if (!answer && answer.error().kind == ErrorKind::unavailable) {
+        answer.error().message +=
+            " Is the server running? --server or ROUNDHOUSE_SERVER names another one.";
+    }
+    return answer;
+}
+
+Result<ApiClient::Plain> ApiClient::get_plain(const std::string& target) const {
+    RH_ASSIGN(const auto answer, ask({.target = target, .read_timeout_ms = 10'000}));
+    RH_ASSIGN(std::string text, answer->read_all());
+    return Plain{.status = answer->status(), .text = std::move(text)};
+}
+
 Result<boost::json::object> ApiClient::send(io::HttpRequest request) const {
     if (!authorization_.empty()) {
         request.headers.emplace_back("Authorization", authorization_);
     }
     request.headers.emplace_back("Accept", "application/json");
-    const auto answer = http_->send(request);
-    if (!answer) {
-        Error error = answer.error();
-        if (error.kind == ErrorKind::unavailable) {
-            error.message = fmt::format(
-                "{} Is the server running? --server or ROUNDHOUSE_SERVER "
-                "names another one.",
-                error.message);
-        }
-        return std::unexpected(std::move(error));
-    }
-    RH_ASSIGN(const std::string body, (*answer)->read_all());
+    RH_ASSIGN(const auto answer, ask(request));
+    RH_ASSIGN(const std::string body, answer->read_all());
     boost::system::error_code parse_error;
     boost::json::value value = boost::json::parse(body, parse_error);
-    const int status = (*answer)->status();
+    const int status = answer->status();
     if (status >= 400) {
         const bool is_problem = !parse_error && value.is_object();
         Error error =
             error_of_problem(status, is_problem ? value.get_object() : boost::json::object());
-        error.retry_after_s = seconds_of((*answer)->header("Retry-After"));
+        error.retry_after_s = seconds_of(answer->header("Retry-After"));
         return std::unexpected(std::move(error));
     }
     if (body.empty()) {

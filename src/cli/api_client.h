@@ -39,6 +39,14 @@ class ApiClient {
     Result<boost::json::object> get(const std::string& target) const;
     Result<boost::json::object> send(io::HttpRequest request) const;
 
+    // What a path without JSON answers, whatever the status; no key is sent. A server that says
+    // nothing for ten seconds is server_unreachable too.
+    struct Plain {
+        int status = 0;
+        std::string text;
+    };
+    Result<Plain> get_plain(const std::string& target) const;
+
     // Follows next_cursor from page to page; `take` gets each page and says if it wants more.
     using TakePage = std::function<Result<bool>(boost::json::object& page)>;
     Result<void> pages(std::string_view path, const Query& query, const TakePage& take) const;
@@ -46,6 +54,7 @@ class ApiClient {
     const std::string& url() const { return url_; }
 
   private:
+    Result<std::unique_ptr<io::HttpResponse>> ask(const io::HttpRequest& request) const;
     ApiClient(std::string url, std::string authorization, io::HttpClientOptions options);
     std::string url_;
     std::string authorization_;  // "Bearer …"; empty without a key

@@ -45,6 +45,7 @@ void add_settings(CLI::App& command, Invocation& invocation,
                   std::initializer_list<std::string_view> keys);
 
 void add_serve(CLI::App& program, Invocation& invocation);
+void add_health(CLI::App& program, Invocation& invocation);
 void add_config(CLI::App& program, Invocation& invocation);
 void add_completion(CLI::App& program, Invocation& invocation);
 void add_generate(CLI::App& program, Invocation& invocation);

@@ -41,6 +41,7 @@ constexpr const char* kWhat =
 
 void add_commands(CLI::App& program, Invocation& invocation) {
     add_serve(program, invocation);
+    add_health(program, invocation);
     add_upload(program, invocation);
     add_uploads(program, invocation);
     add_rejects(program, invocation);

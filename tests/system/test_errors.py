@@ -354,6 +354,26 @@ def test_beyond_loopback_details_of_the_server_need_a_key(tmp_path):
         assert server.stop() == 0
 
 
+def test_a_first_key_is_made_where_one_is_wanted(tmp_path):
+    path = tmp_path / "first.key"
+    server = Server(tmp_path / "data", "--keys-first-file", str(path))
+    server.host = "0.0.0.0"
+    for _ in range(2):  # the second start makes no other
+        server.start()
+        try:
+            assert path.stat().st_mode & 0o777 == 0o600
+            key = path.read_text().strip()
+            check_problem(server.get("/v1/uploads"), 401, "missing_key")
+            assert server.get("/v1/uploads", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+        finally:
+            assert server.stop() == 0
+        held = json.loads((tmp_path / "data" / "keys.json").read_text())
+        assert key not in json.dumps(held)
+    command = [BINARY, "keys", "list", "--data", tmp_path / "data", "--json"]
+    (listed,) = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["data"]
+    assert (listed["name"], listed["scopes"]) == ("first", ["admin"])
+
+
 def test_listening_beyond_loopback_needs_keys(tmp_path):
     refused = subprocess.run(
         [BINARY, "serve", "--data", tmp_path / "data", "--listen", "0.0.0.0:0"],

@@ -79,6 +79,15 @@ def check_is_starting(server: Server) -> None:
     assert not checks["clickhouse"]["ok"] and "clickhouse starting" in checks["clickhouse"]["detail"]
     assert all(check["ok"] for name, check in checks.items() if name != "clickhouse"), checks
     assert server.get("/livez").status_code == 200
+    code, said = health(server)
+    assert code == 1 and said.startswith("not ready: clickhouse starting"), said
+    assert health(server, "--live") == (0, "alive")
+
+
+def health(server: Server, *arguments: str) -> tuple[int, str]:
+    command = [BINARY, "health", "--server", server.url, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout.strip()
 
 
 def check_is_unavailable(answer: httpx.Response) -> None:
@@ -103,7 +112,11 @@ def test_files_are_taken_and_published_before_the_engine_answers(slow_server, rn
     server.open()
     assert server.wait_final(upload_id)["state"] == "stored"
     assert server.get("/readyz").text == "ready\n"
+    assert health(server) == (0, "ready")
+    assert json.loads(health(server, "--json")[1]) == {"ok": True, "detail": "ready"}
     assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+    assert server.stop() == 0
+    assert health(server) == (5, "")
 
 
 def test_what_needs_the_engine_waits_or_is_refused_until_it_answers(slow_server, rng):

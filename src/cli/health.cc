@@ -1,0 +1,45 @@
+// `roundhouse health`: what a container's or a supervisor's health check runs. Exit codes: 0 fine,
+// 1 not, 5 nobody answers.
+#include <CLI/CLI.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "base/trim.h"
+#include "cli/api_client.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+namespace rh::cli {
+namespace {
+
+Result<int> health(bool live, const Invocation& invocation) {
+    RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
+    RH_ASSIGN(const ApiClient::Plain answer, api.get_plain(live ? "/livez" : "/readyz"));
+    const bool fine = answer.status == 200;
+    const std::string text(trim_blanks(answer.text, kBlanksAndLineEnds));
+    RH_TRY(write_out(
+        invocation.json
+            ? boost::json::serialize(boost::json::object{{"ok", fine}, {"detail", text}}) + "\n"
+            : text + "\n"));
+    return fine ? kExitOk : kExitFailure;
+}
+
+}  // namespace
+
+void add_health(CLI::App& program, Invocation& invocation) {
+    CLI::App& command =
+        add_command(program, invocation, "health",
+                    "Ask the server whether it is ready, and if not, why. Needs no API key.",
+                    {"roundhouse health", "roundhouse health --live --server http://HOST:PORT"});
+    auto live = std::make_shared<bool>(false);
+    command.add_flag("--live", *live,
+                     "Ask only whether it answers: a server that waits for ClickHouse or Kafka is "
+                     "not ready, and restarting it would not help");
+    add_settings(command, invocation, app::Audience::client);
+    command.callback([&invocation, live] {
+        invocation.action = [&invocation, live] { return health(*live, invocation); };
+    });
+}
+
+}  // namespace rh::cli
