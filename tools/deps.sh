@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing: Debian packages, libchdb into build/lib, the tests' Python packages into
-# build/venv. Prints nothing and changes nothing when all is there.
+# Installs what is missing: Debian packages, libchdb and librdkafka into build/lib, the tests' Python packages
+# into build/venv. Prints nothing and changes nothing when all is there. With --program without the Python packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,6 +40,21 @@ while read -r package sha256; do
     fi
 done < <(grep -v '^#' tools/npm-packages.txt)
 
+# The librdkafka inside the confluent-kafka package: self-contained (libc only), and newer than Debian's, which
+# can send messages twice.
+if [ "${1:-}" = --program ]; then
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    package=$(sed -n 's/^\(confluent-kafka\)[^=]*/\1/p' tests/requirements.txt)
+    echo "Fetching librdkafka ($package) by pip" >&2
+    /usr/bin/python3 -m venv "$scratch/venv"
+    "$scratch/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        --dest "$scratch" "$package"
+    /usr/bin/python3 -m zipfile -e "$scratch"/confluent_kafka-*.whl "$scratch/wheel"
+    cp "$scratch"/wheel/confluent_kafka.libs/librdkafka-*.so.1 build/lib/librdkafka.so.1
+    exit
+fi
+
 stamp=build/venv/requirements.sha256
 if ! sha256sum --check --status "$stamp" 2>/dev/null; then
     echo "Installing the tests' Python packages into build/venv" >&2
@@ -48,8 +63,6 @@ if ! sha256sum --check --status "$stamp" 2>/dev/null; then
     sha256sum tests/requirements.txt > "$stamp"
 fi
 
-# The librdkafka inside the confluent-kafka package: self-contained (libc only), and newer than Debian's, which
-# can send messages twice.
 for library in build/venv/lib/python3*/site-packages/confluent_kafka.libs/librdkafka-*.so.1; do
     cmp -s "$library" build/lib/librdkafka.so.1 || cp "$library" build/lib/librdkafka.so.1
 done
