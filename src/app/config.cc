@@ -15,6 +15,7 @@
 #include "http/cors.h"
 #include "http/text.h"
 #include "io/file.h"
+#include "io/tls.h"
 
 namespace rh::app {
 namespace {
@@ -160,7 +161,7 @@ std::string without_logins(const std::string& store) {
     }
     std::string text;
     for (const auto& shard : clickhouse::parse_shards(store).value()) {
-        text += fmt::format("{}http://{}{}", text.empty() ? "" : ",",
+        text += fmt::format("{}http{}://{}{}", text.empty() ? "" : ",", shard.https ? "s" : "",
                             shard.user.empty() ? "" : "***@", clickhouse::address_of(shard));
     }
     return text;
@@ -256,12 +257,17 @@ Result<FileValues> read_values(const std::string& path) {
 }  // namespace
 
 std::string Config::listen_address() const { return parse_address(listen).value().host; }
-std::vector<clickhouse::Endpoint> Config::shards() const {
+Result<std::vector<clickhouse::Endpoint>> Config::shards() const {
     if (store == kEmbedded) {
-        return {};
+        return std::vector<clickhouse::Endpoint>();
     }
     auto shards = clickhouse::parse_shards(store).value();
+    std::shared_ptr<const io::TlsContext> tls;
+    if (std::ranges::any_of(shards, &clickhouse::Endpoint::https)) {
+        RH_ASSIGN(tls, io::TlsContext::create(tls_ca_file));
+    }
     for (auto& shard : shards) {
+        shard.tls = shard.https ? tls : nullptr;
         if (!shard.user.empty() && shard.password.empty()) {
             shard.password = clickhouse_password;
         }

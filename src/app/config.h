@@ -61,6 +61,7 @@ struct Config {
     std::string store = "embedded";
     std::string clickhouse_cluster = "rivertech";
     std::string clickhouse_password;
+    std::string tls_ca_file = "/etc/ssl/certs/ca-certificates.crt";
 
     std::string clickhouse_libchdb;
     uint64_t clickhouse_memory_bytes_max = 0;
@@ -79,8 +80,9 @@ struct Config {
     std::string listen_address() const;
     uint16_t listen_port() const;
     std::vector<std::string> cors_origins() const;
-    // The shards of `store`, with clickhouse.password where a URL has none; empty: embedded.
-    std::vector<clickhouse::Endpoint> shards() const;
+    // The shards of `store`, with clickhouse.password where a URL has none; empty: embedded. Error
+    // invalid_request tls_ca_file, if one is https.
+    Result<std::vector<clickhouse::Endpoint>> shards() const;
     LogLevel least_log_level() const;
     LogFormat log_line_format() const;
 };
@@ -100,7 +102,7 @@ enum class OptionKind : uint8_t {
 };
 
 // Which commands take the option as a flag.
-enum class Audience : uint8_t { server, client };
+enum class Audience : uint8_t { server, client, both };
 
 struct Option {
     std::string_view key;  // of the TOML file, "table.key" or "key"

@@ -85,18 +85,23 @@ constexpr std::array kOptions = {
            "File of librdkafka's settings, one name=value a line: SASL, TLS and the like."},
     Option{"librdkafka", text, server, &Config::kafka_library,
            "Path of librdkafka.so.1 (2.4.0 or newer); empty: beside the program or in ../lib."},
-    Option{"registry.url", url, server, &Config::registry_url,
-           "The schema registry: http://[USER:PASSWORD@]HOST[:PORT][/PATH] of Confluent's API."},
+    Option{
+        "registry.url", url, server, &Config::registry_url,
+        "The schema registry, of Confluent's API: http[s]://[USER:PASSWORD@]HOST[:PORT][/PATH]."},
 
     Option{"store", shards, server, &Config::store,
            "Where rows are kept: in the ClickHouse that the server starts itself, or in those at "
-           "the URLs, one a shard, http://USER:PASSWORD@HOST:PORT. They are not taken from one "
+           "the URLs, one a shard, http[s]://USER:PASSWORD@HOST:PORT. They are not taken from one "
            "list to another: partition p of the log lies on shard p modulo their number."},
     Option{"clickhouse.cluster", cluster, server, &Config::clickhouse_cluster,
            "Name of the cluster in remote_servers of the ClickHouse servers of store, with the "
            "same shards in the same order."},
     Option{"clickhouse.password", secret, server, &Config::clickhouse_password,
            "Password for URLs of store that have a user but none."},
+    Option{"tls.ca_file", text, both, &Config::tls_ca_file,
+           "CA certificates (PEM) that must have signed those of https servers: the registry and "
+           "the ClickHouse of store, and the server that client commands talk to. Kafka's stand in "
+           "kafka.properties_file."},
     Option{"libchdb", text, server, &Config::clickhouse_libchdb,
            "Path of libchdb.so; empty: beside the program or in ../lib."},
     Option{"clickhouse.memory_bytes_max", bytes, server, &Config::clickhouse_memory_bytes_max,
@@ -155,9 +160,9 @@ std::string values_of(const Option& option) {
         case cluster:
             return "letters, digits, _, - and .";
         case shards:
-            return "embedded, or http://…, separated by commas";
+            return "embedded, or http[s]://…, separated by commas";
         case url:
-            return "http://…";
+            return "http[s]://…";
         case origins:
             return "scheme://host:port, separated by commas";
         case secret:

@@ -153,19 +153,30 @@ TEST_F(ConfigTest, SecretsComeFromTheEnvironmentAndAreNeverShown) {
 }
 
 TEST_F(ConfigTest, TheStoreIsEmbeddedOrOneUrlAShard) {
-    EXPECT_TRUE(resolve_with({}, "")->config.shards().empty());
-    EXPECT_TRUE(resolve_with({{"store", "embedded"}}, "")->config.shards().empty());
+    EXPECT_TRUE(resolve_with({}, "")->config.shards()->empty());
+    EXPECT_TRUE(resolve_with({{"store", "embedded"}}, "")->config.shards()->empty());
     const auto resolved =
         resolve_with({}, "store = \"http://u:secret@a:1,http://u@b:2,http://c:3\"\n",
                      {{"ROUNDHOUSE_CLICKHOUSE_PASSWORD", "other"}});
     ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
-    const auto shards = resolved->config.shards();
+    const auto shards = *resolved->config.shards();
     ASSERT_EQ(shards.size(), 3U);
     EXPECT_EQ(shards[0].password, "secret");
     EXPECT_EQ(shards[1].password, "other");
     EXPECT_EQ(shards[2].password, "");
     EXPECT_EQ(value_of(*resolved, "store").value, "http://***@a:1,http://***@b:2,http://c:3");
     EXPECT_EQ(value_of(*resolved, "clickhouse.password").value, "(set)");
+}
+
+TEST_F(ConfigTest, HttpsNeedsCaCertificatesAndIsShown) {
+    const auto resolved = resolve_with(
+        {}, "store = \"https://u:secret@a,http://b\"\n[tls]\nca_file = \"/nowhere.pem\"\n");
+    ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
+    EXPECT_EQ(value_of(*resolved, "store").value, "https://***@a:8443,http://b:8123");
+    const auto shards = resolved->config.shards();
+    ASSERT_FALSE(shards.has_value());
+    EXPECT_EQ(shards.error().code, "tls_ca_file");
+    EXPECT_THAT(shards.error().message, HasSubstr("/nowhere.pem"));
 }
 
 TEST_F(ConfigTest, AStoreThatIsNoneIsRefusedWithoutItsPassword) {

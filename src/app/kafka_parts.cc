@@ -68,11 +68,12 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
         return fail(ErrorKind::invalid_request, "bad_setting",
                     "kafka.topic and kafka.control_topic must be two topics.");
     }
-    RH_TRY(kafka::Registry::open(config.registry_url));
+    RH_TRY(kafka::Registry::open(config.registry_url, config.tls_ca_file));
     kafka_log::KafkaLogOptions options;
     RH_ASSIGN(options.cluster, cluster_of(config));
     RH_ASSIGN(options.node, node_name(data));
     options.registry_url = config.registry_url;
+    options.tls_ca_file = config.tls_ca_file;
     options.topic = config.kafka_topic;
     options.partitions = static_cast<int32_t>(config.kafka_partitions);
     return std::unique_ptr<KafkaParts>(

@@ -190,7 +190,8 @@ reconcile::ReconcilerOptions reconciler_options(const Config& config, const std:
 
 Result<std::unique_ptr<clickhouse::Store>> open_store(const Config& config,
                                                       const std::string& data) {
-    if (auto shards = config.shards(); !shards.empty()) {
+    RH_ASSIGN(auto shards, config.shards());
+    if (!shards.empty()) {
         return clickhouse::Store::connect(std::move(shards), config.clickhouse_cluster);
     }
     clickhouse::ServerOptions options;

@@ -35,22 +35,25 @@ constexpr std::string_view kHowToGiveAKey =
 
 std::unexpected<Error> bad_url(const std::string& url) {
     return fail(ErrorKind::invalid_request, "bad_server_url",
-                fmt::format("\"{}\" is no server URL. Write http://HOST:PORT; for a server behind "
-                            "TLS, name a proxy on this machine.",
+                fmt::format("\"{}\" is no server URL. Write http://HOST:PORT, or https://HOST:PORT "
+                            "for one behind a proxy that speaks TLS.",
                             url));
 }
 
-Result<io::HttpClientOptions> parse_url(const std::string& url) {
-    constexpr std::string_view kScheme = "http://";
+Result<io::HttpClientOptions> parse_url(const std::string& url, const std::string& ca_file) {
+    constexpr std::string_view kHttp = "http://";
+    constexpr std::string_view kHttps = "https://";
     std::string_view rest = url;
-    if (!rest.starts_with(kScheme)) {
+    const bool https = rest.starts_with(kHttps);
+    if (!https && !rest.starts_with(kHttp)) {
         return bad_url(url);
     }
-    rest.remove_prefix(kScheme.size());
+    rest.remove_prefix(https ? kHttps.size() : kHttp.size());
     if (rest.ends_with('/')) {
         rest.remove_suffix(1);
     }
     io::HttpClientOptions options;
+    options.port = https ? 443 : 80;
     // `Prefer: wait` is not used, but the end of a large upload may take the server a while.
     options.read_timeout_ms = 300'000;
     const size_t colon = rest.rfind(':');
@@ -71,6 +74,9 @@ Result<io::HttpClientOptions> parse_url(const std::string& url) {
         return bad_url(url);
     }
     options.host = host;
+    if (https) {
+        RH_ASSIGN(options.tls, io::TlsContext::create(ca_file));
+    }
     return options;
 }
 
@@ -165,7 +171,7 @@ ApiClient::ApiClient(std::string url, std::string authorization, io::HttpClientO
       http_(std::make_unique<io::HttpClient>(std::move(options))) {}
 
 Result<ApiClient> ApiClient::open(const app::Config& config) {
-    RH_ASSIGN(io::HttpClientOptions options, parse_url(config.server));
+    RH_ASSIGN(io::HttpClientOptions options, parse_url(config.server, config.tls_ca_file));
     std::string key = config.api_key;
     if (key.empty() && !config.key_file.empty()) {
         RH_ASSIGN(key, io::read_file(config.key_file));

@@ -31,7 +31,7 @@ std::string in_flags(std::string sentence);
 class ApiClient {
   public:
     // Takes server, api_key and key_file of the settings. Errors: invalid_request bad_server_url
-    // (https is not spoken: a proxy on this machine does it), no_key_in_file; those of reading it.
+    // tls_ca_file, no_key_in_file; those of reading it.
     static Result<ApiClient> open(const app::Config& config);
 
     // The answer's JSON object (empty for an answer without a body). A status of 4xx or 5xx becomes

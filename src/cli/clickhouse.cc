@@ -18,6 +18,7 @@
 #include "clickhouse/migrate.h"
 #include "clickhouse/store.h"
 #include "io/file.h"
+#include "io/tls.h"
 
 namespace rh::cli {
 namespace {
@@ -74,9 +75,9 @@ struct MigrateArguments {
 
 // The server of --clickhouse, or the one that runs on --data.
 Result<clickhouse::Endpoint> endpoint_of(const MigrateArguments& arguments,
-                                         const std::string& data) {
+                                         const app::Config& config) {
     if (arguments.url.empty()) {
-        RH_ASSIGN(const Connection found, read_connection(data, false));
+        RH_ASSIGN(const Connection found, read_connection(config.data, false));
         RH_ASSIGN(auto endpoint, clickhouse::parse_endpoint(found.url));
         endpoint.user = found.user;
         endpoint.password = found.password;
@@ -84,6 +85,9 @@ Result<clickhouse::Endpoint> endpoint_of(const MigrateArguments& arguments,
         return endpoint;
     }
     RH_ASSIGN(auto endpoint, clickhouse::parse_endpoint(arguments.url));
+    if (endpoint.https) {
+        RH_ASSIGN(endpoint.tls, io::TlsContext::create(config.tls_ca_file));
+    }
     if (endpoint.user.empty()) {
         endpoint.user = arguments.user;
     }
@@ -100,13 +104,13 @@ Result<clickhouse::Endpoint> endpoint_of(const MigrateArguments& arguments,
 
 Result<int> migrate(const MigrateArguments& arguments, const Invocation& invocation) {
     RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    auto shards = settings.config.shards();
+    RH_ASSIGN(auto shards, settings.config.shards());
     const bool is_cluster = arguments.url.empty() && !shards.empty();
     if (is_cluster) {
         RH_TRY(clickhouse::Store::connect(std::move(shards), settings.config.clickhouse_cluster)
                    ->migrate());
     } else {
-        RH_ASSIGN(auto endpoint, endpoint_of(arguments, settings.config.data));
+        RH_ASSIGN(auto endpoint, endpoint_of(arguments, settings.config));
         RH_TRY(clickhouse::migrate(clickhouse::Client(std::move(endpoint))));
     }
     boost::json::array files;
@@ -169,7 +173,7 @@ void add_migrate(CLI::App& program, Invocation& invocation) {
     command.add_option("--password-file", arguments->password_file,
                        "File whose first line is the password of --clickhouse "
                        "[ROUNDHOUSE_CLICKHOUSE_PASSWORD]");
-    add_settings(command, invocation, {"data", "store", "clickhouse.cluster"});
+    add_settings(command, invocation, {"data", "store", "clickhouse.cluster", "tls.ca_file"});
     command.callback([&invocation, arguments] {
         invocation.action = [&invocation, arguments] { return migrate(*arguments, invocation); };
     });

@@ -16,6 +16,9 @@ void add_setting(CLI::App& command, Invocation& invocation, const app::Option& o
     if (option.kind == app::OptionKind::secret) {
         return;  // a flag would show it to everyone who lists processes
     }
+    if (command.get_option_no_throw(app::flag_of(option)) != nullptr) {
+        return;  // one of both audiences
+    }
     const auto set = [&invocation, key = std::string(option.key)](const std::string& text) {
         invocation.flags[key] = text;
     };
@@ -55,7 +58,7 @@ CLI::App& add_command(CLI::App& parent, Invocation& invocation, std::string_view
 
 void add_settings(CLI::App& command, Invocation& invocation, app::Audience audience) {
     for (const app::Option& option : app::options()) {
-        if (option.audience == audience) {
+        if (option.audience == audience || option.audience == app::Audience::both) {
             add_setting(command, invocation, option);
         }
     }

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/assert.h"
 #include "clickhouse/exception.h"
 #include "io/http_client.h"
 
@@ -168,6 +169,8 @@ Client::Client(Endpoint endpoint, int answer_timeout_ms) : impl_(std::make_uniqu
     options.connect_timeout_ms = kConnectTimeoutMs;
     options.read_timeout_ms = answer_timeout_ms;
     options.write_timeout_ms = answer_timeout_ms;
+    RH_ASSERT(endpoint.tls != nullptr || !endpoint.https);
+    options.tls = endpoint.tls;
     impl_->http = std::make_shared<const io::HttpClient>(options);
     impl_->endpoint = std::move(endpoint);
 }

@@ -12,11 +12,12 @@ namespace rh::clickhouse {
 namespace {
 
 constexpr uint16_t kPortDefault = 8123;
+constexpr uint16_t kHttpsPortDefault = 8443;
 
 std::unexpected<Error> bad_url(std::string_view why) {
     return fail(ErrorKind::invalid_request, "bad_clickhouse_url",
-                fmt::format("A ClickHouse URL is written http://HOST:PORT or "
-                            "http://USER:PASSWORD@HOST:PORT; {}.",
+                fmt::format("A ClickHouse URL is written http://HOST:PORT, "
+                            "http://USER:PASSWORD@HOST:PORT or https://…; {}.",
                             why));
 }
 
@@ -52,15 +53,17 @@ std::string address_of(const Endpoint& endpoint) {
 }
 
 Result<Endpoint> parse_endpoint(std::string_view url) {
-    constexpr std::string_view kScheme = "http://";
-    if (!url.starts_with(kScheme)) {
-        return bad_url("this one does not begin with http://");
+    const size_t scheme_end = url.find("://");
+    const std::string_view scheme = url.substr(0, std::min(scheme_end, url.size()));
+    if (scheme_end == std::string_view::npos || (scheme != "http" && scheme != "https")) {
+        return bad_url("this one does not begin with http:// or https://");
     }
-    url.remove_prefix(kScheme.size());
+    url.remove_prefix(scheme_end + 3);
     if (url.ends_with('/')) {
         url.remove_suffix(1);
     }
     Endpoint endpoint;
+    endpoint.https = scheme == "https";
     if (const size_t at = url.rfind('@'); at != std::string_view::npos) {
         const std::string_view login = url.substr(0, at);
         const size_t colon = std::min(login.find(':'), login.size());
@@ -84,7 +87,7 @@ Result<Endpoint> parse_endpoint(std::string_view url) {
     if (v6 ? endpoint.host.empty() : !is_host(endpoint.host)) {
         return bad_url("this one has no host, or a path behind it");
     }
-    endpoint.port = kPortDefault;
+    endpoint.port = endpoint.https ? kHttpsPortDefault : kPortDefault;
     if (!port.empty()) {
         const std::string_view digits = port.substr(1);
         const auto parsed =

@@ -17,6 +17,13 @@ TEST(EndpointTest, EveryPartIsRead) {
     EXPECT_EQ(address_of(*bare), "ch-01:8123");
     EXPECT_EQ(bare->user, "");
 
+    EXPECT_FALSE(bare->https);
+
+    const auto https = parse_endpoint("https://u:p@ch-01");
+    ASSERT_TRUE(https);
+    EXPECT_TRUE(https->https);
+    EXPECT_EQ(address_of(*https), "ch-01:8443");
+
     const auto v6 = parse_endpoint("http://u:p@[::1]:9");
     ASSERT_TRUE(v6);
     EXPECT_EQ(v6->host, "::1");
@@ -25,10 +32,11 @@ TEST(EndpointTest, EveryPartIsRead) {
 
 TEST(EndpointTest, WhatIsNoUrlIsRefusedWithoutRepeatingIt) {
     for (const char* text :
-         {"", "secret", "https://u:secret@h:1", "http://", "http://u:secret@",
-          "http://u:secret@h:x", "http://u:secret@h:0", "http://u:secret@h:65536",
-          "http://u:secret@h:1/path", "http://u:%zzsecret@h:1", "http://u:secret%4@h:1",
-          "http://u:secret@[::1", "http://u:secret@[::1]x", "http://u:secret@h:1?x"}) {
+         {"", "secret", "httpss://u:secret@h:1", "u:secret@h:1", "http://", "https://",
+          "http://u:secret@", "http://u:secret@h:x", "http://u:secret@h:0",
+          "http://u:secret@h:65536", "http://u:secret@h:1/path", "http://u:%zzsecret@h:1",
+          "http://u:secret%4@h:1", "http://u:secret@[::1", "http://u:secret@[::1]x",
+          "http://u:secret@h:1?x"}) {
         const auto parsed = parse_endpoint(text);
         ASSERT_FALSE(parsed) << text;
         EXPECT_EQ(parsed.error().code, "bad_clickhouse_url");

@@ -332,6 +332,10 @@ Result<std::unique_ptr<HttpResponse>> HttpClient::send(const HttpRequest& reques
         if (!kept) {
             RH_ASSIGN(kept, Stream::connect(pool_->options.host, pool_->options.port,
                                             pool_->options.connect_timeout_ms));
+            if (pool_->options.tls) {
+                RH_TRY(kept->start_tls(pool_->options.tls, pool_->options.host,
+                                       pool_->options.connect_timeout_ms));
+            }
         }
         auto impl = std::make_unique<HttpResponse::Impl>(
             pool_, std::move(*kept),

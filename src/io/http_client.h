@@ -2,7 +2,7 @@
 // bodies of any size flow both ways piece by piece. Any thread may send; one response is used by
 // one thread. A status of 4xx or 5xx is an answer, not an Error; an Error means that no whole
 // answer came (the codes of io/stream.h, or http_protocol_error, http_body_cut), except that the
-// caller's own body source may fail with an Error of its own. No redirects, no compression, no TLS.
+// caller's own body source may fail with an Error of its own. No redirects, no compression.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "io/tls.h"
 
 namespace rh::io {
 
@@ -28,6 +29,7 @@ struct HttpClientOptions {
     // A kept connection that was idle for longer is not used again: the peer may be closing it.
     int idle_ms_max = 5'000;
     size_t idle_connections_max = 8;
+    std::shared_ptr<const TlsContext> tls = {};  // none: plain HTTP
 };
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;

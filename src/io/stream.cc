@@ -73,15 +73,19 @@ void keep_alive(int fd) {
 }  // namespace
 
 Stream::Stream(Stream&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), peer_(std::move(other.peer_)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      peer_(std::move(other.peer_)),
+      tls_(std::move(other.tls_)) {}
 
 Stream& Stream::operator=(Stream&& other) noexcept {
     std::swap(fd_, other.fd_);
     std::swap(peer_, other.peer_);
+    std::swap(tls_, other.tls_);
     return *this;
 }
 
 Stream::~Stream() {
+    tls_.reset();
     if (fd_ >= 0) {
         ::close(fd_);
     }
@@ -119,58 +123,99 @@ Result<Stream> Stream::connect(const std::string& host, uint16_t port, int timeo
                             fmt::format("Cannot connect to {}: {}.", peer, std::strerror(error)));
 }
 
+Result<void> Stream::start_tls(std::shared_ptr<const TlsContext> context, const std::string& host,
+                               int timeout_ms) {
+    RH_ASSIGN(tls_, TlsSession::create(std::move(context), fd_, peer_, host));
+    const int64_t deadline = monotonic_ms() + timeout_ms;
+    while (true) {
+        RH_ASSIGN(const Attempt shaken, tls_->shake_hands());
+        if (shaken.wait_for == 0) {
+            return {};
+        }
+        const auto left = static_cast<int>(deadline - monotonic_ms());
+        if (left <= 0 || poll_one(fd_, shaken.wait_for, left) == 0) {
+            return connection_error(
+                "connection_timeout",
+                fmt::format("{} did not begin TLS within {} ms.", peer_, timeout_ms));
+        }
+    }
+}
+
+std::unexpected<Error> Stream::broken(int error) const {
+    return connection_error("connection_closed", fmt::format("The connection to {} broke: {}.",
+                                                             peer_, std::strerror(error)));
+}
+
+Result<Attempt> Stream::try_read(std::span<char> buffer) {
+    if (tls_) {
+        return tls_->read(buffer);
+    }
+    const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
+    if (got >= 0) {
+        return Attempt{.bytes = static_cast<size_t>(got)};
+    }
+    return errno == EAGAIN || errno == EINTR ? Result<Attempt>(Attempt{.wait_for = POLLIN})
+                                             : broken(errno);
+}
+
+Result<Attempt> Stream::try_write(std::string_view bytes, Follows follows) {
+    if (tls_) {
+        return tls_->write(bytes);
+    }
+    const int flags = MSG_NOSIGNAL | (follows == Follows::yes ? MSG_MORE : 0);
+    const ssize_t written = ::send(fd_, bytes.data(), bytes.size(), flags);
+    if (written >= 0) {
+        return Attempt{.bytes = static_cast<size_t>(written)};
+    }
+    if (errno == EPIPE || errno == ECONNRESET) {
+        return Attempt{.peer_closed = true};
+    }
+    return errno == EAGAIN || errno == EINTR ? Result<Attempt>(Attempt{.wait_for = POLLOUT})
+                                             : broken(errno);
+}
+
 void Stream::cut() { ::shutdown(fd_, SHUT_RDWR); }
 
 Result<size_t> Stream::read_some(std::span<char> buffer, int timeout_ms) {
     while (true) {
-        const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
-        if (got >= 0) {
-            return static_cast<size_t>(got);
+        RH_ASSIGN(const Attempt got, try_read(buffer));
+        if (got.wait_for == 0) {
+            return got.bytes;
         }
-        if (errno == EAGAIN) {
-            if (poll_one(fd_, POLLIN, timeout_ms) == 0) {
-                return connection_error(
-                    "connection_timeout",
-                    fmt::format("{} sent nothing for {} ms.", peer_, timeout_ms));
-            }
-        } else if (errno != EINTR) {
-            return connection_error(
-                "connection_closed",
-                fmt::format("The connection to {} broke: {}.", peer_, std::strerror(errno)));
+        if (poll_one(fd_, got.wait_for, timeout_ms) == 0) {
+            return connection_error("connection_timeout",
+                                    fmt::format("{} sent nothing for {} ms.", peer_, timeout_ms));
         }
     }
 }
 
 Result<Stream::Sent> Stream::write_all(std::string_view bytes, int timeout_ms, Follows follows) {
-    const int flags = MSG_NOSIGNAL | (follows == Follows::yes ? MSG_MORE : 0);
     while (!bytes.empty()) {
-        const ssize_t written = ::send(fd_, bytes.data(), bytes.size(), flags);
-        if (written >= 0) {
-            bytes.remove_prefix(static_cast<size_t>(written));
+        RH_ASSIGN(const Attempt sent, try_write(bytes, follows));
+        if (sent.peer_closed) {
+            return Sent::peer_spoke;  // it may have said why before it closed
+        }
+        if (sent.wait_for == 0) {
+            bytes.remove_prefix(sent.bytes);
             continue;
         }
-        if (errno == EAGAIN) {
-            const int events = poll_one(fd_, POLLIN | POLLOUT, timeout_ms);
-            if (events == 0) {
-                return connection_error(
-                    "connection_timeout",
-                    fmt::format("{} took no data for {} ms.", peer_, timeout_ms));
-            }
-            if ((events & POLLOUT) == 0) {
-                return Sent::peer_spoke;
-            }
-        } else if (errno == EPIPE || errno == ECONNRESET) {
-            return Sent::peer_spoke;  // it may have said why before it closed
-        } else if (errno != EINTR) {
-            return connection_error(
-                "connection_closed",
-                fmt::format("The connection to {} broke: {}.", peer_, std::strerror(errno)));
+        const auto events = static_cast<unsigned>(
+            poll_one(fd_, static_cast<int16_t>(POLLIN | sent.wait_for), timeout_ms));
+        if (events == 0) {
+            return connection_error("connection_timeout",
+                                    fmt::format("{} took no data for {} ms.", peer_, timeout_ms));
+        }
+        if ((events & static_cast<unsigned>(sent.wait_for)) == 0 && !is_idle()) {
+            return Sent::peer_spoke;
         }
     }
     return Sent::all;
 }
 
-bool Stream::is_idle() const { return poll_one(fd_, POLLIN, 0) == 0; }
+bool Stream::is_idle() const {
+    const bool silent = poll_one(fd_, POLLIN, 0) == 0;
+    return tls_ ? !tls_->has_data() : silent;
+}
 
 namespace {
 

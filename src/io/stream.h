@@ -1,15 +1,16 @@
-// A TCP connection with a deadline on every operation. Blocking, one thread at a time. Only plain
-// TCP: a service reached over TLS is reached through a proxy on this machine. Every error is
-// ErrorKind::unavailable with Verdict::retry (codes connection_failed, connection_timeout,
-// connection_closed) and names the peer.
+// A TCP connection, plain or with TLS, with a deadline on every operation. Blocking, one thread at
+// a time. Every error is ErrorKind::unavailable with Verdict::retry (codes connection_failed,
+// connection_timeout, connection_closed, those of io/tls.h) and names the peer.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "io/tls.h"
 
 namespace rh::io {
 
@@ -20,6 +21,9 @@ class Stream {
   public:
     // Tries each address of `host` in turn. The name look-up itself has no deadline.
     static Result<Stream> connect(const std::string& host, uint16_t port, int timeout_ms);
+    // Before anything is sent; `host` is whom the certificate must be for.
+    Result<void> start_tls(std::shared_ptr<const TlsContext> context, const std::string& host,
+                           int timeout_ms);
     Stream(Stream&& other) noexcept;
     Stream& operator=(Stream&& other) noexcept;
     ~Stream();
@@ -37,8 +41,13 @@ class Stream {
 
   private:
     Stream(int fd, std::string peer) : fd_(fd), peer_(std::move(peer)) {}
+    Result<Attempt> try_read(std::span<char> buffer);
+    Result<Attempt> try_write(std::string_view bytes, Follows follows);
+    std::unexpected<Error> broken(int error) const;
+
     int fd_ = -1;
     std::string peer_;
+    std::unique_ptr<TlsSession> tls_;  // none: plain TCP; ends before fd_ is closed
 };
 
 // A TCP port of 127.0.0.1 that nobody uses, kept for as long as this lives: no other socket can

@@ -62,26 +62,30 @@ std::string schema_body(std::string_view schema) {
 
 }  // namespace
 
-Result<Registry> Registry::open(const std::string& text) {
+Result<Registry> Registry::open(const std::string& text, const std::string& ca_file) {
     const auto url = boost::urls::parse_uri(text);
     const auto wrong = [&](std::string_view why) {
         return fail(ErrorKind::invalid_request, "registry_url",
                     fmt::format("The schema registry's URL {}. It looks like "
-                                "http://registry:8081 or http://host:8080/apis/ccompat/v7.",
+                                "http://registry:8081 or https://host:8443/apis/ccompat/v7.",
                                 why));
     };
     if (!url) {
         return wrong("cannot be read");
     }
-    if (url->scheme() != "http") {
-        return wrong("is not http; put a proxy that speaks TLS in front of it on this machine");
+    const bool https = url->scheme() == "https";
+    if (!https && url->scheme() != "http") {
+        return wrong("is neither http nor https");
     }
     io::HttpClientOptions options;
     options.host = url->host_address();
-    options.port = url->has_port() ? url->port_number() : 80;
+    options.port = url->has_port() ? url->port_number() : (https ? 443 : 80);
     options.read_timeout_ms = 30'000;
     if (options.host.empty()) {
         return wrong("names no host");
+    }
+    if (https) {
+        RH_ASSIGN(options.tls, io::TlsContext::create(ca_file));
     }
     std::string path = url->path();
     while (path.ends_with('/')) {

@@ -19,8 +19,9 @@ namespace rh::kafka {
 
 class Registry {
   public:
-    // http://[user:password@]host[:port][/path]; for Apicurio the path is /apis/ccompat/v7.
-    static Result<Registry> open(const std::string& url);
+    // http[s]://[user:password@]host[:port][/path]; for Apicurio the path is /apis/ccompat/v7.
+    // `ca_file`: CA certificates for https. Errors: registry_url, tls_ca_file.
+    static Result<Registry> open(const std::string& url, const std::string& ca_file);
 
     // The id under which the Avro schema stands in the subject; registered now if it does not.
     Result<int32_t> ensure(std::string_view subject, std::string_view schema) const;

@@ -24,12 +24,12 @@ TEST(WireFormat, OtherBytesAreNone) {
 }
 
 TEST(Registry, AUrlThatCannotWorkIsRefusedAtOnce) {
-    for (const char* url : {"", "registry:8081", "https://registry", "http://", "ftp://x"}) {
-        const auto opened = Registry::open(url);
+    for (const char* url : {"", "registry:8081", "https://", "http://", "ftp://x"}) {
+        const auto opened = Registry::open(url, "");
         ASSERT_FALSE(opened) << url;
         EXPECT_EQ(opened.error().code, "registry_url") << url;
     }
-    EXPECT_TRUE(Registry::open("http://user:secret@127.0.0.1:8081/apis/ccompat/v7/"));
+    EXPECT_TRUE(Registry::open("http://user:secret@127.0.0.1:8081/apis/ccompat/v7/", ""));
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ Result<void> KafkaLog::connect() {
     RH_TRY(control_.connect());
     RH_ASSIGN(const auto admin, kafka::Admin::create(options_.cluster));
     RH_TRY(admin->ensure_topic(options_.topic, options_.partitions));
-    RH_ASSIGN(const auto registry, kafka::Registry::open(options_.registry_url));
+    RH_ASSIGN(const auto registry,
+              kafka::Registry::open(options_.registry_url, options_.tls_ca_file));
     RH_ASSIGN(const int32_t id,
               registry.ensure(options_.topic + "-value", avro::game_round_schema()));
     schema_id_ = id;

@@ -28,9 +28,10 @@ inline constexpr int64_t kTakeOverMs = 30'000;
 struct KafkaLogOptions {
     kafka::Cluster cluster;
     std::string registry_url;
-    std::string topic;       // of rows
-    int32_t partitions = 0;  // of that topic, if it is created now
-    std::string node;        // names this process, over restarts
+    std::string tls_ca_file;  // for https
+    std::string topic;        // of rows
+    int32_t partitions = 0;   // of that topic, if it is created now
+    std::string node;         // names this process, over restarts
 };
 
 class KafkaLog : public log::Log {

@@ -279,7 +279,8 @@ bool GroupSink::is_known_schema(int32_t id) {
         return found->second;
     }
     // The same text may have been registered twice, under another id.
-    const auto registry = kafka::Registry::open(context_.log.options().registry_url);
+    const auto& options = context_.log.options();
+    const auto registry = kafka::Registry::open(options.registry_url, options.tls_ca_file);
     const auto text = registry ? registry->schema(id) : std::unexpected(registry.error());
     if (!text) {
         return false;  // not remembered: the registry may answer later
