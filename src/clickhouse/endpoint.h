@@ -29,7 +29,7 @@ struct Endpoint {
     // What messages call it; empty where there is only one ClickHouse. A Client of a named endpoint
     // says shard_unavailable in place of clickhouse_unavailable when it does not answer.
     std::string shard = {};
-    Settings settings = {};                          // of every statement
+    Settings settings = {};  // of every statement
     bool https = false;
     std::shared_ptr<const io::TlsContext> tls = {};  // whoever connects an https endpoint sets it
 };
