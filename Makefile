@@ -3,7 +3,7 @@ export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 SHELL := /bin/bash
 
-.PHONY: build deps demo stack-demo test unit system bench fmt lint sanitize clean
+.PHONY: build deps demo stack-demo image test unit system bench fmt lint sanitize clean
 
 build: deps build/release/build.ninja  ## the program at build/bin/roundhouse
 	cmake --build build/release
@@ -19,6 +19,9 @@ demo: build  ## a file of 200,000 rounds from CSV to reconciled aggregates
 
 stack-demo: build  ## the same on Kafka, a schema registry and a ClickHouse cluster of two shards
 	tools/stack_demo.sh
+
+image:     ## the Dockerfile built without Docker, and its program run; leaves build/image.tar
+	tools/image.sh
 
 test: build lint  ## every test; the last line counts them
 	build/venv/bin/python tools/run_tests.py

@@ -4,6 +4,7 @@ Valid by the Compose specification's published schema (as check-jsonschema carri
 deploy/ that both load and the variables that both give.
 """
 
+import json
 import pathlib
 import re
 import subprocess
@@ -13,9 +14,10 @@ import xml.etree.ElementTree
 import pytest
 import yaml
 from native_stack import ROOT
+from roundhouse import BINARY
 
 sys.path.insert(0, str(ROOT / "tools"))
-from stack_parts import artifacts, parts
+from stack_parts import artifacts, parts, stack
 
 COMPOSE = ROOT / "docker-compose.yaml"
 DEPLOY = ROOT / "deploy"
@@ -85,7 +87,7 @@ def test_it_follows_the_published_schema(tmp_path):
 
 
 def test_the_services_are_those_of_the_specification(services):
-    assert set(services) >= SPECIFIED
+    assert set(services) == SPECIFIED | {"roundhouse"}
     for name, service in services.items():
         assert service["hostname"] == name
         for needed, how in service.get("depends_on", {}).items():
@@ -137,7 +139,7 @@ def test_every_host_that_a_file_names_is_a_service(services):
             assert named <= set(services), path
     for service in services.values():
         for value in service.get("environment", {}).values():
-            assert not value.startswith("rivertech-") or value in services
+            assert set(re.findall(r"rivertech(?:-[a-z0-9]+)+", value)) <= set(services)
 
 
 def test_addresses_agree_with_the_ports(services):
@@ -166,6 +168,53 @@ def test_data_paths_are_in_the_volumes(services):
     ):
         targets = [volume.split(":")[1] for volume in services[service]["volumes"]]
         assert properties(file)[key] in targets
+
+
+# -- roundhouse itself
+
+
+def test_roundhouse_is_given_what_the_stack_prints(services):
+    given = services["roundhouse"]["environment"]
+    printed = {name for name in stack.environment(SETUP) if name.startswith("ROUNDHOUSE_")}
+    # tools/stack has a password of each stack's own in the URLs.
+    assert set(given) == printed | {"ROUNDHOUSE_CLICKHOUSE_PASSWORD"}
+    assert given["ROUNDHOUSE_LOG"] == "kafka"
+    assert given["ROUNDHOUSE_CLICKHOUSE_CLUSTER"] == parts.CLUSTER
+    shards = services["rivertech-clickhouse-01"]["environment"]
+    assert given["ROUNDHOUSE_CLICKHOUSE_PASSWORD"] == shards["CLICKHOUSE_OWNER_PASSWORD"]
+
+
+def test_every_variable_of_roundhouse_is_an_option_and_has_a_value_that_fits(services):
+    given = services["roundhouse"]["environment"] | {"ROUNDHOUSE_CLICKHOUSE_PASSWORD": "secret"}
+    shown = subprocess.run([BINARY, "config", "show", "--json"], env=given, capture_output=True, check=True).stdout
+    assert b"secret" not in shown
+    taken = {row["origin_name"]: row for row in json.loads(shown)["data"] if row["origin"] == "environment"}
+    assert set(taken) == set(given)
+    shards = [f"http://***@{services[f'rivertech-clickhouse-{n:02}']['hostname']}:8123" for n in (1, 2)]
+    assert taken["ROUNDHOUSE_STORE"]["value"] == ",".join(shards)
+
+
+def test_roundhouse_waits_for_what_it_uses_and_finds_it(services):
+    service = services["roundhouse"]
+    given = " ".join(service["environment"].values())
+    assert set(re.findall(r"rivertech(?:-[a-z0-9]+)+", given)) == set(service["depends_on"])
+    kafka = properties("kafka/server.properties")
+    inside = re.search(r"INTERNAL://([^,]+)", kafka["advertised.listeners"])[1]
+    assert service["environment"]["ROUNDHOUSE_KAFKA_BROKERS"] == inside
+    registry = properties("kafka/schema-registry.properties")
+    port = registry["listeners"].rpartition(":")[2]
+    assert service["environment"]["ROUNDHOUSE_REGISTRY_URL"] == f"http://rivertech-schema-registry:{port}"
+    users = xml.etree.ElementTree.parse(DEPLOY / "clickhouse/users.d/roundhouse.xml").getroot()
+    for url in service["environment"]["ROUNDHOUSE_STORE"].split(","):
+        user = re.fullmatch(r"http://(\w+)@rivertech-clickhouse-0[12]:8123", url)[1]
+        assert users.find(f"users/{user}") is not None
+
+
+def test_roundhouse_may_write_to_its_volume_and_nothing_else(services):
+    service = services["roundhouse"]
+    assert service["read_only"] is True and service["cap_drop"] == ["ALL"]
+    assert [place.partition(":")[0] for place in service["tmpfs"]] == ["/tmp"]
+    assert [volume.partition(":")[2] for volume in service["volumes"]] == ["/var/lib/roundhouse"]
 
 
 def properties(file: str) -> dict[str, str]:
