@@ -31,7 +31,7 @@ roundhouse serve --data /tmp/kafka --keys-first-file '' --listen 127.0.0.1:0 --l
     --registry-url http://127.0.0.1:9 2>/tmp/kafka.log &
 server=$!
 tries=0
-until grep -q 'registry does not answer' /tmp/kafka.log; do
+until grep -q kafka_unavailable /tmp/kafka.log; do
     tries=$((tries + 1))
     if ! kill -0 $server 2>/dev/null || [ $tries -gt 600 ]; then
         cat /tmp/kafka.log >&2

@@ -43,6 +43,9 @@ Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop)
         }
         if (stage_ != Stage::connecting) {
             stage_ = Stage::starting;
+        } else {
+            const std::lock_guard lock(mutex_);
+            last_failure_ = holder.error().message;
         }
         log_event(LogLevel::warning, "preparing ClickHouse and the log is tried again",
                   {{"code", holder.error().code},
@@ -66,14 +69,14 @@ Result<std::optional<model::UploadId>> BringUp::attempt(const std::stop_token& s
     return versions_.recover();
 }
 
-std::string_view BringUp::reason() const {
+std::string BringUp::reason() const {
     switch (stage_.load()) {
         case Stage::starting:
             return "clickhouse starting: it does not answer yet";
         case Stage::migrating:
             return "clickhouse starting: its tables are brought up to date";
         case Stage::connecting:
-            return "kafka starting: topics and schema are looked for";
+            break;
         case Stage::recovering:
             return "clickhouse starting: what a crash left unfinished is settled";
         case Stage::ready:
@@ -81,7 +84,9 @@ std::string_view BringUp::reason() const {
         case Stage::failed:
             return "clickhouse cannot be started; the server ends";
     }
-    std::unreachable();
+    const std::lock_guard lock(mutex_);
+    return fmt::format("kafka starting: topics and schema are looked for{}{}",
+                       last_failure_.empty() ? "" : "; tried again: ", last_failure_);
 }
 
 Result<void> BringUp::check() const {

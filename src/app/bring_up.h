@@ -12,8 +12,10 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -46,8 +48,8 @@ class BringUp {
     // shard_unavailable with the names of those that do not answer (retry).
     Result<void> check() const;
     Stage stage() const { return stage_; }
-    // "clickhouse starting: …"; empty once it is ready.
-    std::string_view reason() const;
+    // "clickhouse starting: …", and why the last attempt failed; empty once it is ready.
+    std::string reason() const;
 
   private:
     Result<std::optional<model::UploadId>> attempt(const std::stop_token& stop);
@@ -57,6 +59,8 @@ class BringUp {
     const std::function<Result<void>()> connect_;
     const std::function<void()> on_ready_;
     std::atomic<Stage> stage_ = Stage::starting;
+    mutable std::mutex mutex_;
+    std::string last_failure_;  // guarded by mutex_; of connect_, which no other check can say
 };
 
 }  // namespace rh::app

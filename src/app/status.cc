@@ -37,12 +37,12 @@ api::HealthCheck check_sink(const Pipeline::Health& health) {
 api::HealthCheck check_clickhouse(const clickhouse::Store& store, const BringUp& bring_up) {
     const bool ready = bring_up.stage() == BringUp::Stage::ready;
     if (!ready && !store.is_cluster()) {
-        return {"clickhouse", false, std::string(bring_up.reason())};
+        return {"clickhouse", false, bring_up.reason()};
     }
     if (const auto answers = store.check(); !answers) {
         return {"clickhouse", false, answers.error().message};
     }
-    return {"clickhouse", ready, std::string(bring_up.reason())};
+    return {"clickhouse", ready, bring_up.reason()};
 }
 
 void append_clickhouse_metrics(std::string& out, const clickhouse::Store& store) {

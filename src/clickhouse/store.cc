@@ -170,20 +170,32 @@ std::vector<size_t> Store::missing() const {
 }
 
 Result<void> Store::check() const {
+    if (server_ != nullptr) {
+        return server_->is_up() ? Result<void>()
+                                : fail(ErrorKind::unavailable, "clickhouse_unavailable",
+                                       "The ClickHouse child does not answer; it is started again.",
+                                       Verdict::retry);
+    }
+    const auto answers = on_every_shard([this](size_t shard) { return owner(shard).ping(); });
     std::vector<std::string> names;
-    for (const size_t shard : missing()) {
+    std::string reason;  // of the first one
+    for (size_t shard = 0; shard < answers.size(); ++shard) {
+        if (answers[shard]) {
+            continue;
+        }
         names.push_back(name(shard));
+        if (reason.empty()) {
+            reason = answers[shard].error().message;
+            const std::string known = fmt::format("ClickHouse's {} does not answer. ", names[0]);
+            reason.erase(0, reason.starts_with(known) ? known.size() : 0);
+        }
     }
     if (names.empty()) {
         return {};
     }
-    if (!is_cluster()) {
-        return fail(ErrorKind::unavailable, "clickhouse_unavailable",
-                    "The ClickHouse child does not answer; it is started again.", Verdict::retry);
-    }
     return fail(ErrorKind::unavailable, std::string(kSilent),
-                fmt::format("ClickHouse's {} {} not answer.", fmt::join(names, " and "),
-                            names.size() == 1 ? "does" : "do"),
+                fmt::format("ClickHouse's {} {} not answer. {}", fmt::join(names, " and "),
+                            names.size() == 1 ? "does" : "do", reason),
                 Verdict::retry);
 }
 

@@ -79,8 +79,8 @@ class Store {
 
     // Which shards do not answer now.
     std::vector<size_t> missing() const;
-    // Names all that do not answer now: error unavailable shard_unavailable, or of the child
-    // clickhouse_unavailable.
+    // Names all that do not answer now, with the first one's reason: error unavailable
+    // shard_unavailable, or of the child clickhouse_unavailable.
     Result<void> check() const;
     bool is_up() const { return missing().empty(); }
     uint64_t restarts() const;  // of the child

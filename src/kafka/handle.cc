@@ -1,10 +1,12 @@
 #include "kafka/handle.h"
 
 #include <array>
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace rh::kafka {
@@ -12,9 +14,46 @@ namespace {
 
 constexpr size_t kErrorTextBytes = 512;
 
+constexpr int64_t kRefusalMs = 60'000;
+
+// Why a broker refused us, or we its certificate, if that was within the last minute: calls only
+// say that no broker answers. One for all handles, which have the same settings.
+struct Refusal {
+    std::mutex mutex;
+    std::string text;  // guarded by mutex, as below
+    int64_t at_ms = 0;
+};
+
+Refusal& refusal() {
+    static Refusal the_one;
+    return the_one;
+}
+
+void note_refusal(std::string_view text) {
+    if (!text.contains("SASL authentication") && !text.contains("SSL handshake")) {
+        return;
+    }
+    // "[thread]: broker: what happened"
+    if (const size_t end = text.find("]: "); end != std::string_view::npos) {
+        text.remove_prefix(end + 3);
+    }
+    const std::lock_guard lock(refusal().mutex);
+    refusal().text = text;
+    refusal().at_ms = monotonic_ms();
+}
+
+std::string with_refusal(std::string text) {
+    const std::lock_guard lock(refusal().mutex);
+    if (!refusal().text.empty() && monotonic_ms() - refusal().at_ms < kRefusalMs) {
+        text += fmt::format(" It was refused: {}.", refusal().text);
+    }
+    return text;
+}
+
 // librdkafka logs each connection that it loses and each attempt after it; what matters of that
 // comes as errors of calls.
 void log_line(const rd_kafka_t*, int level, const char* facility, const char* text) {
+    note_refusal(text);
     log_event(level <= 3 ? LogLevel::info : LogLevel::debug, "librdkafka",
               {{"facility", facility}, {"detail", text}});
 }
@@ -67,7 +106,7 @@ std::unexpected<Error> kafka_error(const Library& library, rd_kafka_resp_err_t c
     if (is_lasting(code)) {
         return fail(ErrorKind::internal, "kafka_error", text);
     }
-    return fail(ErrorKind::unavailable, "kafka_unavailable", text, Verdict::retry);
+    return fail(ErrorKind::unavailable, "kafka_unavailable", with_refusal(text), Verdict::retry);
 }
 
 Result<void> take_error(const Library& library, rd_kafka_error_t* error, std::string_view what) {

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import selectors
 import socket
 import ssl
@@ -52,6 +53,7 @@ class Authority:
         return both
 
 
+AUTHORIZATION = re.compile(rb"(?i)\r\nauthorization: ([^\r]*)")
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
@@ -67,6 +69,7 @@ class TlsProxy:
         self.version = version
         self.present(certificate)
         self.connections = 0  # whose handshake was completed
+        self.authorizations: set[bytes] = set()  # values of that header, as clients sent them
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -90,34 +93,34 @@ class TlsProxy:
             secure = held.enter_context(self.context.wrap_socket(client, server_side=True))
             self.connections += 1
             backend = held.enter_context(socket.create_connection(("127.0.0.1", self.target)))
-            pump(secure, backend)
+            self.pump(secure, backend)
+
+    def pump(self, secure: ssl.SSLSocket, backend: socket.socket) -> None:
+        """Both ways in one thread, since an SSLSocket may not be used by two; ends when either side does."""
+        secure.settimeout(None)
+        backend.settimeout(None)
+        with selectors.DefaultSelector() as ready:
+            ready.register(secure, selectors.EVENT_READ)
+            ready.register(backend, selectors.EVENT_READ)
+            while True:
+                sources = [key.fileobj for key, _ in ready.select()]
+                if secure in sources:
+                    while True:
+                        data = secure.recv(65_536)
+                        if not data:
+                            return
+                        self.authorizations.update(AUTHORIZATION.findall(data))
+                        backend.sendall(data)
+                        if not secure.pending():
+                            break
+                if backend in sources:
+                    data = backend.recv(65_536)
+                    if not data:
+                        with contextlib.suppress(OSError):
+                            secure.unwrap()
+                        return
+                    secure.sendall(data)
 
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-
-
-def pump(secure: ssl.SSLSocket, backend: socket.socket) -> None:
-    """Both ways in one thread, since an SSLSocket may not be used by two; ends when either side does."""
-    secure.settimeout(None)
-    backend.settimeout(None)
-    with selectors.DefaultSelector() as ready:
-        ready.register(secure, selectors.EVENT_READ)
-        ready.register(backend, selectors.EVENT_READ)
-        while True:
-            sources = [key.fileobj for key, _ in ready.select()]
-            if secure in sources:
-                while True:
-                    data = secure.recv(65_536)
-                    if not data:
-                        return
-                    backend.sendall(data)
-                    if not secure.pending():
-                        break
-            if backend in sources:
-                data = backend.recv(65_536)
-                if not data:
-                    with contextlib.suppress(OSError):
-                        secure.unwrap()
-                    return
-                secure.sendall(data)
