@@ -9,6 +9,8 @@ namespace {
 
 constexpr const char* kQueuedKbytes = "32768";  // of fetched records that wait to be polled
 constexpr int kCommitAttempts = 3;
+// How soon partitions that were added to the topic are read; librdkafka's own is five minutes.
+constexpr const char* kNewPartitionsMs = "15000";
 
 std::vector<int32_t> partitions_in(const rd_kafka_topic_partition_list_t& list) {
     std::vector<int32_t> partitions;
@@ -92,6 +94,7 @@ Result<std::unique_ptr<Consumer>> Consumer::create(const Cluster& cluster,
         {"enable.partition.eof", "true"},
         {"partition.assignment.strategy", "range"},
         {"session.timeout.ms", std::to_string(kSessionMs)},
+        {"topic.metadata.refresh.interval.ms", kNewPartitionsMs},
         {"fetch.wait.max.ms", "50"},
         {"fetch.error.backoff.ms", "50"},
         {"queued.max.messages.kbytes", kQueuedKbytes},
