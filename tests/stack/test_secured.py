@@ -187,14 +187,15 @@ def test_what_is_wrong_is_said(secured, tmp_path):
     assert "unable to get local issuer certificate" in why_not_ready(server)
     server.kill()
 
+    refused = []  # all at once, since each waits for half a minute before it says so
     for user, password, ca_file, reason in (
         ("first", "wrong", None, "SASL authentication error"),
         ("nobody", "kafka secret 1", None, "SASL authentication error"),
         ("first", "kafka secret 1", stranger.file, "certificate verify failed"),
     ):
+        secured.properties = tmp_path / f"{len(refused)}.properties"
         secured.use_kafka_user(user, password, ca_file)
-        server = secured.site.start(ready=False, **secured.settings())
+        refused.append((secured.site.start(ready=False, **secured.settings()), password, reason))
+    for server, password, reason in refused:
         wait_for(lambda s=server, r=reason: r in why_not_ready(s), f"{reason} is named")
         assert password not in server.log_path.read_text()
-        server.kill()
-    secured.use_kafka_user("first", "kafka secret 1")

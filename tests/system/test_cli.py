@@ -68,7 +68,7 @@ def test_help_begins_with_what_it_does_and_examples():
         ["generate", "--bad-kinds", "unclosed_quote", "--out", "/dev/null"],
         ["check", "--delimiter", ":", "x.csv"],
         ["uploads", "not-an-id"],
-        ["upload", "--server", "https://example.org", "x.csv"],
+        ["upload", "--server", "ftp://example.org", "x.csv"],
     ],
 )
 def test_usage_errors_are_2(arguments):
