@@ -33,7 +33,7 @@ system: build
 	build/venv/bin/python tools/run_tests.py --only system
 
 bench: build  ## measures, as ratios of things run in the same minutes (docs/benchmarks.md)
-	cmake --build build/release --target csv_bench avro_bench
+	cmake --build build/release --target csv_bench avro_bench raw_producer
 	build/venv/bin/python bench/run.py --micro build/release/bench
 
 fmt: deps  ## formats C++ and Python

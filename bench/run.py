@@ -22,6 +22,7 @@ import tempfile
 
 import measure
 import report
+import through_kafka
 from server import Body, Server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -91,6 +92,29 @@ def memory(binary: pathlib.Path, rows: int, scratch: pathlib.Path) -> dict:
     return {"rows": rows, "peak_memory_bytes": stored.peak_memory_bytes, "disk_bytes": stored.disk_bytes}
 
 
+def kafka_summary(repeats: list[through_kafka.Repeat]) -> dict:
+    def column(name: str) -> list[float]:
+        return [getattr(repeat, name) for repeat in repeats]
+
+    return {
+        "repeats": len(repeats),
+        "publish_s": spread(column("publish_s")),
+        "raw_s": spread(column("raw_s")),
+        "publish_rate_ratio": ratio_of(column("raw_s"), column("publish_s")),
+        "kafka_s": spread(column("kafka_s")),
+        "embedded_s": spread(column("embedded_s")),
+        "kafka_ratio": ratio_of(column("kafka_s"), column("embedded_s")),
+        "peak_memory_bytes": spread(column("peak_memory_bytes")),
+    }
+
+
+def through_the_stack(binary: pathlib.Path, file: pathlib.Path, scratch: pathlib.Path, repeats: int) -> dict:
+    """The brokers have run once before what counts: a JVM is slow until it has compiled what it runs."""
+    with through_kafka.stack(scratch / "stack") as stack:
+        results = [through_kafka.one_repeat(binary, file, stack, scratch, number) for number in range(repeats + 1)]
+    return kafka_summary(results[1:])
+
+
 def summary(repeats: list[dict], memories: list[dict], rows: int, started: datetime.datetime) -> dict:
     stored, utf8 = [r["stored"] for r in repeats], [r["stored_utf8"] for r in repeats]
     inserted, reconciled = [r["inserted"] for r in repeats], [r["reconciled"] for r in repeats]
@@ -146,7 +170,8 @@ def main() -> int:
     parser.add_argument(
         "--memory-rows", type=int, help="rows of the large file; default ten times --rows, 0: none"
     )
-    parser.add_argument("--repeats", type=int, help="default 5")
+    parser.add_argument("--repeats", type=int, help="default 5; through Kafka at most 3")
+    parser.add_argument("--no-kafka", action="store_true", help="leave out what needs tools/stack, and Java")
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build" / "bin" / "roundhouse")
     parser.add_argument("--micro", type=pathlib.Path, help="directory of Google Benchmark programs to run first")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "bench")
@@ -167,9 +192,12 @@ def main() -> int:
             ratio = results[-1]["stored"].seconds / results[-1]["inserted"].seconds
             print(f"repeat {i + 1} of {repeats}: ratio {ratio:.2f}", file=sys.stderr, flush=True)
         memories = [memory(options.binary, large, scratch)] if large else []
+        kafka = None
+        if not options.no_kafka:
+            kafka = through_the_stack(options.binary, files.utf16, scratch, min(repeats, 3))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    figures = summary(results, memories, rows, started)
+    figures = summary(results, memories, rows, started) | {"kafka": kafka}
     text = report.markdown(figures)
     (options.out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
     (options.out / "bench.md").write_text(text)
