@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
 #include <numeric>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -14,6 +16,7 @@ namespace rh::kafka {
 namespace {
 
 constexpr int kPollMs = 100;
+constexpr int32_t kReplicationMax = 3;  // unless another number is asked for
 
 }  // namespace
 
@@ -22,6 +25,7 @@ struct Admin::Impl {
 
     // The number of partitions if each has a leader; 0 if the topic is not there (yet).
     Result<int32_t> partitions_with_leader(const std::string& name);
+    Result<int32_t> replication();
     Result<void> create(const std::string& topic, int32_t partitions, const Settings& settings);
 
     Handle handle;
@@ -69,16 +73,33 @@ Result<int32_t> Admin::Impl::partitions_with_leader(const std::string& name) {
     return count;
 }
 
+Result<int32_t> Admin::Impl::replication() {
+    if (cluster.replication > 0) {
+        return cluster.replication;
+    }
+    const struct rd_kafka_metadata* metadata = nullptr;
+    const auto code = handle.library().metadata(handle.get(), 0, nullptr, &metadata, kAnswerMs);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return kafka_error(handle.library(), code, "asking for the brokers");
+    }
+    const int32_t brokers = metadata->broker_cnt;
+    handle.library().metadata_destroy(metadata);
+    return std::clamp(brokers, 1, kReplicationMax);
+}
+
 Result<void> Admin::Impl::create(const std::string& topic, int32_t partitions,
                                  const Settings& settings) {
     const Library& library = handle.library();
+    RH_ASSIGN(const int32_t copies, replication());
+    const std::string insync = std::to_string(std::max(copies - 1, 1));
     std::array<char, 512> why{};
     rd_kafka_NewTopic_t* wanted =
-        library.NewTopic_new(topic.c_str(), partitions, -1, why.data(), why.size());
+        library.NewTopic_new(topic.c_str(), partitions, copies, why.data(), why.size());
     if (wanted == nullptr) {
         return fail(ErrorKind::invalid_request, "kafka_setting",
                     fmt::format("Topic {} cannot be created: {}.", topic, why.data()));
     }
+    library.NewTopic_set_config(wanted, "min.insync.replicas", insync.c_str());
     for (const auto& [name, value] : settings) {
         library.NewTopic_set_config(wanted, name.c_str(), value.c_str());
     }

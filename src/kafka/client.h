@@ -31,6 +31,9 @@ struct Cluster {
     std::string brokers;  // host:port,…
     Settings settings;    // added to each client's: SASL, TLS …
     std::string library;  // path of librdkafka; empty: where it is looked for
+    // Copies of each partition of topics that are created; 0: three, or as many as there are
+    // brokers.
+    int32_t replication = 0;
 };
 
 struct Record {
@@ -40,7 +43,8 @@ struct Record {
 };
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-// Where sent records ended up. Outlives the Producer's use of it.
+// Where sent records ended up. Nothing is written to it any more once flush() or
+// commit_transaction() has returned, or any call has failed.
 struct Delivery {
     explicit Delivery(size_t partitions)
         : first_offset(partitions, -1), last_offset(partitions, -1) {}
@@ -152,8 +156,9 @@ class Admin {
     static Result<std::unique_ptr<Admin>> create(const Cluster& cluster);
     ~Admin();
 
-    // Creates the topic unless it exists, with the brokers' default replication. It is there, with
-    // a leader for every partition, when the call returns.
+    // Creates the topic unless it exists, with the cluster's replication; a record that was
+    // acknowledged is then in all copies but one, or in the only one. It is there, with a leader
+    // for every partition, when the call returns.
     Result<void> ensure_topic(const std::string& topic, int32_t partitions,
                               const Settings& settings = {});
     // not_found kafka_topic_missing.

@@ -1,61 +1,16 @@
-// On librdkafka's own stand-in for a broker, which the library has inside.
 #include <array>
 #include <set>
 
-#include <dlfcn.h>
 #include <gtest/gtest.h>
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
 #include "base/clock.h"
-#include "io/file.h"
-#include "kafka/handle.h"
+#include "kafka/client.h"
+#include "kafka/mock_broker.h"
 
 namespace rh::kafka {
 namespace {
 
-constexpr int32_t kPartitions = 4;
 constexpr int64_t kPatienceMs = 60'000;
-const std::string kTopic = "rounds";
-
-std::string library_path() { return io::directory_of_program() + "/../../lib/librdkafka.so.1"; }
-
-class MockBroker {
-  public:
-    MockBroker()
-        : handle_(
-              Handle::create({.brokers = "127.0.0.1:1", .settings = {}, .library = library_path()},
-                             RD_KAFKA_PRODUCER, {}, {})
-                  .value()),
-          library_(::dlopen(library_path().c_str(), RTLD_NOW | RTLD_NOLOAD)),
-          broker_(find<decltype(&::rd_kafka_mock_cluster_new)>("rd_kafka_mock_cluster_new")(
-              handle_.get(), 1)) {
-        find<decltype(&::rd_kafka_mock_topic_create)>("rd_kafka_mock_topic_create")(
-            broker_, kTopic.c_str(), kPartitions, 1);
-    }
-    ~MockBroker() {
-        find<decltype(&::rd_kafka_mock_cluster_destroy)>("rd_kafka_mock_cluster_destroy")(broker_);
-    }
-    MockBroker(const MockBroker&) = delete;
-    MockBroker& operator=(const MockBroker&) = delete;
-
-    Cluster cluster() const {
-        return {.brokers = find<decltype(&::rd_kafka_mock_cluster_bootstraps)>(
-                    "rd_kafka_mock_cluster_bootstraps")(broker_),
-                .settings = {},
-                .library = library_path()};
-    }
-
-  private:
-    template <class Function>
-    Function find(const char* name) const {
-        return reinterpret_cast<Function>(::dlsym(library_, name));
-    }
-
-    Handle handle_;
-    void* library_;
-    rd_kafka_mock_cluster_t* broker_;
-};
 
 // One record in each partition.
 void send(const Cluster& cluster, std::string_view value) {

@@ -60,7 +60,9 @@ void log_line(const rd_kafka_t*, int level, const char* facility, const char* te
 
 bool is_fenced(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
-           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING ||
+           code == RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
 }
 
 // What another attempt would meet again: somebody must change something first.

@@ -18,6 +18,7 @@
     X(topic_new) X(topic_destroy) X(produce_batch) X(produceva) X(msg_partitioner_murmur2) \
     X(init_transactions) X(begin_transaction) X(commit_transaction) \
     X(error_code) X(error_string) X(error_is_retriable) X(error_destroy) \
+    X(fatal_error) \
     X(poll_set_consumer) X(subscribe) X(assign) X(consumer_close) \
     X(queue_get_consumer) X(queue_new) X(queue_poll) X(queue_destroy) X(consume_batch_queue) \
     X(message_destroy) X(commit) X(committed) X(pause_partitions) X(resume_partitions) \

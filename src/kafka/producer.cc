@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "base/clock.h"
@@ -61,16 +64,44 @@ struct Producer::Impl {
             if (error == nullptr) {
                 return {};
             }
+            const bool timed_out =
+                handle.library().error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT;
             const bool goes_on =
-                handle.library().error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT &&
                 handle.library().error_is_retriable(error) != 0 && monotonic_ms() < deadline;
             if (!goes_on) {
                 return take_error(handle.library(), error, what);
             }
             handle.library().error_destroy(error);
+            if (!timed_out) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(kSliceMs));
+            }
             RH_TRY(keep_waiting());
         }
     }
+    // After an error nobody waits for what was sent: it is dropped, and all reports are made now,
+    // while those who sent it still have the Delivery. Whatever the error is, that the producer was
+    // fenced is the reason, if it was.
+    Result<void> dropped_unless(Result<void> done) const {
+        if (done) {
+            return done;
+        }
+        const Library& library = handle.library();
+        library.purge(handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        while (library.flush(handle.get(), kSliceMs) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+        }
+        std::array<char, 512> why{};
+        const auto fatal = library.fatal_error(handle.get(), why.data(), why.size());
+        if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return kafka_error(library, fatal, "going on with a transaction", why.data());
+        }
+        return done;
+    }
+    static Result<void> check(const Delivery& delivery) {
+        return delivery.error ? Result<void>(std::unexpected(*delivery.error)) : Result<void>();
+    }
+    Result<void> queue(const std::string& topic, std::span<const Record> records,
+                       Delivery& delivery);
+    Result<void> wait_for(const Delivery& delivery);
     Result<void> keep_waiting() const { return on_wait ? on_wait() : Result<void>(); }
 
     Handle handle;
@@ -135,14 +166,14 @@ void Producer::set_on_wait(std::function<Result<void>()> on_wait) {
 
 Result<void> Producer::begin_transaction() {
     const Library& library = impl_->handle.library();
-    return take_error(library, library.begin_transaction(impl_->handle.get()),
-                      "beginning a transaction");
+    return impl_->dropped_unless(take_error(library, library.begin_transaction(impl_->handle.get()),
+                                            "beginning a transaction"));
 }
 
 Result<void> Producer::commit_transaction() {
-    return impl_->in_slices(kCommitMs, "committing a transaction", [&] {
+    return impl_->dropped_unless(impl_->in_slices(kCommitMs, "committing a transaction", [&] {
         return impl_->handle.library().commit_transaction(impl_->handle.get(), kSliceMs);
-    });
+    }));
 }
 
 int32_t Producer::partition_of(std::string_view key, int32_t partitions) const {
@@ -152,8 +183,13 @@ int32_t Producer::partition_of(std::string_view key, int32_t partitions) const {
 
 Result<void> Producer::send(const std::string& topic, std::span<const Record> records,
                             Delivery& delivery) {
-    const Library& library = impl_->handle.library();
-    RH_ASSIGN(rd_kafka_topic_t* const handle, impl_->topic(topic));
+    return impl_->dropped_unless(impl_->queue(topic, records, delivery));
+}
+
+Result<void> Producer::Impl::queue(const std::string& name, std::span<const Record> records,
+                                   Delivery& delivery) {
+    const Library& library = handle.library();
+    RH_ASSIGN(rd_kafka_topic_t* const queued_to, topic(name));
     std::vector<rd_kafka_message_t> messages;
     while (!records.empty()) {
         const auto now = records.first(std::min(records.size(), kBatch));
@@ -169,11 +205,11 @@ Result<void> Producer::send(const std::string& topic, std::span<const Record> re
             message._private = &delivery;
             messages.push_back(message);
         }
-        const int taken = library.produce_batch(handle, RD_KAFKA_PARTITION_UA,
+        const int taken = library.produce_batch(queued_to, RD_KAFKA_PARTITION_UA,
                                                 RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_PARTITION,
                                                 messages.data(), static_cast<int>(now.size()));
         if (static_cast<size_t>(taken) == now.size()) {
-            library.poll(impl_->handle.get(), 0);
+            library.poll(handle.get(), 0);
             records = records.subspan(now.size());
             continue;
         }
@@ -187,11 +223,9 @@ Result<void> Producer::send(const std::string& topic, std::span<const Record> re
             return kafka_error(library, messages[first].err, "sending a record");
         }
         records = records.subspan(first);
-        library.poll(impl_->handle.get(), kQueueFullWaitMs);
-        if (delivery.error) {
-            return std::unexpected(*delivery.error);
-        }
-        RH_TRY(impl_->keep_waiting());
+        library.poll(handle.get(), kQueueFullWaitMs);
+        RH_TRY(check(delivery));
+        RH_TRY(keep_waiting());
     }
     return {};
 }
@@ -223,16 +257,18 @@ Result<void> Producer::send_with_headers(const std::string& topic, const Record&
 }
 
 Result<void> Producer::flush(const Delivery& delivery) {
-    const Library& library = impl_->handle.library();
+    return impl_->dropped_unless(impl_->wait_for(delivery));
+}
+
+Result<void> Producer::Impl::wait_for(const Delivery& delivery) {
+    const Library& library = handle.library();
     const int64_t deadline = monotonic_ms() + kAnswerMs;
     auto code = RD_KAFKA_RESP_ERR__TIMED_OUT;
     while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && monotonic_ms() < deadline) {
-        code = library.flush(impl_->handle.get(), kSliceMs);
-        if (delivery.error) {
-            return std::unexpected(*delivery.error);
-        }
+        code = library.flush(handle.get(), kSliceMs);
+        RH_TRY(check(delivery));
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            RH_TRY(impl_->keep_waiting());
+            RH_TRY(keep_waiting());
         }
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
