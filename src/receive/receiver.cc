@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/assert.h"
 #include "base/clock.h"
 #include "base/kill_point.h"
 #include "base/log.h"
@@ -150,11 +149,14 @@ Result<Received> Receiver::place(const std::string& spool, const Upload& upload,
         }
     }
     RH_TRY(created);
+    if (!created->created) {
+        return duplicate_of(std::move(created->upload),
+                            options);  // stored elsewhere in this moment
+    }
     kill_point("receive_after_ledger");
     board_.set(upload.id, created->upload.state,
                {.stage = "validating", .rows = 0, .bytes = 0, .of_bytes = upload.bytes});
-    return Received{
-        .upload = std::move(created->upload), .created = created->created, .duplicate = false};
+    return Received{.upload = std::move(created->upload), .created = true, .duplicate = false};
 }
 
 Result<uploads::Ledger::Created> Receiver::move_and_create(const std::string& spool,
@@ -169,10 +171,7 @@ Result<uploads::Ledger::Created> Receiver::move_and_create(const std::string& sp
         RH_TRY(io::rename_durably(spool, directory));
     }
     kill_point("receive_before_ledger");
-    RH_ASSIGN(auto created, ledger_.create(upload));
-    // Under the lock nobody else creates this id.
-    RH_ASSERT(created.created);
-    return created;
+    return ledger_.create(upload);
 }
 
 }  // namespace rh::receive

@@ -27,6 +27,16 @@ std::string Layout::rejects(const model::UploadId& id) const {
     return directory(id) + "/rejects.ndjson";
 }
 
+Result<void> Layout::check_held_here(const Upload& upload) const {
+    if (upload.held_by.empty() || io::exists(original(upload.id))) {
+        return {};
+    }
+    return fail(ErrorKind::not_found, "upload_elsewhere",
+                fmt::format("Process {} received upload {} and has its original and its refused "
+                            "rows; ask that one.",
+                            upload.held_by, model::to_string(upload.id)));
+}
+
 Result<std::string> Layout::new_spool_directory() const {
     std::string path = fmt::format("{}/{}", incoming(), random_hex(3));
     RH_TRY(io::make_directories(path));

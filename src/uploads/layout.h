@@ -35,6 +35,8 @@ class Layout {
     std::string directory(const model::UploadId& id) const;
     std::string original(const model::UploadId& id) const;
     std::string rejects(const model::UploadId& id) const;
+    // Error not_found upload_elsewhere if another process has the files of the upload.
+    Result<void> check_held_here(const Upload& upload) const;
     static std::string ledger_path(const std::string& data_directory) {
         return data_directory + "/ledger.sqlite";
     }

@@ -370,6 +370,28 @@ Result<void> Ledger::raise_current_version(uint64_t version) {
     return impl_->raise_version(version);
 }
 
+Result<void> Ledger::learn(const std::vector<Upload>& stored) {
+    const std::lock_guard lock(impl_->mutex);
+    Database& database = impl_->database;
+    RH_ASSIGN(Transaction transaction, Transaction::begin(database));
+    for (const Upload& upload : stored) {
+        RH_ASSIGN(const auto existing, read_upload(database, upload.id));
+        if (existing && !may_start_again(existing->state)) {
+            continue;
+        }
+        RH_TRY(delete_upload(database, upload.id));
+        RH_TRY(insert_upload(database, upload));
+        RH_ASSIGN(
+            Statement update,
+            database.use("UPDATE uploads SET stored_version = ?2, held_by = ?3 WHERE id = ?1"));
+        update.bind_blob(upload.id.bytes)
+            .bind(static_cast<int64_t>(upload.stored_version.value_or(0)))
+            .bind(upload.held_by);
+        RH_TRY(update.run());
+    }
+    return transaction.commit();
+}
+
 Result<std::optional<Ledger::OpenReservation>> Ledger::open_reservation() const {
     const std::lock_guard lock(impl_->mutex);
     return impl_->reservation();

@@ -84,6 +84,7 @@ Result<void> take_outcome(Statement& row, Upload& upload) {
     upload.finished_at = row.take_optional_integer();
     upload.error_code = row.take_text();
     upload.error_message = row.take_text();
+    upload.held_by = row.take_text();
     return {};
 }
 

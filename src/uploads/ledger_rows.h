@@ -20,7 +20,7 @@ namespace rh::uploads {
     "total_real_amount_win, total_bonus_amount_win, empty_real_amount_bet, "                      \
     "empty_bonus_amount_bet, empty_real_amount_win, empty_bonus_amount_win, created_ms_min, "     \
     "created_ms_max, epoch, checkpoint_cell, stored_version, voided_version, finished_at, "       \
-    "error_code, error_message"
+    "error_code, error_message, held_by"
 
 // All uploads that a bound `SELECT RH_UPLOAD_COLUMNS FROM uploads …` gives.
 Result<std::vector<Upload>> read_uploads(Database& database, Statement& select);

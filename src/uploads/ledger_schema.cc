@@ -91,6 +91,7 @@ CREATE TABLE versions (
 );
 INSERT INTO versions VALUES (1, 0, 0, NULL);
 )sql",
+    "ALTER TABLE uploads ADD COLUMN held_by TEXT NOT NULL DEFAULT '';",
 };
 
 Result<int64_t> user_version(Database& database) {

@@ -302,6 +302,39 @@ TEST_F(LedgerTest, AReplacementVoidsTheOtherInTheSameVersion) {
     EXPECT_FALSE(ledger_->find(rival.id).value());
 }
 
+TEST_F(LedgerTest, LearnsWhatOthersStoredUnlessItIsOnItsWayHere) {
+    Upload foreign = sample(1);
+    foreign.state = State::stored;
+    foreign.stored_version = 40;
+    foreign.held_by = "another";
+    foreign.rows = {.read = 3, .accepted = 2, .rejected = 1, .blank = 0};
+    foreign.faults = {{"bad_decimal", 1}};
+    make(sample(2), State::storing);
+    make(sample(3), State::cancelled);
+    std::vector<Upload> learned;
+    for (uint8_t number = 1; number <= 3; ++number) {
+        learned.push_back(foreign);
+        learned.back().id = sample(number).id;
+        learned.back().stored_version = 40 + number;
+    }
+    ASSERT_TRUE(ledger_->learn(learned));
+    ASSERT_TRUE(ledger_->learn(learned));
+    reopen();
+    for (const auto number : {uint8_t{1}, uint8_t{3}}) {
+        const Upload found = ledger_->find(sample(number).id).value().value();
+        EXPECT_EQ(found.state, State::stored);
+        EXPECT_EQ(found.stored_version, 40U + number);
+        EXPECT_EQ(found.held_by, "another");
+        EXPECT_EQ(found.rows, foreign.rows);
+        EXPECT_EQ(found.faults, foreign.faults);
+    }
+    const Upload here = ledger_->find(sample(2).id).value().value();
+    EXPECT_EQ(here.state, State::storing);
+    EXPECT_EQ(here.held_by, "");
+    EXPECT_FALSE(ledger_->create(foreign)->created);
+    EXPECT_TRUE(ledger_->commit_voided(foreign.id, 50, Ledger::Numbering::elsewhere));
+}
+
 TEST_F(LedgerTest, ListsNewestFirstWithoutGapOrRepeat) {
     std::vector<model::UploadId> expected;
     for (uint8_t number = 30; number >= 1; --number) {

@@ -62,6 +62,9 @@ struct Request {
     std::optional<model::UploadId> replaces;
 };
 
+// Of an upload that another process was sent as well, and stored first.
+inline constexpr std::string_view kStoredElsewhere = "stored_elsewhere";
+
 struct Warning {
     std::string code;    // duplicate_game_instance_id | overlapping_upload | audit_mismatch …
     std::string detail;  // a sentence with counts
@@ -89,6 +92,7 @@ struct Upload {
     std::string error_code, error_message;  // of failed and refused
     std::vector<Warning> warnings;
     std::string trace_id;
+    std::string held_by;  // the process that has its original and rejects; empty: this one
 };
 
 // The options of two uploads of the same bytes that differ and change rows, as the API names them,
