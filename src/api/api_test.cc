@@ -82,6 +82,9 @@ class FakeService : public UploadService {
     Result<uploads::Upload> void_upload(const model::UploadId&) override {
         return fail(ErrorKind::conflict, "upload_not_stored", "It is not stored.");
     }
+    std::optional<uploads::Upload> find_elsewhere(const model::UploadId&) const override {
+        return std::nullopt;
+    }
     Result<uploads::Upload> wait_final(const model::UploadId& id, unsigned,
                                        const std::function<bool()>&) override {
         return **ledger_.find(id);

@@ -33,6 +33,9 @@ class EventStream {
     Result<void> run() {
         const http::Request& request = exchange_.request();
         RH_ASSIGN(uploads::Upload upload, find_upload(dependencies_, request));
+        if (!uploads::is_final(upload.state)) {
+            RH_TRY(dependencies_.layout.check_held_here(upload));
+        }
         const uint64_t seen = http::last_event_id(request).value_or(0);
         const auto newest = dependencies_.board.find(upload.id);
         if (uploads::is_final(upload.state) && newest && seen >= newest->number) {

@@ -42,6 +42,7 @@ Result<void> send_original(const UploadDependencies& dependencies, Exchange& exc
     if (http::matches_etag(request.header("if-none-match"), etag)) {
         return exchange.send({.status = 304, .headers = std::move(headers)});
     }
+    RH_TRY(dependencies.layout.check_held_here(upload));
     RH_ASSIGN(auto reader, uploads::OriginalReader::open(dependencies.layout.original(upload.id)));
     headers.emplace_back("Content-Length", fmt::to_string(upload.bytes));
     RH_TRY(exchange.begin(200, type_of(upload.request.encoding), headers));

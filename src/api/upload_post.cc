@@ -124,6 +124,10 @@ class UploadPost {
                       }));
             response.headers.emplace_back("Preference-Applied", fmt::format("wait={}", seconds));
         }
+        const bool elsewhere = std::ranges::any_of(
+            received.upload.warnings,
+            [](const auto& warning) { return warning.code == uploads::kStoredElsewhere; });
+        received.duplicate = received.duplicate || elsewhere;
         const bool final = uploads::is_final(received.upload.state);
         response.status = final || received.duplicate ? 200 : 202;
         if (!final) {

@@ -55,6 +55,7 @@ class RejectsAnswer {
         RH_ASSIGN(const uint64_t limit,
                   http::number_parameter(request, "limit", kLimitDefault, 1, kLimitMax));
         RH_ASSIGN(const uploads::Upload upload, find_upload(dependencies_, request));
+        RH_TRY(dependencies_.layout.check_held_here(upload));
         scope_ = "rejects\n" + model::to_string(upload.id);
         uint64_t offset = 0;
         if (const auto cursor = request.query_value("cursor")) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "base/result.h"
 #include "model/upload_id.h"
@@ -16,6 +17,9 @@ class UploadService {
 
     // Queues an upload that was created (or started again) for validating, publishing, storing.
     virtual void submit(const model::UploadId& id) = 0;
+    // An upload that this process knows only because another one, which received it, says so; such
+    // an upload is error not_found upload_elsewhere for all calls below.
+    virtual std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const = 0;
     // Stops an upload that is not final; the answer is the upload as it then stands. Errors:
     // not_found upload_not_found; conflict upload_finished.
     virtual Result<uploads::Upload> cancel(const model::UploadId& id) = 0;

@@ -162,6 +162,9 @@ Result<Upload> find_upload(const UploadDependencies& dependencies, const http::R
     RH_ASSIGN(const auto id, id_of(request));
     RH_ASSIGN(auto upload, dependencies.ledger.find(id));
     if (!upload) {
+        upload = dependencies.service.find_elsewhere(id);
+    }
+    if (!upload) {
         return no_such_upload(request.parameter("id"));
     }
     return std::move(*upload);

@@ -30,7 +30,8 @@ void add_upload_reject_routes(http::Router& router, const UploadDependencies& de
 void add_upload_original_route(http::Router& router, const UploadDependencies& dependencies);
 void add_upload_event_route(http::Router& router, const UploadDependencies& dependencies);
 
-// The upload that the path names. Error not_found upload_not_found, also for what is no id.
+// The upload that the path names, also one that another process received (held_by). Error not_found
+// upload_not_found, also for what is no id.
 Result<uploads::Upload> find_upload(const UploadDependencies& dependencies,
                                     const http::Request& request);
 // The JSON of an upload with its progress, and with the first faults of a refused one.

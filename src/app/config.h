@@ -53,6 +53,7 @@ struct Config {
     std::string kafka_topic = "staging-bets";
     std::string kafka_control_topic = "roundhouse-uploads";
     uint64_t kafka_partitions = 12;
+    uint64_t kafka_replication = 0;
     std::string kafka_group = "roundhouse";
     std::string kafka_properties_file;
     std::string kafka_library;

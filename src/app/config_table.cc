@@ -79,6 +79,11 @@ constexpr std::array kOptions = {
            "that share brokers need a topic, a control topic and a group each."},
     Option{"kafka.partitions", count, server, &Config::kafka_partitions,
            "Partitions of the topic, if it does not exist and is created.", 1, 10'000},
+    Option{
+        "kafka.replication", count, server, &Config::kafka_replication,
+        "Copies of each partition of topics that are created; min.insync.replicas is one less. 0: "
+        "three, or as many as there are brokers.",
+        0, 100},
     Option{"kafka.group", text, server, &Config::kafka_group,
            "Consumer group that brings rows into ClickHouse; all processes of a cluster share it."},
     Option{"kafka.properties_file", text, server, &Config::kafka_properties_file,

@@ -1,31 +1,40 @@
 #include "app/kafka_parts.h"
 
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/random.h"
 #include "io/file.h"
 #include "kafka/properties.h"
+#include "uploads/portable.h"
 
 namespace rh::app {
 namespace {
 
-// The name of this process in the control topic; the same over restarts, so that it goes on with
-// its own uploads at once.
+// The name of this process in the control topic: the machine's, for people, and something that no
+// other has. The same over restarts, so that it goes on with its own uploads at once.
 Result<std::string> node_name(const std::string& data) {
     const std::string path = data + "/node";
     if (io::exists(path)) {
         return io::read_file(path);
     }
-    const std::string name = random_hex(4);
+    std::array<char, 65> host{};
+    if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') {
+        host = {"roundhouse"};
+    }
+    const std::string name = fmt::format("{}-{}", host.data(), random_hex(1));
     RH_TRY(io::write_file_durably(path, name));
     return name;
 }
 
 Result<kafka::Cluster> cluster_of(const Config& config) {
-    kafka::Cluster cluster{
-        .brokers = config.kafka_brokers, .settings = {}, .library = config.kafka_library};
+    kafka::Cluster cluster{.brokers = config.kafka_brokers,
+                           .settings = {},
+                           .library = config.kafka_library,
+                           .replication = static_cast<int32_t>(config.kafka_replication)};
     if (config.kafka_properties_file.empty()) {
         return cluster;
     }
@@ -49,12 +58,16 @@ KafkaParts::KafkaParts(const Config& config, kafka_log::KafkaLogOptions options,
                        uploads::Ledger& ledger)
     : control_(options.cluster, config.kafka_control_topic),
       log_(staged, control_, std::move(options)),
-      versions_(store, ledger, control_),
+      versions_(store, ledger, control_, log_.options().node),
+      announcer_(ledger, control_, log_.options().node),
       group_(sink::GroupSinkContext{.store = store,
                                     .control = control_,
                                     .log = log_,
                                     .group = config.kafka_group,
-                                    .tend = [this] { return versions_.tend(); }}) {}
+                                    .tend = [this]() -> Result<void> {
+                                        RH_TRY(announcer_.tend());
+                                        return versions_.tend();
+                                    }}) {}
 
 Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const std::string& data,
                                                      log::EmbeddedLog& staged,
@@ -80,12 +93,29 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
         new KafkaParts(config, std::move(options), staged, store, ledger));
 }
 
-Result<bool> KafkaParts::has_taken(const model::UploadId& id) {
+Result<bool> KafkaParts::have_taken(const model::UploadId& id) {
     const auto published = control_.published(id);
+    if (published && published->state == kafka_log::Published::State::abandoned) {
+        return fail(ErrorKind::not_found, "log_not_published",
+                    "Another process that had the same file has cancelled it.");
+    }
     if (!published || published->state != kafka_log::Published::State::complete) {
         return false;
     }
     return group_.has_taken(*published);
+}
+
+// Of several that were sent the same file, one that still works on it.
+std::optional<uploads::Upload> KafkaParts::find_elsewhere(const model::UploadId& id) const {
+    std::optional<uploads::Upload> found;
+    for (const kafka_log::Received& said : control_.received(id)) {
+        auto upload = uploads::parse_portable(said.upload);
+        if (upload && (!found || !uploads::is_final(upload->state))) {
+            found = std::move(upload);
+            found->held_by = said.receiver;
+        }
+    }
+    return found;
 }
 
 bool KafkaParts::is_foreign(const model::UploadId& id) const {

@@ -11,13 +11,15 @@
 #include "kafka_log/control_topic.h"
 #include "kafka_log/kafka_log.h"
 #include "log/embedded_log.h"
+#include "sink/announcer.h"
 #include "sink/group_sink.h"
+#include "sink/sink.h"
 #include "sink/topic_versions.h"
 #include "uploads/ledger.h"
 
 namespace rh::app {
 
-class KafkaParts {
+class KafkaParts : public sink::Peers {
   public:
     // All arguments outlive the parts; `staged` is where rows are until they are in the topic. Asks
     // nothing of Kafka yet. Errors: invalid_request kafka_setting, bad_setting.
@@ -33,8 +35,11 @@ class KafkaParts {
     sink::TopicVersions& versions() { return versions_; }
     sink::GroupSink& group() { return group_; }
     const sink::GroupSink& group() const { return group_; }
-    // Whether the group has brought all rows of the upload into ClickHouse.
-    Result<bool> has_taken(const model::UploadId& id);
+    Result<bool> have_taken(const model::UploadId& id) override;
+    bool is_ours(const model::UploadId& id) const override { return log_.is_ours(id); }
+    Result<void> take_over(const model::UploadId& id) override { return log_.take_over(id); }
+    void tell() override { group_.tend_soon(); }
+    std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const override;
     // Rows of it in ClickHouse may belong to another process that publishes or stores it.
     bool is_foreign(const model::UploadId& id) const;
 
@@ -45,6 +50,7 @@ class KafkaParts {
     kafka_log::ControlTopic control_;
     kafka_log::KafkaLog log_;
     sink::TopicVersions versions_;
+    sink::Announcer announcer_;
     sink::GroupSink group_;
 };
 

@@ -25,7 +25,7 @@ Pipeline::Pipeline(Context context)
           .store = context_.store,
           .ledger = context_.ledger,
           .versions = context_.versions,
-          .has_taken = context_.has_taken,
+          .peers = context_.peers,
           .republish = [this](const model::UploadId& id) { return republish(id); },
           .lock = [this](const model::UploadId& id) { return context_.layout.lock(id); },
           .on_progress =
@@ -155,7 +155,8 @@ void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& st
 publish::TakeRows Pipeline::offer_to_sink(const uploads::Upload& upload) {
     {
         const std::scoped_lock lock(mutex_);
-        if (context_.has_taken || !sink_is_idle_ || !to_store_.empty() || !to_discard_.empty()) {
+        if (context_.peers != nullptr || !sink_is_idle_ || !to_store_.empty() ||
+            !to_discard_.empty()) {
             return {};
         }
         ahead_ = upload.id;
@@ -265,17 +266,32 @@ Result<void> Pipeline::republish(const model::UploadId& id) {
 
 Result<uploads::Upload> Pipeline::find(const model::UploadId& id) const {
     RH_ASSIGN(auto upload, context_.ledger.find(id));
-    if (!upload) {
-        return fail(ErrorKind::not_found, "upload_not_found",
-                    fmt::format("There is no upload {}.", model::to_string(id)));
+    if (upload) {
+        return std::move(*upload);
     }
-    return std::move(*upload);
+    if (const auto elsewhere = find_elsewhere(id)) {
+        return fail(
+            ErrorKind::not_found, "upload_elsewhere",
+            fmt::format("Process {} received upload {}, and it is {} there; ask that one.",
+                        elsewhere->held_by, model::to_string(id), uploads::name(elsewhere->state)));
+    }
+    return fail(ErrorKind::not_found, "upload_not_found",
+                fmt::format("There is no upload {}.", model::to_string(id)));
 }
 
 void Pipeline::submit(const model::UploadId& id) {
-    const std::scoped_lock lock(mutex_);
-    push_once(to_publish_, id);
-    changed_.notify_all();
+    {
+        const std::scoped_lock lock(mutex_);
+        push_once(to_publish_, id);
+        changed_.notify_all();
+    }
+    if (context_.peers != nullptr) {
+        context_.peers->tell();
+    }
+}
+
+std::optional<uploads::Upload> Pipeline::find_elsewhere(const model::UploadId& id) const {
+    return context_.peers != nullptr ? context_.peers->find_elsewhere(id) : std::nullopt;
 }
 
 Result<uploads::Upload> Pipeline::cancel(const model::UploadId& id) {

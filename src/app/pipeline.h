@@ -40,9 +40,7 @@ class Pipeline : public api::UploadService {
         sink::Versions& versions;
         BringUp& bring_up;
         const clickhouse::Store& store;
-        // Of a log whose rows a consumer group brings into ClickHouse; else empty, and rows go
-        // ahead.
-        std::function<Result<bool>(const model::UploadId&)> has_taken;
+        sink::Peers* peers = nullptr;                // null: rows go ahead
         std::function<void(const Error&)> on_fatal;  // ClickHouse can never be brought up
     };
     explicit Pipeline(Context context);
@@ -57,6 +55,7 @@ class Pipeline : public api::UploadService {
     void stop();  // both, and waits without end
 
     void submit(const model::UploadId& id) override;
+    std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const override;
     Result<uploads::Upload> cancel(const model::UploadId& id) override;
     Result<void> remove(const model::UploadId& id) override;
     Result<uploads::Upload> void_upload(const model::UploadId& id) override;

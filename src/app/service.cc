@@ -273,18 +273,17 @@ Result<void> serve(const Config& config) {
                 kafka->group().begin();
             }
         });
-    Pipeline pipeline(Pipeline::Context{
-        .layout = *layout,
-        .ledger = *ledger,
-        .board = board,
-        .log = log,
-        .publisher = publisher,
-        .versions = versions,
-        .bring_up = bring_up,
-        .store = *store,
-        .has_taken = kafka ? [&](const auto& id) { return kafka->has_taken(id); }
-                           : std::function<Result<bool>(const model::UploadId&)>(),
-        .on_fatal = [&](const Error& error) { fatal.raise(error); }});
+    Pipeline pipeline(
+        Pipeline::Context{.layout = *layout,
+                          .ledger = *ledger,
+                          .board = board,
+                          .log = log,
+                          .publisher = publisher,
+                          .versions = versions,
+                          .bring_up = bring_up,
+                          .store = *store,
+                          .peers = kafka.get(),
+                          .on_fatal = [&](const Error& error) { fatal.raise(error); }});
     RH_TRY(pipeline.start());
 
     RequestMetrics requests;

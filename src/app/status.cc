@@ -67,11 +67,13 @@ void append_clickhouse_metrics(std::string& out, const clickhouse::Store& store)
 }
 
 // Dead letters and losses are reported, but no reason to take the server out of service.
-api::HealthCheck check_kafka(const sink::GroupSink::Health& health) {
-    std::string detail = fmt::format("{} partitions read here, {} dead letters", health.partitions,
-                                     health.dead_letters);
+api::HealthCheck check_kafka(const sink::GroupSink& group) {
+    const auto health = group.health();
+    std::string detail = fmt::format("this is process {}, {} partitions read here, {} dead letters",
+                                     group.node(), health.partitions, health.dead_letters);
     if (!health.retention_lost.empty()) {
-        detail += fmt::format(", kafka_retention_lost: {}", health.retention_lost);
+        detail += fmt::format(", kafka_retention_lost ({} of the uploads still lack rows): {}",
+                              health.lost_uploads, health.retention_lost);
     }
     if (health.last_error) {
         detail += fmt::format(", tried again: {}", health.last_error->message);
@@ -98,7 +100,7 @@ std::vector<api::HealthCheck> Status::checks() const {
                      audit.audits, audit.mismatched, audit.missing)},
     };
     if (context_.group != nullptr) {
-        checks.push_back(check_kafka(context_.group->health()));
+        checks.push_back(check_kafka(*context_.group));
     }
     return checks;
 }
@@ -118,8 +120,14 @@ void Status::append_kafka_metrics(std::string& out) const {
                   "Messages of the topic that are no rows, of all times.",
                   {{"", as_value(group.dead_letters)}});
     append_metric(out, "roundhouse_kafka_retention_losses_total", "counter",
-                  "Times that the topic's retention dropped rows before they were read.",
+                  "Times that the topic's retention dropped rows that were not stored.",
                   {{"", as_value(group.retention_losses)}});
+    append_metric(out, "roundhouse_kafka_lost_uploads", "gauge",
+                  "Uploads that lack those rows and are neither published again nor stored.",
+                  {{"", as_value(group.lost_uploads)}});
+    append_metric(out, "roundhouse_kafka_open_uploads", "gauge",
+                  "Uploads of all processes that are published, in part or all, and not stored.",
+                  {{"", as_value(group.open_uploads)}});
 }
 
 void Status::append_upload_metrics(std::string& out) const {

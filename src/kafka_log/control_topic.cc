@@ -161,23 +161,17 @@ void ControlTopic::apply(ControlRecord record, uint64_t offset) {
         }
         return;
     }
-    if (auto* stored = std::get_if<Stored>(&record)) {
-        const model::UploadId id = stored->upload_id;
-        Upload& upload = uploads_[id];
-        if (upload.stored) {
-            return;  // two processes had the same file; the first one made the version
-        }
-        const auto replaces = stored->replaces;
-        upload.stored = {.version = offset, .record = std::move(*stored)};
-        add_change(id, offset, false);
-        if (replaces) {
-            Upload& replaced = uploads_[*replaces];
-            if (replaced.stored && !replaced.voided) {
-                replaced.voided = offset;
-                add_change(*replaces, offset, true);
-            }
+    if (auto* received = std::get_if<Received>(&record)) {
+        Upload& upload = uploads_[received->upload_id];
+        if (received->state.empty()) {
+            upload.received.erase(received->receiver);
+        } else if (!upload.stored) {
+            upload.received[received->receiver] = std::move(*received);
         }
         return;
+    }
+    if (auto* stored = std::get_if<Stored>(&record)) {
+        return apply(std::move(*stored), offset);
     }
     if (const auto* voided = std::get_if<Voided>(&record)) {
         Upload& upload = uploads_[voided->upload_id];
@@ -190,6 +184,27 @@ void ControlTopic::apply(ControlRecord record, uint64_t offset) {
     visible_ = std::max(visible_, std::get<Visible>(record).version);
     std::erase_if(unsettled_, [&](const Change& change) { return change.version <= visible_; });
     unsettled_since_ = monotonic_ms();
+}
+
+void ControlTopic::apply(Stored stored, uint64_t offset) {
+    const model::UploadId id = stored.upload_id;
+    Upload& upload = uploads_[id];
+    if (upload.stored) {
+        return;  // two processes had the same file; the first one made the version
+    }
+    const auto replaces = stored.replaces;
+    untaken_.push_back({.version = offset, .record = stored});
+    stored.upload.clear();  // whoever takes it keeps it
+    upload.stored = {.version = offset, .record = std::move(stored)};
+    add_change(id, offset, false);
+    if (!replaces) {
+        return;
+    }
+    Upload& replaced = uploads_[*replaces];
+    if (replaced.stored && !replaced.voided) {
+        replaced.voided = offset;
+        add_change(*replaces, offset, true);
+    }
 }
 
 void ControlTopic::add_change(const model::UploadId& id, uint64_t version, bool is_void) {
@@ -229,6 +244,55 @@ std::vector<model::UploadId> ControlTopic::voided_uploads() const {
         }
     }
     return ids;
+}
+
+std::vector<Received> ControlTopic::received(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<Received> said;
+    if (const auto found = uploads_.find(id); found != uploads_.end()) {
+        for (const auto& [receiver, record] : found->second.received) {
+            said.push_back(record);
+        }
+    }
+    return said;
+}
+
+std::vector<Received> ControlTopic::received_by(const std::string& receiver) const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<Received> said;
+    for (const auto& [id, upload] : uploads_) {
+        const auto found = upload.received.find(receiver);
+        if (found != upload.received.end() && !upload.stored) {
+            said.push_back(found->second);
+        }
+    }
+    return said;
+}
+
+std::vector<ControlTopic::StoredAt> ControlTopic::take_stored() {
+    const std::scoped_lock lock(mutex_);
+    for (const model::UploadId& id : std::exchange(taken_, {})) {
+        uploads_[id].received.clear();
+    }
+    std::vector<StoredAt> taken;
+    while (!untaken_.empty() && untaken_.front().version <= visible_) {
+        taken_.push_back(untaken_.front().record.upload_id);
+        taken.push_back(std::move(untaken_.front()));
+        untaken_.pop_front();
+    }
+    return taken;
+}
+
+std::vector<Published> ControlTopic::open_uploads() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<Published> open;
+    for (const auto& [id, upload] : uploads_) {
+        if (upload.published && !upload.stored &&
+            upload.published->state != Published::State::abandoned) {
+            open.push_back(*upload.published);
+        }
+    }
+    return open;
 }
 
 uint64_t ControlTopic::visible_version() const {

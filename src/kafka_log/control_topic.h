@@ -9,6 +9,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -56,7 +57,16 @@ class ControlTopic {
     };
     std::optional<StoredAt> stored(const model::UploadId& id) const;
     std::optional<uint64_t> voided(const model::UploadId& id) const;
+    // What its receivers last said of it before it was stored; kept until take_stored() is called
+    // again after it gave the upload, so that there is always somebody who knows it.
+    std::vector<Received> received(const model::UploadId& id) const;
+    // What this one said of uploads that are not stored.
+    std::vector<Received> received_by(const std::string& receiver) const;
+    // Stored uploads whose versions are visible, in their order: each is given once.
+    std::vector<StoredAt> take_stored();
     std::vector<model::UploadId> voided_uploads() const;
+    // What is published, in part or all of it, and neither stored nor abandoned.
+    std::vector<Published> open_uploads() const;
     uint64_t visible_version() const;
     // Versions after the visible one, in their order, and how long the first has been known.
     std::vector<Change> unsettled() const;
@@ -71,10 +81,12 @@ class ControlTopic {
         std::optional<Published> published;
         std::optional<StoredAt> stored;
         std::optional<uint64_t> voided;
+        std::map<std::string, Received> received;  // by receiver
     };
     void read(const std::stop_token& stop);
     void apply(const kafka::Message& message);
     void apply(ControlRecord record, uint64_t offset);
+    void apply(Stored stored, uint64_t offset);
     void add_change(const model::UploadId& id, uint64_t version, bool is_void);
     Result<void> wait_until_read(int64_t offset, int64_t timeout_ms);
 
@@ -89,6 +101,8 @@ class ControlTopic {
     mutable std::condition_variable changed_;
     std::map<model::UploadId, Upload> uploads_;
     std::vector<Change> unsettled_;
+    std::deque<StoredAt> untaken_;        // for take_stored()
+    std::vector<model::UploadId> taken_;  // by its last call
     int64_t unsettled_since_ = 0;
     uint64_t visible_ = 0;
     int64_t next_offset_ = 0;  // everything before it is part of the state

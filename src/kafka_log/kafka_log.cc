@@ -1,5 +1,6 @@
 #include "kafka_log/kafka_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +20,33 @@ constexpr int64_t kFollowMs = 500;
 bool is_published(const std::optional<Published>& published, uint32_t epoch) {
     return published && published->state == Published::State::complete && published->epoch >= epoch;
 }
+
+// Another process that publishes the same upload, so that this one waits and follows.
+class Rival {
+  public:
+    explicit Rival(const std::string& we) : we_(we) {}
+
+    void has_fenced_us() { speaks_until_ = monotonic_ms() + kFirstRecordMs; }
+
+    bool is_at_work(const std::optional<Published>& published, uint32_t epoch) {
+        const int64_t now = monotonic_ms();
+        if (!published || published->state != Published::State::begun || published->epoch < epoch) {
+            return now < speaks_until_;
+        }
+        const std::string place = fmt::format("{}/{}", published->publisher, published->last_row);
+        if (place != place_) {
+            place_ = place;
+            moved_at_ = now;
+        }
+        return published->publisher != we_ && now - moved_at_ < kTakeOverMs;
+    }
+
+  private:
+    const std::string& we_;
+    int64_t speaks_until_ = INT64_MIN;
+    std::string place_;
+    int64_t moved_at_ = 0;
+};
 
 }  // namespace
 
@@ -53,20 +81,12 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
                !is_published(control_.published(id), epoch)) {
         return renamed;
     }
-    std::string seen;
-    int64_t seen_at = monotonic_ms();
+    Rival rival(options_.node);
     while (!is_published(control_.published(id), epoch)) {
         const uint64_t change = control_.changes();
-        const auto other = control_.published(id);
-        const bool elsewhere = other && other->state == Published::State::begun &&
-                               other->epoch == epoch && other->publisher != options_.node;
-        if (elsewhere && monotonic_ms() - seen_at < kTakeOverMs) {
-            const std::string now = fmt::format("{}/{}", other->publisher, other->last_row);
-            if (now != seen) {
-                seen = now;
-                seen_at = monotonic_ms();
-            }
-            RH_TRY(on_progress(other->totals.rows));
+        const auto published = control_.published(id);
+        if (rival.is_at_work(published, epoch)) {
+            RH_TRY(on_progress(published ? published->totals.rows : 0));
             control_.wait_for_change(change, kFollowMs);
             continue;
         }
@@ -74,7 +94,7 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
         if (!sent && sent.error().code != "kafka_fenced") {
             return sent;
         }
-        seen_at = monotonic_ms();
+        rival.has_fenced_us();
         RH_TRY(control_.catch_up());
     }
     kill_point("kafka_before_unstage");
@@ -92,13 +112,13 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
     RH_TRY(control_.catch_up());
     Published published;
     const auto committed = control_.published(id);
-    if (committed && committed->epoch == epoch && committed->state != Published::State::abandoned) {
+    if (committed && committed->epoch >= epoch && committed->state != Published::State::abandoned) {
         published = *committed;
     } else {
         RH_ASSIGN(const auto admin, kafka::Admin::create(options_.cluster));
         RH_ASSIGN(const int32_t partitions, admin->partition_count(options_.topic));
         published.upload_id = id;
-        published.epoch = epoch;
+        published.epoch = std::max(epoch, committed ? committed->epoch : 0);
         published.partitions.resize(static_cast<size_t>(partitions));
     }
     if (published.state == Published::State::complete) {
@@ -122,15 +142,32 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
     return sender.finish(Published::State::complete);
 }
 
-Result<void> KafkaLog::abandon(const Published& published) {
-    RH_ASSIGN(auto producer,
-              kafka::Producer::create(options_.cluster, transactional_id(published.upload_id)));
+// Says `state` of rows that this process owns from then on, unless it is too late for that.
+Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state) {
+    RH_ASSIGN(auto producer, kafka::Producer::create(options_.cluster, transactional_id(id)));
     RH_TRY(producer->init_transactions());
     RH_TRY(control_.catch_up());
-    const auto last = control_.published(published.upload_id);
+    auto published = control_.published(id);
+    const bool is_open =
+        published && published->state != Published::State::abandoned && !control_.stored(id);
+    const bool is_whole = is_open && published->state == Published::State::complete;
+    if (!is_open || (state == Published::State::complete && !is_whole)) {
+        return {};
+    }
+    published->publisher = options_.node;
     RowSender sender(std::move(producer), options_.topic, control_.topic(), schema_id_,
-                     last ? *last : published);
-    return sender.finish(Published::State::abandoned);
+                     std::move(*published));
+    return sender.finish(state);
+}
+
+bool KafkaLog::is_ours(const model::UploadId& id) const {
+    const auto published = control_.published(id);
+    return !published || published->state == Published::State::abandoned ||
+           published->publisher == options_.node;
+}
+
+Result<void> KafkaLog::take_over(const model::UploadId& id) {
+    return declare(id, Published::State::complete);
 }
 
 Result<log::Manifest> KafkaLog::manifest(const model::UploadId& id) const {
@@ -154,10 +191,11 @@ Result<std::unique_ptr<log::RowReader>> KafkaLog::read(const model::UploadId& id
 Result<void> KafkaLog::remove(const model::UploadId& id) {
     RH_TRY(staged_.remove(id));
     const auto published = control_.published(id);
-    if (!published || published->state == Published::State::abandoned || control_.stored(id)) {
+    if (!published || published->state == Published::State::abandoned || !is_ours(id) ||
+        control_.stored(id)) {
         return {};
     }
-    return abandon(*published);
+    return declare(id, Published::State::abandoned);
 }
 
 Result<void> KafkaLog::drop_damaged(const model::UploadId& id) { return staged_.remove(id); }

@@ -6,7 +6,8 @@
 //
 // Two processes that have the same file do not send it twice: each upload has a transactional id of
 // its own, so that one of them is fenced, follows the other's progress, and takes over when there
-// has been none for kTakeOverMs. Any thread.
+// has been none for kTakeOverMs. Who has published it last owns its rows: only the owner declares
+// them void, and repairs or removes what ClickHouse has of them. Any thread.
 #pragma once
 
 #include <atomic>
@@ -24,6 +25,8 @@
 namespace rh::kafka_log {
 
 inline constexpr int64_t kTakeOverMs = 30'000;
+// Who has fenced a producer says within this time what it publishes.
+inline constexpr int64_t kFirstRecordMs = 10'000;
 
 struct KafkaLogOptions {
     kafka::Cluster cluster;
@@ -53,15 +56,20 @@ class KafkaLog : public log::Log {
     // Every row of the manifest, whatever `first_cell` is.
     Result<std::unique_ptr<log::RowReader>> read(const model::UploadId& id,
                                                  uint64_t first_cell) const override;
-    // Rows that are in the topic stay there, marked as abandoned.
+    // Rows that are in the topic stay there, marked as abandoned if they are this process's.
     Result<void> remove(const model::UploadId& id) override;
     Result<void> drop_damaged(const model::UploadId& id) override;
     Result<std::vector<model::UploadId>> uploads() const override;
 
+    // Whether no other process owns the rows.
+    bool is_ours(const model::UploadId& id) const;
+    // Makes this process the owner of rows that are all published.
+    Result<void> take_over(const model::UploadId& id);
+
   private:
     Result<void> send_rows(const model::UploadId& id, uint32_t epoch,
                            const OnProgress& on_progress);
-    Result<void> abandon(const Published& published);
+    Result<void> declare(const model::UploadId& id, Published::State state);
     std::string transactional_id(const model::UploadId& id) const;
 
     log::EmbeddedLog& staged_;

@@ -33,7 +33,8 @@ class RangeReader final : public log::RowReader {
             if (!filled) {
                 batch.clear();
                 if (filled.error().code == "kafka_retention_lost") {
-                    return log::log_damaged(filled.error().message);
+                    return log::log_damaged(fmt::format(
+                        "rows of it were dropped from topic {} by its retention", topic_));
                 }
                 return std::unexpected(std::move(filled).error());
             }

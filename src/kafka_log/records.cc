@@ -36,8 +36,19 @@ json::object object_of(const Published& record) {
             {"partitions", std::move(partitions)}};
 }
 
+json::object object_of(const Received& record) {
+    return {{"type", "received"},
+            {"upload_id", model::to_string(record.upload_id)},
+            {"receiver", record.receiver},
+            {"state", record.state},
+            {"upload", record.upload}};
+}
+
 json::object object_of(const Stored& record) {
-    json::object object = {{"type", "stored"}, {"upload_id", model::to_string(record.upload_id)}};
+    json::object object = {{"type", "stored"},
+                           {"upload_id", model::to_string(record.upload_id)},
+                           {"receiver", record.receiver},
+                           {"upload", record.upload}};
     if (record.replaces) {
         object["replaces"] = model::to_string(*record.replaces);
     }
@@ -108,8 +119,15 @@ std::optional<ControlRecord> parse_record(std::string_view text) {
     std::optional<ControlRecord> record;
     if (type == "published") {
         record = published_in(parts, object);
+    } else if (type == "received") {
+        record = Received{.upload_id = id_in(parts, object, "upload_id"),
+                          .receiver = parts.text(parts.get(object, "receiver")),
+                          .state = parts.text(parts.get(object, "state")),
+                          .upload = parts.text(parts.get(object, "upload"))};
     } else if (type == "stored") {
         Stored stored{.upload_id = id_in(parts, object, "upload_id"),
+                      .receiver = parts.text(parts.get(object, "receiver")),
+                      .upload = parts.text(parts.get(object, "upload")),
                       .replaces = {},
                       .row = parts.text(parts.get(object, "row"))};
         if (object.contains("replaces")) {
@@ -127,6 +145,10 @@ std::optional<ControlRecord> parse_record(std::string_view text) {
 std::string key_of(const ControlRecord& record, std::string_view unique) {
     if (const auto* published = std::get_if<Published>(&record)) {
         return "published/" + model::to_string(published->upload_id);
+    }
+    if (const auto* received = std::get_if<Received>(&record)) {
+        return fmt::format("received/{}/{}", model::to_string(received->upload_id),
+                           received->receiver);
     }
     if (const auto* stored = std::get_if<Stored>(&record)) {
         return fmt::format("stored/{}/{}", model::to_string(stored->upload_id), unique);

@@ -40,9 +40,20 @@ struct Published {
     std::vector<PartitionRows> partitions;  // all of the topic when the upload began
 };
 
+// What a process says of a file that it was sent, until it is stored. Each one replaces the one of
+// the same process before it.
+struct Received {
+    model::UploadId upload_id;
+    std::string receiver;
+    std::string state;   // of the upload there; empty: it was deleted
+    std::string upload;  // as that process knows it (uploads/portable.h)
+};
+
 // An upload counts from now on: the version is the offset of the first such record of an upload.
 struct Stored {
     model::UploadId upload_id;
+    std::string receiver;                     // the process that stored it, and has its original
+    std::string upload;                       // as that process knows it
     std::optional<model::UploadId> replaces;  // which does not count any more
     std::string row;                          // of `uploads`, as JSON without its versions
 };
@@ -57,7 +68,7 @@ struct Visible {
     uint64_t version = 0;
 };
 
-using ControlRecord = std::variant<Published, Stored, Voided, Visible>;
+using ControlRecord = std::variant<Published, Received, Stored, Voided, Visible>;
 
 std::string record_text(const ControlRecord& record);
 std::optional<ControlRecord> parse_record(std::string_view text);

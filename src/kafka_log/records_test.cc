@@ -47,11 +47,25 @@ TEST(ControlRecords, AreReadAsTheyWereWritten) {
     EXPECT_EQ(published.partitions[1].first_offset, 10);
     EXPECT_EQ(published.partitions[1].last_offset, 15);
 
-    const Stored stored{.upload_id = id_of(1), .replaces = id_of(2), .row = "{\"a\":\"\\\"\"}"};
+    const Received received{
+        .upload_id = id_of(1), .receiver = "node-1", .state = "refused", .upload = "{}"};
+    const auto received_read = std::get<Received>(*parse_record(record_text(received)));
+    EXPECT_EQ(received_read.upload_id, id_of(1));
+    EXPECT_EQ(received_read.receiver, "node-1");
+    EXPECT_EQ(received_read.state, "refused");
+    EXPECT_EQ(received_read.upload, "{}");
+
+    const Stored stored{.upload_id = id_of(1),
+                        .receiver = "node-2",
+                        .upload = "{\"id\":1}",
+                        .replaces = id_of(2),
+                        .row = "{\"a\":\"\\\"\"}"};
     const auto stored_read = parse_record(record_text(stored));
     ASSERT_TRUE(stored_read);
     EXPECT_EQ(std::get<Stored>(*stored_read).replaces, id_of(2));
     EXPECT_EQ(std::get<Stored>(*stored_read).row, stored.row);
+    EXPECT_EQ(std::get<Stored>(*stored_read).receiver, stored.receiver);
+    EXPECT_EQ(std::get<Stored>(*stored_read).upload, stored.upload);
     EXPECT_EQ(std::get<Voided>(*parse_record(record_text(Voided{id_of(3)}))).upload_id, id_of(3));
     EXPECT_EQ(std::get<Visible>(*parse_record(record_text(Visible{99}))).version, 99U);
 }
@@ -74,8 +88,13 @@ TEST(ControlRecords, OnlyWhatMakesNoVersionReplacesAnEarlierOne) {
     EXPECT_EQ(key_of(sample(), "a"), key_of(sample(), "b"));
     EXPECT_EQ(key_of(Visible{1}, "a"), key_of(Visible{2}, "b"));
     EXPECT_NE(key_of(Voided{id_of(1)}, "a"), key_of(Voided{id_of(1)}, "b"));
-    EXPECT_NE(key_of(Stored{.upload_id = id_of(1), .replaces = {}, .row = ""}, "a"),
-              key_of(Stored{.upload_id = id_of(1), .replaces = {}, .row = ""}, "b"));
+    EXPECT_NE(
+        key_of(
+            Stored{.upload_id = id_of(1), .receiver = {}, .upload = {}, .replaces = {}, .row = {}},
+            "a"),
+        key_of(
+            Stored{.upload_id = id_of(1), .receiver = {}, .upload = {}, .replaces = {}, .row = {}},
+            "b"));
 }
 
 TEST(ControlRecords, TheManifestHasEveryPartition) {

@@ -223,7 +223,9 @@ Result<void> Publisher::publish_sealed(Upload& upload, Run& run) {
     if (published) {
         kill_point("publish_after_rename");
         const auto manifest = log_.manifest(upload.id);
-        if (manifest && manifest->epoch == upload.epoch && manifest->totals == upload.totals) {
+        // A later one is of another process that has the same file, and published it again.
+        if (manifest && manifest->epoch >= upload.epoch && manifest->totals == upload.totals) {
+            upload.epoch = manifest->epoch;
             return change(upload, State::storing, run);
         }
         if (!manifest && !log::is_unusable(manifest.error())) {

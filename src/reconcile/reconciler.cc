@@ -152,6 +152,7 @@ Result<Reconciliation> Reconciler::submit(const model::UploadId& id) {
                                       "itself: see its error, and "
                                       "send the file again."));
     }
+    RH_TRY(layout_.check_held_here(*upload));
     RH_TRY(check_room());
     Reconciliation reconciliation;
     reconciliation.id = new_id();

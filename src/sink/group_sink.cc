@@ -77,6 +77,10 @@ void GroupSink::run(const std::stop_token& stop) {
             continue;
         }
         note_error(ended.error());
+        // What processes tell each other does not wait for ClickHouse.
+        if (const auto tended = without_exceptions([&] { return context_.tend(); }); !tended) {
+            note_error(tended.error());
+        }
         std::unique_lock lock(mutex_);
         wake_.wait_for(lock, stop, kSessionRetry, [] { return false; });
     }
@@ -101,6 +105,7 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
     std::vector<kafka::Position> ends;
     while (!stop.stop_requested()) {
         RH_ASSIGN(const auto messages, consumer_->poll(kPollMax, kPollMs, &ends));
+        caught_up_ = false;
         for (const kafka::Message& message : messages) {
             RH_TRY(take(message));
         }
@@ -116,8 +121,10 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
         take_done();
         RH_TRY(hold_back());
         RH_TRY(commit(messages.empty()));
-        if (const int64_t now = monotonic_ms(); now - tended_at > kTendMs) {
+        if (const int64_t now = monotonic_ms();
+            tend_soon_.exchange(false) || now - tended_at > kTendMs) {
             tended_at = now;
+            look_after_lost();
             RH_TRY(context_.tend());
         }
     }
@@ -130,23 +137,15 @@ Result<std::vector<kafka::Position>> GroupSink::assigned(const std::vector<int32
     RH_ASSIGN(const int32_t count, admin_->partition_count(topic_));
     RH_ASSIGN(const auto committed, admin_->committed(context_.group, topic_, count));
     std::vector<kafka::Position> positions;
+    Dropped dropped;
     ++assignments_;
     for (const int32_t partition : partitions) {
         RH_ASSIGN(const auto ends, admin_->watermarks(topic_, partition));
         const auto index = static_cast<size_t>(partition);
         const auto known = index < committed.size() ? committed[index] : std::nullopt;
         const int64_t begin = std::max(known.value_or(ends.low), ends.low);
-        if (known && *known < ends.low) {
-            const std::string lost = fmt::format(
-                "partition {} of topic {}: offsets {} to {} were dropped before they were read",
-                partition, topic_, *known, ends.low - 1);
-            log_event(LogLevel::error,
-                      "the topic's retention dropped rows that were not stored yet; their uploads "
-                      "are published again from their originals",
-                      {{"code", "kafka_retention_lost"}, {"detail", lost}});
-            const std::scoped_lock lock(mutex_);
-            ++health_.retention_losses;
-            health_.retention_lost = lost;
+        if (known.value_or(0) < ends.low) {
+            dropped[index] = {known.value_or(0), ends.low};
         }
         Partition& state = partitions_[static_cast<uint32_t>(partition)];
         state = {.assignment = assignments_, .position = begin, .committed = begin, .open = {}};
@@ -155,11 +154,64 @@ Result<std::vector<kafka::Position>> GroupSink::assigned(const std::vector<int32
         durable_[static_cast<uint32_t>(partition)] = begin;
     }
     paused_ = false;
+    note_lost(dropped);
     log_event(LogLevel::info, "partitions are read",
               {{"topic", topic_}, {"partitions", std::to_string(partitions_.size())}});
     const std::scoped_lock lock(mutex_);
     health_.partitions = partitions_.size();
     return positions;
+}
+
+// Whether uploads that are not stored had rows there. Stored ones have lost nothing: their rows are
+// in ClickHouse.
+void GroupSink::note_lost(const Dropped& dropped) {
+    std::string uploads;
+    std::set<size_t> partitions;
+    for (const kafka_log::Published& upload : context_.control.open_uploads()) {
+        bool is_hit = false;
+        for (const auto& [partition, offsets] : dropped) {
+            if (partition < upload.partitions.size() &&
+                upload.partitions[partition].first_offset >= 0 &&
+                upload.partitions[partition].first_offset < offsets.second &&
+                upload.partitions[partition].last_offset >= offsets.first) {
+                partitions.insert(partition);
+                is_hit = true;
+            }
+        }
+        if (is_hit) {
+            lost_[upload.upload_id] = upload.epoch;
+            uploads += fmt::format("{}{} (published by {})", uploads.empty() ? "" : ", ",
+                                   model::to_string(upload.upload_id), upload.publisher);
+        }
+    }
+    if (uploads.empty()) {
+        return;
+    }
+    std::string lost = fmt::format("topic {}, uploads {}, partitions", topic_, uploads);
+    for (const size_t partition : partitions) {
+        lost += fmt::format(" {} (below offset {})", partition, dropped.at(partition).second);
+    }
+    log_event(LogLevel::error,
+              "the topic's retention dropped rows that were not stored yet; the processes that "
+              "published their uploads do so again from the originals",
+              {{"code", "kafka_retention_lost"}, {"detail", lost}});
+    const std::scoped_lock lock(mutex_);
+    ++health_.retention_losses;
+    health_.retention_lost = std::move(lost);
+    health_.lost_uploads = lost_.size();
+}
+
+// Which of them are still not whole in the topic.
+void GroupSink::look_after_lost() {
+    const auto open = context_.control.open_uploads();
+    std::erase_if(lost_, [&](const auto& lost) {
+        return std::ranges::none_of(open, [&](const kafka_log::Published& upload) {
+            return upload.upload_id == lost.first && upload.epoch == lost.second;
+        });
+    });
+    const std::scoped_lock lock(mutex_);
+    health_.open_uploads = open.size();
+    health_.lost_uploads = lost_.size();
 }
 
 // Their rows that are not in ClickHouse are dropped: whoever reads the partitions next begins at
@@ -220,19 +272,15 @@ Result<void> GroupSink::take(const kafka::Message& message) {
         reject(message, "not_a_game_round", "The value is no whole record of the schema.");
         return {};
     }
-    const Announced* upload = announced(name->upload_id);
-    if (upload == nullptr) {
-        // A transaction's rows and its record become visible one after the other.
-        RH_TRY(context_.control.catch_up());
-        upload = announced(name->upload_id);
-    }
+    RH_ASSIGN(const Announced* const upload,
+              announced_at(name->upload_id, partition, message.offset));
     if (upload == nullptr) {
         reject(message, "unknown_upload",
                fmt::format("No process has published an upload {}.",
                            model::to_string(name->upload_id)));
         return {};
     }
-    if (!upload->counts) {
+    if (!upload->has(partition, message.offset)) {
         return {};
     }
     const CellKey key{partition, name->upload_id};
@@ -288,6 +336,33 @@ bool GroupSink::is_known_schema(int32_t id) {
     return schemas_[id] = *text && **text == avro::game_round_schema();
 }
 
+bool GroupSink::Announced::has(uint32_t partition, int64_t offset) const {
+    if (!counts || partition >= partitions.size()) {
+        return false;
+    }
+    const int64_t first = partitions[partition].first_offset;
+    return first < 0 ? !is_complete : offset >= first;
+}
+
+bool GroupSink::Announced::ends_before(uint32_t partition, int64_t position) const {
+    return is_complete && partition < partitions.size() &&
+           position > partitions[partition].last_offset;
+}
+
+// A transaction's rows and its record become visible one after the other, so what makes a row no
+// row of the upload is looked at twice.
+Result<const GroupSink::Announced*> GroupSink::announced_at(const model::UploadId& id,
+                                                            uint32_t partition, int64_t offset) {
+    const Announced* upload = announced(id);
+    if ((upload == nullptr || !upload->has(partition, offset)) && !caught_up_) {
+        RH_TRY(context_.control.catch_up());
+        caught_up_ = true;
+        announced_.clear();
+        upload = announced(id);
+    }
+    return upload;
+}
+
 // Null for an upload of which the control topic has not spoken.
 const GroupSink::Announced* GroupSink::announced(const model::UploadId& id) {
     if (const auto found = announced_.find(id); found != announced_.end()) {
@@ -297,13 +372,9 @@ const GroupSink::Announced* GroupSink::announced(const model::UploadId& id) {
     if (!published) {
         return nullptr;
     }
-    Announced upload;
-    upload.counts = published->state != kafka_log::Published::State::abandoned;
-    if (published->state == kafka_log::Published::State::complete) {
-        for (const kafka_log::PartitionRows& rows : published->partitions) {
-            upload.last_offsets.push_back(rows.last_offset);
-        }
-    }
+    Announced upload{.counts = published->state != kafka_log::Published::State::abandoned,
+                     .is_complete = published->state == kafka_log::Published::State::complete,
+                     .partitions = published->partitions};
     return &announced_.emplace(id, std::move(upload)).first->second;
 }
 
@@ -333,8 +404,7 @@ void GroupSink::close_finished() {
         const Announced* upload = announced(upload_id);
         if (upload == nullptr || !upload->counts) {
             drop_cell(here);
-        } else if (partition < upload->last_offsets.size() &&
-                   partitions_[partition].position > upload->last_offsets[partition]) {
+        } else if (upload->ends_before(partition, partitions_[partition].position)) {
             close_cell(here);
         }
     }

@@ -12,6 +12,7 @@
 // One thread of its own; begin(), health() and has_taken() by any.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -28,6 +29,7 @@
 #include "clickhouse/store.h"
 #include "kafka_log/control_topic.h"
 #include "kafka_log/kafka_log.h"
+#include "kafka_log/records.h"
 #include "sink/dead_letters.h"
 #include "sink/shard_writer.h"
 
@@ -38,7 +40,7 @@ struct GroupSinkContext {
     kafka_log::ControlTopic& control;
     kafka_log::KafkaLog& log;
     std::string group;
-    // Called about once a second, for what belongs to no upload of this process.
+    // Called about once a second, and after tend_soon(): what processes tell each other.
     std::function<Result<void>()> tend;
 };
 
@@ -49,6 +51,7 @@ class GroupSink {
 
     void begin();  // ClickHouse may be asked from now on
     void request_stop() { thread_.request_stop(); }
+    void tend_soon() { tend_soon_ = true; }
 
     // Whether every row of the manifest was brought into ClickHouse, by whichever process, as far
     // as the group's offsets say. Errors are kafka's.
@@ -58,11 +61,16 @@ class GroupSink {
         uint64_t rows_inserted = 0;  // by this process since its start
         size_t partitions = 0;       // that this process reads now
         uint64_t dead_letters = 0;   // in the table
+        uint64_t open_uploads = 0;   // of all processes: published and not stored
+        // Times that retention dropped rows that were not stored, what it was the last time (empty:
+        // never), and how many uploads are not published again and stored since.
         uint64_t retention_losses = 0;
-        std::string retention_lost;  // what was lost last; empty: nothing
+        std::string retention_lost;
+        uint64_t lost_uploads = 0;
         std::optional<Error> last_error;
     };
     Health health() const;
+    const std::string& node() const { return context_.log.options().node; }
 
   private:
     struct Partition {
@@ -75,8 +83,14 @@ class GroupSink {
     using Cells = std::map<CellKey, PartitionCell>;
     // What the control topic says of an upload.
     struct Announced {
-        bool counts = true;                 // not abandoned
-        std::vector<int64_t> last_offsets;  // by partition, of a complete one; else empty
+        bool counts = true;  // not abandoned
+        bool is_complete = false;
+        std::vector<kafka_log::PartitionRows> partitions;
+
+        // Whether a row at this place is of this publication. Earlier ones, which were abandoned or
+        // lost rows, may have had other partitions.
+        bool has(uint32_t partition, int64_t offset) const;
+        bool ends_before(uint32_t partition, int64_t position) const;
     };
 
     void run(const std::stop_token& stop);
@@ -84,7 +98,13 @@ class GroupSink {
     Result<std::vector<kafka::Position>> assigned(const std::vector<int32_t>& partitions);
     void revoked(const std::vector<int32_t>& partitions);
     Result<void> take(const kafka::Message& message);
+    Result<const Announced*> announced_at(const model::UploadId& id, uint32_t partition,
+                                          int64_t offset);
     const Announced* announced(const model::UploadId& id);
+    // By partition: the offsets [from, to) are gone and were not read.
+    using Dropped = std::map<size_t, std::pair<int64_t, int64_t>>;
+    void note_lost(const Dropped& dropped);
+    void look_after_lost();
     bool is_known_schema(int32_t id);
     void reject(const kafka::Message& message, std::string_view reason, std::string detail);
     void close_cell(Cells::iterator cell);
@@ -116,10 +136,13 @@ class GroupSink {
     std::map<model::UploadId, Announced> announced_;  // as long as the control topic stays the same
     std::map<int32_t, bool> schemas_;
     uint64_t control_seen_ = 0;
+    bool caught_up_ = false;                    // with the control topic, since the last poll
+    std::map<model::UploadId, uint32_t> lost_;  // with the epoch whose rows are gone
     bool paused_ = false;
     bool undurable_ = false;  // something is in ClickHouse since the last sync
     int64_t committed_at_ = 0;
 
+    std::atomic<bool> tend_soon_ = false;
     mutable std::mutex mutex_;  // guards all below but the thread
     std::condition_variable_any wake_;
     bool begun_ = false;

@@ -25,6 +25,8 @@ constexpr int64_t kRetryMsFirst = 100;
 constexpr uint32_t kRepairsMax = 2;
 constexpr int64_t kOthersPollMs = 50;
 constexpr int64_t kOthersPatienceMs = 300'000;
+// That all rows of an upload are in ClickHouse, and its owner does not store it.
+constexpr int64_t kOwnerPatienceMs = 30'000;
 
 }  // namespace
 
@@ -105,6 +107,10 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
         RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::cancelled));
         return outcome;
     }
+    if (run.step >= Step::replaying && is_anothers(run.upload.id)) {
+        run.step = Step::inserting;  // whose it is now repairs it
+        run.repairs = 0;
+    }
     switch (run.step) {
         case Step::inserting:
             RH_TRY(insert_cells(run));
@@ -137,6 +143,9 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
 // checkpoint behind rows that are gone. A number that a crash left reserved for it is given up:
 // whatever is repaired for long must not hold up every other change of the figures.
 Result<void> Sink::empty(Run& run) {
+    if (is_anothers(run.upload.id)) {
+        return {};
+    }
     run.ahead.reset();  // waits for its INSERTs
     RH_TRY(context_.versions.withdraw(run.upload.id));
     RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
@@ -218,7 +227,7 @@ Result<void> Sink::insert_cells(Run& run) {
     if (finished) {
         return {};
     }
-    if (context_.has_taken && run.repairs == 0) {
+    if (context_.peers != nullptr && (run.repairs == 0 || is_anothers(run.upload.id))) {
         RH_ASSIGN(const bool waited, wait_for_others(run));
         if (waited) {
             return {};
@@ -275,31 +284,46 @@ Result<void> Sink::insert_cells(Run& run) {
             RH_TRY(take(std::move(*complete)));
         }
         // A checkpoint is a cell of the only partition there is.
-        if (cells_since_checkpoint >= kCellsPerCheckpoint && !context_.has_taken) {
+        if (cells_since_checkpoint >= kCellsPerCheckpoint && context_.peers == nullptr) {
             RH_TRY(checkpoint());
         }
     }
-    return finish_inserting(run, context_.has_taken ? 0 : next_cell);
+    return finish_inserting(run, context_.peers == nullptr ? next_cell : 0);
 }
 
-// True if there is nothing to insert: others have brought all rows in, or the run is to end. False
-// if that takes so long that something must be wrong with them.
+bool Sink::is_anothers(const model::UploadId& id) const {
+    return context_.peers != nullptr && !context_.peers->is_ours(id);
+}
+
+// True if there is nothing to insert: others have brought all rows in or stored the upload, or the
+// run is to end. False if that takes so long that something must be wrong with them.
 Result<bool> Sink::wait_for_others(Run& run) {
+    const auto& id = run.upload.id;
     const int64_t begun = monotonic_ms();
-    while (monotonic_ms() - begun < kOthersPatienceMs) {
-        if (run.stop.stop_requested() || context_.is_cancelled(run.upload.id)) {
+    int64_t owner_waited_for_since = begun;
+    for (int64_t now = begun; now - begun < kOthersPatienceMs; now = monotonic_ms()) {
+        if (run.stop.stop_requested() || context_.is_cancelled(id) ||
+            context_.versions.is_decided(id)) {
             return true;
         }
-        RH_ASSIGN(const bool taken, context_.has_taken(run.upload.id));
-        if (taken) {
+        RH_ASSIGN(const bool taken, context_.peers->have_taken(id));
+        if (taken && !is_anothers(id)) {
             context_.on_progress(run.upload, run.upload.rows.accepted);
             RH_TRY(finish_inserting(run, 0));
             return true;
         }
+        if (!taken) {
+            owner_waited_for_since = now;
+        } else if (now - owner_waited_for_since > kOwnerPatienceMs) {
+            log_event(LogLevel::warning,
+                      "an upload that another process published and does not store is taken over",
+                      {{"upload_id", model::to_string(id)}});
+            RH_TRY(context_.peers->take_over(id));
+        }
         sleep_unless_stopped(run.stop, kOthersPollMs);
     }
     log_event(LogLevel::warning, "rows that the consumer group does not bring in are inserted here",
-              {{"upload_id", model::to_string(run.upload.id)}});
+              {{"upload_id", model::to_string(id)}});
     return false;
 }
 

@@ -44,14 +44,29 @@ enum class Outcome : uint8_t {
     stopped,
 };
 
+// The processes that share a log, this one among them, and whose consumer group brings its rows
+// into ClickHouse (sink/group_sink.h). Several may have been sent the same file; one owns its rows,
+// and only that one audits, repairs and removes them. Any thread.
+class Peers {
+  public:
+    virtual ~Peers() = default;
+    // Whether all rows are in ClickHouse, as far as the group knows. Error log_not_published if
+    // nobody publishes them any more.
+    virtual Result<bool> have_taken(const model::UploadId& id) = 0;
+    virtual bool is_ours(const model::UploadId& id) const = 0;
+    virtual Result<void> take_over(const model::UploadId& id) = 0;
+    // The ledger has news that the others shall hear soon.
+    virtual void tell() = 0;
+    // An upload that is in no ledger but that of another process, as far as it is known.
+    virtual std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const = 0;
+};
+
 struct SinkContext {
     log::Log& log;
     const clickhouse::Store& store;
     uploads::Ledger& ledger;
     Versions& versions;
-    // Of a log whose rows others bring into ClickHouse (sink/group_sink.h): whether they have, as
-    // far as they know. Empty: this sink inserts them itself.
-    std::function<Result<bool>(const model::UploadId&)> has_taken;
+    Peers* peers = nullptr;  // null: this sink inserts all rows itself
     // Rebuilds the log from the original under the next epoch. An Error may leave the upload in
     // state validating.
     std::function<Result<void>(const model::UploadId&)> republish;
@@ -89,6 +104,7 @@ class Sink {
     Result<void> empty(Run& run);
     static Step next_repair(Run& run);
     Result<void> insert_cells(Run& run);
+    bool is_anothers(const model::UploadId& id) const;
     Result<bool> wait_for_others(Run& run);
     Result<bool> finish_ahead(Run& run);
     Result<void> finish_inserting(Run& run, uint64_t next_cell);

@@ -4,11 +4,13 @@
 #include <utility>
 
 #include <boost/json.hpp>
+#include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/kill_point.h"
 #include "base/log.h"
 #include "model/upload_id.h"
+#include "uploads/portable.h"
 
 namespace rh::sink {
 namespace {
@@ -23,11 +25,23 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
     upload.finished_at = now_ms();
     if (!control_.stored(upload.id)) {
         RH_TRY(control_.append(kafka_log::Stored{.upload_id = upload.id,
+                                                 .receiver = node_,
+                                                 .upload = uploads::portable_text(upload),
                                                  .replaces = upload.request.replaces,
                                                  .row = uploads_row(upload, 0)}));
     }
     RH_TRY(settle());
-    upload.stored_version = control_.stored(upload.id)->version;
+    const auto stored = control_.stored(upload.id);
+    upload.stored_version = stored->version;
+    if (stored->record.receiver != node_) {
+        upload.warnings.push_back(
+            {.code = std::string(uploads::kStoredElsewhere),
+             .detail = fmt::format("Process {} was sent the same file and stored it first. Its "
+                                   "rows count once.",
+                                   stored->record.receiver),
+             .count = upload.rows.accepted,
+             .upload_id = {}});
+    }
     RH_TRY(ledger_.commit_stored(upload, uploads::Ledger::Numbering::elsewhere));
     kill_point("stored_after_ledger");
     return {};
@@ -77,12 +91,34 @@ Result<void> TopicVersions::settle() {
     return {};
 }
 
+// So that every process answers for them, and knows a file that another one has.
+Result<void> TopicVersions::learn_stored() {
+    for (const auto& [version, record] : control_.take_stored()) {
+        auto upload = uploads::parse_portable(record.upload);
+        if (!upload || upload->id != record.upload_id) {
+            log_event(LogLevel::error, "what the control topic says of an upload cannot be read",
+                      {{"upload_id", model::to_string(record.upload_id)}});
+            continue;
+        }
+        upload->state = uploads::State::stored;
+        upload->stored_version = version;
+        upload->held_by = record.receiver == node_ ? "" : record.receiver;
+        unlearned_.push_back(std::move(*upload));
+    }
+    if (!unlearned_.empty()) {
+        RH_TRY(ledger_.learn(unlearned_));
+        unlearned_.clear();
+    }
+    return {};
+}
+
 // The ledger says what readers of this process see, and it may be behind for a moment.
 Result<void> TopicVersions::learn() {
     const uint64_t changes = control_.changes();
     if (changes == learned_) {
         return {};
     }
+    RH_TRY(learn_stored());
     for (const model::UploadId& id : control_.voided_uploads()) {
         RH_ASSIGN(const auto upload, ledger_.find(id));
         if (upload && upload->state == uploads::State::stored && !upload->voided_version) {

@@ -4,6 +4,9 @@
 #pragma once
 
 #include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "kafka_log/control_topic.h"
 #include "sink/versions.h"
@@ -12,9 +15,10 @@ namespace rh::sink {
 
 class TopicVersions : public Versions {
   public:
+    // `node` names this process.
     TopicVersions(const clickhouse::Store& store, uploads::Ledger& ledger,
-                  kafka_log::ControlTopic& control)
-        : store_(store), ledger_(ledger), control_(control) {}
+                  kafka_log::ControlTopic& control, std::string node)
+        : store_(store), ledger_(ledger), control_(control), node_(std::move(node)) {}
 
     bool is_decided(const model::UploadId& id) const override {
         return control_.stored(id).has_value();
@@ -25,19 +29,22 @@ class TopicVersions : public Versions {
     // A version that was made stays.
     Result<void> withdraw(const model::UploadId&) override { return {}; }
 
-    // Makes visible what others left so for some seconds, and tells the ledger what they made
-    // visible and voided. Called now and then.
+    // Makes visible what others left so for some seconds, and tells the ledger what they stored and
+    // voided. Called now and then.
     Result<void> tend();
 
   private:
     Result<void> settle();
     Result<void> learn();
+    Result<void> learn_stored();
 
     std::mutex mutex_;
     const clickhouse::Store& store_;
     uploads::Ledger& ledger_;
     kafka_log::ControlTopic& control_;
+    const std::string node_;
     uint64_t learned_ = 0;  // the state of the control topic that the ledger knows
+    std::vector<uploads::Upload> unlearned_;
 };
 
 }  // namespace rh::sink
