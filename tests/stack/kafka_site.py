@@ -22,9 +22,9 @@ ROWS = 70_000  # two cells
 class Site:
     """The stack, and the processes that a test starts on it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options: str):
         self.folder = folder
-        self.stack = Stack(folder / "stack").up()
+        self.stack = Stack(folder / "stack").up(*options)
         self.env = self.stack.env()
         self.servers: list[Server] = []
         self._admin: AdminClient | None = None

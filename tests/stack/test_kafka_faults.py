@@ -4,11 +4,14 @@ rows that retention dropped. After each of them every row counts once, and what 
 
 import threading
 
-from confluent_kafka import KafkaException
+import pytest
+from confluent_kafka import KafkaException, TopicPartition
 from kafka_site import (
+    TOPIC,
     Site,
     check_exactly_once,
     check_matched,
+    high,
     make_file,
     metric,
     send,
@@ -55,24 +58,136 @@ def test_lost_offsets_change_no_figure(site, rng):
         check_matched(server, each)
 
 
+def told(upload: dict) -> dict:
+    """What every process must say of an upload."""
+    return {name: upload[name] for name in ("id", "state", "rows", "totals", "sha256", "stored_version")}
+
+
 def test_the_same_file_sent_to_two_processes_at_once_counts_once(site, rng):
     content, rows = make_file(rng, 150_000)
     servers = [site.start(), site.start()]
     together = threading.Barrier(2)
-    ids = [None, None]
+    answers = [None, None]
 
     def go(at: int) -> None:
         together.wait()
-        ids[at] = send(servers[at], content, filename="same.csv")
+        answers[at] = servers[at].upload(content, filename="same.csv", wait=120)
 
     threads = [threading.Thread(target=go, args=(at,)) for at in (0, 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert ids[0] == ids[1]
-    stored = [wait_stored(server, ids[0]) for server in servers]
-    assert stored[0]["stored_version"] == stored[1]["stored_version"]
+    uploads = [answer.json() for answer in answers]
+    assert [answer.status_code for answer in answers] == [200, 200], uploads
+    assert told(uploads[0]) == told(uploads[1]) and uploads[0]["state"] == "stored"
+    assert [uploads[at]["duplicate"] for at in (0, 1)] in ([False, True], [True, False])
+    loser = uploads[1] if uploads[1]["duplicate"] else uploads[0]
+    assert "stored_elsewhere" in [warning["code"] for warning in loser["warnings"]]
+    path = f"/v1/uploads/{loser['id']}"
     for server in servers:
         wait_for(lambda s=server: served(s, rows) == sorted(expected_hourly(rows)), "it serves the file", 30)
-    assert site.count(ids[0]) == len(rows)
+        assert server.get(f"{path}/original").content == content  # each was sent it
+    found = site.rows_of(loser["id"])
+    assert len(found) == len({record["row_number"] for _, record in found}) == len(rows)
+    for server in servers:
+        server.kill()
+        server.start()
+        assert told(server.get(path).json()) == told(loser)
+        check_exactly_once(server, rows)
+    check_matched(servers[0], loser["id"])
+    assert site.count(loser["id"]) == len(rows)
+
+
+def test_every_process_answers_for_a_file_that_one_received(site, rng):
+    content, rows = make_file(rng, 5_000)
+    receiver, other = site.start(), site.start()
+    stored = wait_stored(receiver, send(receiver, content, filename="one.csv"))
+    path = f"/v1/uploads/{stored['id']}"
+    wait_for(lambda: other.get(path).json().get("state") == "stored", "the other knows it")
+    seen = other.get(path).json()
+    assert seen["held_by"] and receiver.get(path).json()["held_by"] is None
+    assert {**seen, "held_by": None} == receiver.get(path).json()
+    assert stored["id"] in [each["id"] for each in other.get("/v1/uploads").json()["data"]]
+    again = other.upload(content, filename="one.csv")
+    assert (again.status_code, again.json()["duplicate"]) == (200, True)
+    assert told(again.json()) == told(stored) and site.count(stored["id"]) == len(rows)
+    for request in (
+        other.get(f"{path}/original"),
+        other.get(f"{path}/rejects"),
+        other.post("/v1/reconciliations", json={"upload_id": stored["id"]}),
+    ):
+        assert (request.status_code, request.json()["code"]) == (404, "upload_elsewhere")
+        assert seen["held_by"] in request.json()["detail"]
+    differing = other.upload(content, filename="one.csv", timezone="+02:00")
+    assert (differing.status_code, differing.json()["code"]) == (409, "same_file_other_options")
+    other.kill()
+    other.start()
+    assert other.get(path).json() == seen
+    assert other.post(f"{path}/void").status_code == 200
+    wait_for(lambda: receiver.get(path).json()["voided_version"] is not None, "the receiver knows of the void")
+    assert served(receiver, rows) == served(other, rows) == []
+
+
+def test_every_process_answers_for_a_file_on_its_way(site, rng):
+    content, _ = make_file(rng, 5_000)
+    refused = b"\r\n".join(content.split(b"\r\n")[:600])  # with a bad row
+    receiver, other = site.start(), site.start()
+    for part in ("clickhouse-1", "clickhouse-2"):
+        site.stack.kill(part)
+    waiting = f"/v1/uploads/{send(receiver, content, filename='on its way.csv')}"
+    bad = f"/v1/uploads/{send(receiver, refused, filename='bad.csv', on_error='abort')}"
+    wait_for(lambda: other.get(waiting).json().get("state") == "storing", "the other knows how far it is")
+    wait_for(lambda: other.get(bad).json().get("state") == "refused", "the other knows that it was refused")
+    seen = other.get(waiting).json()
+    assert seen["rows"] == receiver.get(waiting).json()["rows"] and seen["held_by"]
+    assert other.get(bad).json()["error"]["code"] == receiver.get(bad).json()["error"]["code"]
+    for request in (other.get(f"{waiting}/events"), other.post(f"{waiting}/cancel"), other.request("DELETE", bad)):
+        assert (request.status_code, request.json()["code"]) == (404, "upload_elsewhere")
+    assert receiver.request("DELETE", bad).status_code == 204
+    wait_for(lambda: other.get(bad).status_code == 404, "the other knows that it was deleted")
+    site.stack.run("up")
+    wait_for(lambda: other.get(waiting).json()["state"] == "stored", "it is stored", 120)
+
+
+def drop_all_records(site: Site) -> None:
+    """What retention does with old ones."""
+    ends = [TopicPartition(TOPIC, partition, high(site, partition)) for partition in range(12)]
+    for dropped in site.admin().delete_records(ends).values():
+        dropped.result()
+
+
+def kafka_check(server) -> str:
+    checks = server.get("/readyz", params={"verbose": ""}).json()["checks"]
+    return next(check["detail"] for check in checks if check["name"] == "kafka")
+
+
+@pytest.mark.parametrize("recovered_by", ["its own restart", "the file sent to another process"])
+def test_rows_that_retention_dropped_unread_are_said_and_come_again(site, rng, recovered_by):
+    content, rows = make_file(rng)
+    expected = sorted(expected_hourly(rows))
+    receiver = site.start()
+    for part in ("clickhouse-1", "clickhouse-2"):
+        site.stack.kill(part)
+    upload_id = send(receiver, content, filename="dropped.csv")
+    path = f"/v1/uploads/{upload_id}"
+    wait_for(lambda: receiver.get(path).json()["state"] == "storing", "all of it is published")
+    receiver.kill()
+    drop_all_records(site)
+    site.stack.run("up")
+    if recovered_by == "its own restart":
+        server = receiver.start()
+    else:
+        server = site.start()
+        wait_for(lambda: metric(server, "roundhouse_kafka_lost_uploads") == 1, "the loss is known")
+        assert served(server, rows) == []
+        assert "kafka_retention_lost (1 of the uploads still lack rows)" in kafka_check(server)
+        assert send(server, content, filename="dropped.csv") == upload_id
+    while server.get(path).json()["state"] != "stored":
+        assert served(server, rows) in ([], expected)
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
+    assert metric(server, "roundhouse_kafka_retention_losses_total") > 0
+    wait_for(lambda: metric(server, "roundhouse_kafka_lost_uploads") == 0, "nothing is missing any more")
+    for said in (kafka_check(server), server.log_path.read_text()):
+        assert "kafka_retention_lost" in said and upload_id in said
