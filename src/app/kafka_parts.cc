@@ -105,11 +105,13 @@ Result<bool> KafkaParts::have_taken(const model::UploadId& id) {
     return group_.has_taken(*published);
 }
 
-// Of several that were sent the same file, one that still works on it.
+// Of several that were sent the same file, one that still works on it. What this process said
+// itself may be older than its ledger.
 std::optional<uploads::Upload> KafkaParts::find_elsewhere(const model::UploadId& id) const {
     std::optional<uploads::Upload> found;
     for (const kafka_log::Received& said : control_.received(id)) {
-        auto upload = uploads::parse_portable(said.upload);
+        auto upload = said.receiver == log_.options().node ? std::nullopt
+                                                           : uploads::parse_portable(said.upload);
         if (upload && (!found || !uploads::is_final(upload->state))) {
             found = std::move(upload);
             found->held_by = said.receiver;

@@ -145,6 +145,7 @@ def test_every_process_answers_for_a_file_on_its_way(site, rng):
     for request in (other.get(f"{waiting}/events"), other.post(f"{waiting}/cancel"), other.request("DELETE", bad)):
         assert (request.status_code, request.json()["code"]) == (404, "upload_elsewhere")
     assert receiver.request("DELETE", bad).status_code == 204
+    assert receiver.get(bad).status_code == 404
     wait_for(lambda: other.get(bad).status_code == 404, "the other knows that it was deleted")
     site.stack.run("up")
     wait_for(lambda: other.get(waiting).json()["state"] == "stored", "it is stored", 120)
