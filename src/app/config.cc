@@ -274,6 +274,27 @@ Result<std::vector<clickhouse::Endpoint>> Config::shards() const {
     }
     return shards;
 }
+
+Result<void> Config::check_consumer() const {
+    if (consumer == "roundhouse" ||
+        (log == "kafka" && store != kEmbedded && !kafka_brokers.empty() && !registry_url.empty())) {
+        return {};
+    }
+    return bad_setting(
+        "--consumer=clickhouse needs --log=kafka with --kafka-brokers and --registry-url, and the "
+        "servers of a cluster, --store=URL,URL…, which read the topic then.");
+}
+
+std::optional<clickhouse::KafkaSource> Config::consumed_by_clickhouse() const {
+    if (consumer == "roundhouse") {
+        return std::nullopt;
+    }
+    return clickhouse::KafkaSource{.brokers = kafka_brokers,
+                                   .topic = kafka_topic,
+                                   .group = kafka_group,
+                                   .registry_url = registry_url};
+}
+
 std::vector<std::string> Config::cors_origins() const { return split_list(http_cors_origins); }
 uint16_t Config::listen_port() const { return parse_address(listen).value().port; }
 

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "clickhouse/consumer_tables.h"
 #include "clickhouse/endpoint.h"
 
 namespace rh::app {
@@ -60,6 +61,7 @@ struct Config {
     std::string registry_url;
 
     std::string store = "embedded";
+    std::string consumer = "roundhouse";
     std::string clickhouse_cluster = "rivertech";
     std::string clickhouse_password;
     std::string tls_ca_file = "/etc/ssl/certs/ca-certificates.crt";
@@ -84,6 +86,10 @@ struct Config {
     // The shards of `store`, with clickhouse.password where a URL has none; empty: embedded. Error
     // invalid_request tls_ca_file, if one is https.
     Result<std::vector<clickhouse::Endpoint>> shards() const;
+    // Error invalid_request bad_setting if `consumer` does not go with `log` and `store`.
+    Result<void> check_consumer() const;
+    // What the servers of `store` read from Kafka themselves; nothing: roundhouse does.
+    std::optional<clickhouse::KafkaSource> consumed_by_clickhouse() const;
     LogLevel least_log_level() const;
     LogFormat log_line_format() const;
 };

@@ -98,6 +98,10 @@ constexpr std::array kOptions = {
            "Where rows are kept: in the ClickHouse that the server starts itself, or in those at "
            "the URLs, one a shard, http[s]://USER:PASSWORD@HOST:PORT. They are not taken from one "
            "list to another: partition p of the log lies on shard p modulo their number."},
+    Option{"consumer", choice, server, &Config::consumer,
+           "Who brings rows from Kafka into the servers of store: roundhouse, or those themselves "
+           "by Kafka engine tables. The tables are made for one of the two.",
+           0, 0, "roundhouse|clickhouse"},
     Option{"clickhouse.cluster", cluster, server, &Config::clickhouse_cluster,
            "Name of the cluster in remote_servers of the ClickHouse servers of store, with the "
            "same shards in the same order."},

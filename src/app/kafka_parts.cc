@@ -9,6 +9,8 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "kafka/properties.h"
+#include "sink/engine_consumer.h"
+#include "sink/group_sink.h"
 #include "uploads/portable.h"
 
 namespace rh::app {
@@ -59,15 +61,28 @@ KafkaParts::KafkaParts(const Config& config, kafka_log::KafkaLogOptions options,
     : control_(options.cluster, config.kafka_control_topic),
       log_(staged, control_, std::move(options)),
       versions_(store, ledger, control_, log_.options().node),
-      announcer_(ledger, control_, log_.options().node),
-      group_(sink::GroupSinkContext{.store = store,
-                                    .control = control_,
-                                    .log = log_,
-                                    .group = config.kafka_group,
-                                    .tend = [this]() -> Result<void> {
-                                        RH_TRY(announcer_.tend());
-                                        return versions_.tend();
-                                    }}) {}
+      announcer_(ledger, control_, log_.options().node) {
+    const auto tend = [this]() -> Result<void> {
+        RH_TRY(announcer_.tend());
+        return versions_.tend();
+    };
+    if (store.consumes()) {
+        consumer_ = std::make_unique<sink::EngineConsumer>(
+            sink::EngineConsumerContext{.store = store,
+                                        .cluster = log_.options().cluster,
+                                        .topic = log_.options().topic,
+                                        .group = config.kafka_group,
+                                        .node = log_.options().node,
+                                        .tend = tend});
+    } else {
+        consumer_ =
+            std::make_unique<sink::GroupSink>(sink::GroupSinkContext{.store = store,
+                                                                     .control = control_,
+                                                                     .log = log_,
+                                                                     .group = config.kafka_group,
+                                                                     .tend = tend});
+    }
+}
 
 Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const std::string& data,
                                                      log::EmbeddedLog& staged,
@@ -102,7 +117,7 @@ Result<bool> KafkaParts::have_taken(const model::UploadId& id) {
     if (!published || published->state != kafka_log::Published::State::complete) {
         return false;
     }
-    return group_.has_taken(*published);
+    return consumer_->has_taken(*published);
 }
 
 // Of several that were sent the same file, one that still works on it. What this process said

@@ -1,5 +1,5 @@
 // What a server has in place of the embedded log when its log is in Kafka: the topics, the versions
-// that they number, and the member of the consumer group that brings rows into ClickHouse.
+// that they number, and what brings rows into ClickHouse.
 #pragma once
 
 #include <memory>
@@ -12,8 +12,8 @@
 #include "kafka_log/kafka_log.h"
 #include "log/embedded_log.h"
 #include "sink/announcer.h"
-#include "sink/group_sink.h"
 #include "sink/sink.h"
+#include "sink/topic_consumer.h"
 #include "sink/topic_versions.h"
 #include "uploads/ledger.h"
 
@@ -33,12 +33,11 @@ class KafkaParts : public sink::Peers {
 
     kafka_log::KafkaLog& log() { return log_; }
     sink::TopicVersions& versions() { return versions_; }
-    sink::GroupSink& group() { return group_; }
-    const sink::GroupSink& group() const { return group_; }
+    sink::TopicConsumer& consumer() { return *consumer_; }
     Result<bool> have_taken(const model::UploadId& id) override;
     bool is_ours(const model::UploadId& id) const override { return log_.is_ours(id); }
     Result<void> take_over(const model::UploadId& id) override { return log_.take_over(id); }
-    void tell() override { group_.tend_soon(); }
+    void tell() override { consumer_->tend_soon(); }
     std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const override;
     // Rows of it in ClickHouse may belong to another process that publishes or stores it.
     bool is_foreign(const model::UploadId& id) const;
@@ -51,7 +50,7 @@ class KafkaParts : public sink::Peers {
     kafka_log::KafkaLog log_;
     sink::TopicVersions versions_;
     sink::Announcer announcer_;
-    sink::GroupSink group_;
+    std::unique_ptr<sink::TopicConsumer> consumer_;
 };
 
 }  // namespace rh::app

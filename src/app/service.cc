@@ -192,7 +192,8 @@ Result<std::unique_ptr<clickhouse::Store>> open_store(const Config& config,
                                                       const std::string& data) {
     RH_ASSIGN(auto shards, config.shards());
     if (!shards.empty()) {
-        return clickhouse::Store::connect(std::move(shards), config.clickhouse_cluster);
+        return clickhouse::Store::connect(std::move(shards), config.clickhouse_cluster,
+                                          config.consumed_by_clickhouse());
     }
     clickhouse::ServerOptions options;
     options.directory = data + "/clickhouse";
@@ -224,6 +225,7 @@ void announce(const Config& config, uint16_t port, bool has_keys) {
 // NOLINTNEXTLINE(readability-function-size): every part in its order, and nothing else
 Result<void> serve(const Config& config) {
     mallopt(M_ARENA_MAX, kMallocArenasMax);
+    RH_TRY(config.check_consumer());
     const sigset_t signals = block_ending_signals();
     std::error_code ignored;
     const std::string data =
@@ -270,7 +272,7 @@ Result<void> serve(const Config& config) {
             auditor.begin();
             reconciler->begin();
             if (kafka) {
-                kafka->group().begin();
+                kafka->consumer().begin();
             }
         });
     Pipeline pipeline(
@@ -295,7 +297,7 @@ Result<void> serve(const Config& config) {
                                 .publisher = publisher,
                                 .pipeline = pipeline,
                                 .auditor = auditor,
-                                .group = kafka ? &kafka->group() : nullptr,
+                                .consumer = kafka ? &kafka->consumer() : nullptr,
                                 .requests = requests,
                                 .free_disk_bytes_min = config.upload_free_disk_bytes_min});
     http::Router router;
@@ -335,7 +337,7 @@ Result<void> serve(const Config& config) {
     reconciler->stop();
     auditor.request_stop();
     if (kafka) {
-        kafka->group().request_stop();
+        kafka->consumer().request_stop();
     }
     pipeline.request_stop();
     // A worker in the middle of a statement is waited for, but not if ClickHouse hangs: once the

@@ -67,10 +67,10 @@ void append_clickhouse_metrics(std::string& out, const clickhouse::Store& store)
 }
 
 // Dead letters and losses are reported, but no reason to take the server out of service.
-api::HealthCheck check_kafka(const sink::GroupSink& group) {
-    const auto health = group.health();
-    std::string detail = fmt::format("this is process {}, {} partitions read here, {} dead letters",
-                                     group.node(), health.partitions, health.dead_letters);
+api::HealthCheck check_kafka(const sink::TopicConsumer& consumer) {
+    const auto health = consumer.health();
+    std::string detail = fmt::format("this is process {}, {} partitions are read, {} dead letters",
+                                     consumer.node(), health.partitions, health.dead_letters);
     if (!health.retention_lost.empty()) {
         detail += fmt::format(", kafka_retention_lost ({} of the uploads still lack rows): {}",
                               health.lost_uploads, health.retention_lost);
@@ -99,35 +99,35 @@ std::vector<api::HealthCheck> Status::checks() const {
                      "ClickHouse at the start",
                      audit.audits, audit.mismatched, audit.missing)},
     };
-    if (context_.group != nullptr) {
-        checks.push_back(check_kafka(*context_.group));
+    if (context_.consumer != nullptr) {
+        checks.push_back(check_kafka(*context_.consumer));
     }
     return checks;
 }
 
 void Status::append_kafka_metrics(std::string& out) const {
-    if (context_.group == nullptr) {
+    if (context_.consumer == nullptr) {
         return;
     }
-    const auto group = context_.group->health();
+    const auto consumed = context_.consumer->health();
     append_metric(out, "roundhouse_kafka_partitions", "gauge",
-                  "Partitions of the topic that this process reads.",
-                  {{"", as_value(group.partitions)}});
+                  "Partitions of the topic that are read by this process, or by ClickHouse itself.",
+                  {{"", as_value(consumed.partitions)}});
     append_metric(out, "roundhouse_kafka_inserted_rows_total", "counter",
                   "Rows that this process brought from the topic into ClickHouse.",
-                  {{"", as_value(group.rows_inserted)}});
+                  {{"", as_value(consumed.rows_inserted)}});
     append_metric(out, "roundhouse_dead_letters", "gauge",
                   "Messages of the topic that are no rows, of all times.",
-                  {{"", as_value(group.dead_letters)}});
+                  {{"", as_value(consumed.dead_letters)}});
     append_metric(out, "roundhouse_kafka_retention_losses_total", "counter",
                   "Times that the topic's retention dropped rows that were not stored.",
-                  {{"", as_value(group.retention_losses)}});
+                  {{"", as_value(consumed.retention_losses)}});
     append_metric(out, "roundhouse_kafka_lost_uploads", "gauge",
                   "Uploads that lack those rows and are neither published again nor stored.",
-                  {{"", as_value(group.lost_uploads)}});
+                  {{"", as_value(consumed.lost_uploads)}});
     append_metric(out, "roundhouse_kafka_open_uploads", "gauge",
                   "Uploads of all processes that are published, in part or all, and not stored.",
-                  {{"", as_value(group.open_uploads)}});
+                  {{"", as_value(consumed.open_uploads)}});
 }
 
 void Status::append_upload_metrics(std::string& out) const {

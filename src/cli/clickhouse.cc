@@ -104,19 +104,23 @@ Result<clickhouse::Endpoint> endpoint_of(const MigrateArguments& arguments,
 
 Result<int> migrate(const MigrateArguments& arguments, const Invocation& invocation) {
     RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    RH_TRY(settings.config.check_consumer());
     RH_ASSIGN(auto shards, settings.config.shards());
+    const auto consumed = settings.config.consumed_by_clickhouse();
     const bool is_cluster = arguments.url.empty() && !shards.empty();
     if (is_cluster) {
-        RH_TRY(clickhouse::Store::connect(std::move(shards), settings.config.clickhouse_cluster)
+        RH_TRY(clickhouse::Store::connect(std::move(shards), settings.config.clickhouse_cluster,
+                                          consumed)
                    ->migrate());
     } else {
         RH_ASSIGN(auto endpoint, endpoint_of(arguments, settings.config));
         RH_TRY(clickhouse::migrate(clickhouse::Client(std::move(endpoint))));
     }
     boost::json::array files;
+    const std::span<const EmbeddedFile> none;
     for (const auto list :
-         {clickhouse::migration_files(),
-          is_cluster ? clickhouse::cluster_files() : std::span<const EmbeddedFile>()}) {
+         {clickhouse::migration_files(), is_cluster ? clickhouse::cluster_files() : none,
+          is_cluster && consumed ? clickhouse::consumer_files() : none}) {
         for (const auto& file : list) {
             files.emplace_back(file.name);
             if (!invocation.json) {
@@ -173,7 +177,9 @@ void add_migrate(CLI::App& program, Invocation& invocation) {
     command.add_option("--password-file", arguments->password_file,
                        "File whose first line is the password of --clickhouse "
                        "[ROUNDHOUSE_CLICKHOUSE_PASSWORD]");
-    add_settings(command, invocation, {"data", "store", "clickhouse.cluster", "tls.ca_file"});
+    add_settings(command, invocation,
+                 {"data", "store", "clickhouse.cluster", "tls.ca_file", "log", "consumer",
+                  "kafka.brokers", "kafka.topic", "kafka.group", "registry.url"});
     command.callback([&invocation, arguments] {
         invocation.action = [&invocation, arguments] { return migrate(*arguments, invocation); };
     });

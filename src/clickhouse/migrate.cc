@@ -17,32 +17,6 @@ bool has_sql(std::string_view text) {
     return false;
 }
 
-std::string with_cluster(std::string_view statement, std::string_view cluster) {
-    constexpr std::string_view kPlace = "{cluster}";
-    std::string text(statement);
-    for (size_t at = 0; (at = text.find(kPlace, at)) != text.npos; at += cluster.size()) {
-        text.replace(at, kPlace.size(), cluster);
-    }
-    return text;
-}
-
-Result<void> apply(const Client& owner, std::span<const EmbeddedFile> files,
-                   std::string_view cluster) {
-    for (const EmbeddedFile& file : files) {
-        for (const std::string_view statement : statements_of(file.text)) {
-            // The endpoint's database may not exist yet; the files name theirs.
-            auto applied =
-                owner.query(with_cluster(statement, cluster), {}, {{"database", "default"}});
-            if (!applied) {
-                Error error = std::move(applied).error();
-                error.message = fmt::format("Applying {} failed. {}", file.name, error.message);
-                return std::unexpected(std::move(error));
-            }
-        }
-    }
-    return {};
-}
-
 }  // namespace
 
 std::vector<std::string_view> statements_of(std::string_view sql) {
@@ -57,10 +31,42 @@ std::vector<std::string_view> statements_of(std::string_view sql) {
     return statements;
 }
 
-Result<void> migrate(const Client& owner) { return apply(owner, migration_files(), {}); }
+std::string with_values(std::string_view statement, const Placeholders& values) {
+    std::string text(statement);
+    for (const auto& [place, value] : values) {
+        for (size_t at = 0; (at = text.find(place, at)) != text.npos; at += value.size()) {
+            text.replace(at, place.size(), value);
+        }
+    }
+    return text;
+}
+
+Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> files,
+                         const Placeholders& values, const Chosen& chosen) {
+    for (const EmbeddedFile& file : files) {
+        for (const std::string_view statement : statements_of(file.text)) {
+            if (chosen && !chosen(statement)) {
+                continue;
+            }
+            // The endpoint's database may not exist yet; the files name theirs.
+            auto applied =
+                owner.query(with_values(statement, values), {}, {{"database", "default"}});
+            if (!applied) {
+                Error error = std::move(applied).error();
+                error.message = fmt::format("Applying {} failed. {}", file.name, error.message);
+                return std::unexpected(std::move(error));
+            }
+        }
+    }
+    return {};
+}
+
+Result<void> migrate(const Client& owner, const Chosen& chosen) {
+    return apply_files(owner, migration_files(), {}, chosen);
+}
 
 Result<void> migrate_cluster(const Client& owner, std::string_view cluster) {
-    return apply(owner, cluster_files(), cluster);
+    return apply_files(owner, cluster_files(), {{"{cluster}", std::string(cluster)}});
 }
 
 Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shards) {

@@ -1,10 +1,14 @@
 // Applies the numbered DDL files of queries/ (embedded into the binary at build time) in order, to
-// one server; those of queries/cluster/ after them, to each server of a cluster. Each statement can
-// be applied again without harm, so migrate is run at every start.
+// one server; those of queries/cluster/ after them, to each server of a cluster, and then those of
+// queries/consumer/ (consumer_tables.h). Each statement can be applied again without harm, so
+// migrate is run at every start.
 #pragma once
 
+#include <functional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/embedded.h"
@@ -21,8 +25,17 @@ std::span<const EmbeddedFile> cluster_files();
 // The statements of one file, without those that are only comments.
 std::vector<std::string_view> statements_of(std::string_view sql);
 
+// What stands in a file for something that differs from place to place, and its text.
+using Placeholders = std::vector<std::pair<std::string_view, std::string>>;
+std::string with_values(std::string_view statement, const Placeholders& values);
+
+// Which statements are applied; empty: all.
+using Chosen = std::function<bool(std::string_view statement)>;
+
 // Errors are the client's, with the file's name.
-Result<void> migrate(const Client& owner);
+Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> files,
+                         const Placeholders& values, const Chosen& chosen = {});
+Result<void> migrate(const Client& owner, const Chosen& chosen = {});
 Result<void> migrate_cluster(const Client& owner, std::string_view cluster);
 // Error conflict wrong_cluster if the server knows no cluster of this name with as many shards.
 Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shards);

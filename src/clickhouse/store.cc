@@ -45,19 +45,21 @@ class Store::BlamingStream : public ResponseStream {
     std::unique_ptr<ResponseStream> stream_;
 };
 
-Store::Store(std::unique_ptr<Server> server, std::string cluster)
-    : server_(std::move(server)), cluster_(std::move(cluster)) {}
+Store::Store(std::unique_ptr<Server> server, std::string cluster,
+             std::optional<KafkaSource> consumes)
+    : server_(std::move(server)), cluster_(std::move(cluster)), consumes_(std::move(consumes)) {}
 
 Result<std::unique_ptr<Store>> Store::embed(const ServerOptions& options) {
     RH_ASSIGN(auto server, Server::start(options));
-    std::unique_ptr<Store> store(new Store(std::move(server), ""));
+    std::unique_ptr<Store> store(new Store(std::move(server), "", {}));
     store->shards_.push_back({Client(store->server_->owner()), Client(store->server_->reader())});
     return store;
 }
 
-std::unique_ptr<Store> Store::connect(std::vector<Endpoint> shards, std::string cluster) {
+std::unique_ptr<Store> Store::connect(std::vector<Endpoint> shards, std::string cluster,
+                                      std::optional<KafkaSource> consumes) {
     RH_ASSERT(!shards.empty());
-    std::unique_ptr<Store> store(new Store(nullptr, std::move(cluster)));
+    std::unique_ptr<Store> store(new Store(nullptr, std::move(cluster), std::move(consumes)));
     for (Endpoint& endpoint : shards) {
         Endpoint reading = endpoint;
         reading.settings = kReaderSettings;
@@ -75,12 +77,24 @@ Result<void> Store::migrate() const {
     if (!is_cluster()) {
         return clickhouse::migrate(owner(0));
     }
-    RH_TRY(do_on_every_shard(
-        [this](size_t shard) { return check_cluster(owner(shard), cluster_, shards()); }));
-    return do_on_every_shard([this](size_t shard) -> Result<void> {
-        RH_TRY(clickhouse::migrate(owner(shard)));
+    const auto consumer = consumes() ? Consumer::clickhouse : Consumer::roundhouse;
+    RH_TRY(do_on_every_shard([&](size_t shard) -> Result<void> {
+        RH_TRY(check_cluster(owner(shard), cluster_, shards()));
+        RH_TRY(check_consumer(owner(shard), consumer));
+        return consumes() ? check_profile(owner(shard)) : Result<void>{};
+    }));
+    RH_TRY(do_on_every_shard([this](size_t shard) -> Result<void> {
+        RH_TRY(clickhouse::migrate(owner(shard), [this](std::string_view statement) {
+            return !consumes() || !is_rollup_view(statement);
+        }));
         return migrate_cluster(owner(shard), cluster_);
-    });
+    }));
+    if (!consumes()) {
+        return {};
+    }
+    // What one shard reads goes into the tables of all of them.
+    return do_on_every_shard(
+        [this](size_t shard) { return migrate_consumer(owner(shard), cluster_, *consumes_); });
 }
 
 Result<void> Store::make_durable() const {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -23,6 +24,7 @@
 #include "base/result.h"
 #include "base/without_exceptions.h"
 #include "clickhouse/client.h"
+#include "clickhouse/consumer_tables.h"
 #include "clickhouse/server.h"
 
 namespace rh::clickhouse {
@@ -32,13 +34,21 @@ class Store {
     // Returns while the child is starting. Errors: as Server::start().
     static Result<std::unique_ptr<Store>> embed(const ServerOptions& options);
     // At least one shard, as parse_shards() gives them; `cluster` is what the servers call the
-    // cluster in their remote_servers. Asks nothing yet.
-    static std::unique_ptr<Store> connect(std::vector<Endpoint> shards, std::string cluster);
+    // cluster in their remote_servers; `consumes` what they are to read from Kafka themselves. Asks
+    // nothing yet.
+    static std::unique_ptr<Store> connect(std::vector<Endpoint> shards, std::string cluster,
+                                          std::optional<KafkaSource> consumes = {});
 
     // Brings all shards to where they can be migrated. Waits for the child, as
     // Server::wait_until_up(); of a cluster it only looks, and says which shard does not answer.
     Result<void> wait_until_up(const std::stop_token& stop) const;
-    Result<void> migrate() const;  // queries/ on every shard; of a cluster also queries/cluster/
+    // queries/ on every shard; of a cluster also queries/cluster/, and of one that consumes
+    // queries/consumer/. Errors: conflict wrong_cluster, other_consumer, wrong_profile, and the
+    // client's.
+    Result<void> migrate() const;
+    // Whether the servers read the topic of rows themselves; no view makes the rollups then
+    // (sink/rollups.h).
+    bool consumes() const { return consumes_.has_value(); }
     // What was inserted stays, whatever happens to the machine: syncs the child's directory. The
     // tables of a cluster sync each insert themselves.
     Result<void> make_durable() const;
@@ -90,7 +100,7 @@ class Store {
         Client owner;
         Client reader;
     };
-    explicit Store(std::unique_ptr<Server> server, std::string cluster);
+    Store(std::unique_ptr<Server> server, std::string cluster, std::optional<KafkaSource> consumes);
     const Client& client(size_t shard, User user) const {
         return user == User::owner ? owner(shard) : reader(shard);
     }
@@ -101,6 +111,7 @@ class Store {
 
     const std::unique_ptr<Server> server_;  // of a cluster: none
     const std::string cluster_;
+    const std::optional<KafkaSource> consumes_;
     std::vector<Shard> shards_;
 };
 

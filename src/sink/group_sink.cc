@@ -22,7 +22,6 @@ constexpr int kPollMs = 50;
 constexpr size_t kRowsPerInsert = 8 * model::kCellRows;
 constexpr int64_t kCommitMs = 500;
 constexpr int64_t kTendMs = 1'000;
-constexpr int64_t kGroupOffsetsMs = 200;
 constexpr auto kSessionRetry = std::chrono::milliseconds(1'000);
 constexpr size_t kDeadLettersMax = 1'000;  // kept in one go
 
@@ -33,7 +32,8 @@ GroupSink::GroupSink(GroupSinkContext context)
       topic_(context_.log.options().topic),
       dead_letters_(context_.store, context_.log.options().cluster, topic_),
       complete_(context_.store.shards()),
-      complete_rows_(context_.store.shards()) {
+      complete_rows_(context_.store.shards()),
+      group_offsets_(context_.log.options().cluster, context_.group, topic_) {
     for (size_t shard = 0; shard < context_.store.shards(); ++shard) {
         writers_.push_back(std::make_unique<ShardWriter>(
             context_.store.owner(shard), [this](const Error& error) { note_error(error); }));
@@ -531,29 +531,7 @@ Result<bool> GroupSink::has_taken(const kafka_log::Published& manifest) {
         }
         elsewhere = elsewhere || (found == here.end() && last >= 0);
     }
-    return elsewhere ? group_has_taken(manifest) : true;
-}
-
-// What other processes have committed.
-Result<bool> GroupSink::group_has_taken(const kafka_log::Published& manifest) {
-    const std::scoped_lock lock(asking_);
-    if (const int64_t now = monotonic_ms(); now - group_offsets_at_ > kGroupOffsetsMs) {
-        if (asker_ == nullptr) {
-            RH_ASSIGN(asker_, kafka::Admin::create(context_.log.options().cluster));
-        }
-        RH_ASSIGN(group_offsets_,
-                  asker_->committed(context_.group, topic_,
-                                    static_cast<int32_t>(manifest.partitions.size())));
-        group_offsets_at_ = now;
-    }
-    for (size_t p = 0; p < manifest.partitions.size(); ++p) {
-        const int64_t last = manifest.partitions[p].last_offset;
-        const auto offset = p < group_offsets_.size() ? group_offsets_[p] : std::nullopt;
-        if (last >= 0 && (!offset || *offset <= last)) {
-            return false;
-        }
-    }
-    return true;
+    return elsewhere ? group_offsets_.are_past(manifest) : true;
 }
 
 }  // namespace rh::sink

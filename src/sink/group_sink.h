@@ -31,7 +31,9 @@
 #include "kafka_log/kafka_log.h"
 #include "kafka_log/records.h"
 #include "sink/dead_letters.h"
+#include "sink/group_offsets.h"
 #include "sink/shard_writer.h"
+#include "sink/topic_consumer.h"
 
 namespace rh::sink {
 
@@ -44,33 +46,17 @@ struct GroupSinkContext {
     std::function<Result<void>()> tend;
 };
 
-class GroupSink {
+class GroupSink : public TopicConsumer {
   public:
     explicit GroupSink(GroupSinkContext context);
-    ~GroupSink();
+    ~GroupSink() override;
 
-    void begin();  // ClickHouse may be asked from now on
-    void request_stop() { thread_.request_stop(); }
-    void tend_soon() { tend_soon_ = true; }
-
-    // Whether every row of the manifest was brought into ClickHouse, by whichever process, as far
-    // as the group's offsets say. Errors are kafka's.
-    Result<bool> has_taken(const kafka_log::Published& manifest);
-
-    struct Health {
-        uint64_t rows_inserted = 0;  // by this process since its start
-        size_t partitions = 0;       // that this process reads now
-        uint64_t dead_letters = 0;   // in the table
-        uint64_t open_uploads = 0;   // of all processes: published and not stored
-        // Times that retention dropped rows that were not stored, what it was the last time (empty:
-        // never), and how many uploads are not published again and stored since.
-        uint64_t retention_losses = 0;
-        std::string retention_lost;
-        uint64_t lost_uploads = 0;
-        std::optional<Error> last_error;
-    };
-    Health health() const;
-    const std::string& node() const { return context_.log.options().node; }
+    void begin() override;
+    void request_stop() override { thread_.request_stop(); }
+    void tend_soon() override { tend_soon_ = true; }
+    Result<bool> has_taken(const kafka_log::Published& manifest) override;
+    Health health() const override;
+    const std::string& node() const override { return context_.log.options().node; }
 
   private:
     struct Partition {
@@ -115,7 +101,6 @@ class GroupSink {
     Result<void> commit(bool now);
     Result<void> keep_dead_letters();
     Result<void> count_dead_letters();
-    Result<bool> group_has_taken(const kafka_log::Published& manifest);
     Result<void> hold_back();
     void note_error(const Error& error);
 
@@ -149,10 +134,7 @@ class GroupSink {
     Health health_;
     std::map<uint32_t, int64_t> durable_;  // by partition of this process: committed offsets
 
-    std::mutex asking_;  // guards the next three
-    std::unique_ptr<kafka::Admin> asker_;
-    std::vector<std::optional<int64_t>> group_offsets_;
-    int64_t group_offsets_at_ = INT64_MIN / 2;
+    GroupOffsets group_offsets_;
     std::jthread thread_;
 };
 

@@ -17,6 +17,7 @@
 #include "sink/cells.h"
 #include "sink/inserter.h"
 #include "sink/overlap.h"
+#include "sink/rollups.h"
 
 namespace rh::sink {
 namespace {
@@ -204,6 +205,9 @@ Result<bool> Sink::finish_ahead(Run& run) {
 // them.
 Result<void> Sink::finish_inserting(Run& run, uint64_t next_cell) {
     const auto& upload = run.upload;
+    if (context_.store.consumes()) {
+        RH_TRY(make_rollups(context_.store, upload));
+    }
     Result<std::vector<TableTotals>> counted;
     std::jthread counting([&] {
         counted = without_exceptions([&] {

@@ -1,0 +1,164 @@
+#include "clickhouse/consumer_tables.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/assert.h"
+#include "clickhouse/migrate.h"
+
+namespace rh::clickhouse {
+namespace {
+
+constexpr std::string_view kCreateView = "CREATE MATERIALIZED VIEW IF NOT EXISTS roundhouse.";
+constexpr std::string_view kFromRows = "FROM roundhouse.game_rounds AS r\n";
+constexpr std::string_view kFromSomeRows =
+    "FROM roundhouse.game_rounds AS r FINAL\n"
+    "WHERE r.upload_id = {id:UUID} AND r.row_number BETWEEN {first:UInt64} AND {last:UInt64}\n";
+constexpr std::string_view kConsumes = "staging_bets";
+// The endpoint's database may not exist yet; the files name theirs.
+const Settings kAnyDatabase = {{"database", "default"}};
+
+// The words of a statement that makes a view.
+struct View {
+    std::string_view name;
+    std::string_view table;
+    std::string_view select;
+};
+
+View parse_view(std::string_view statement) {
+    constexpr std::string_view kTo = " TO ";
+    constexpr std::string_view kAs = " AS\n";
+    const std::string_view text =
+        statement.substr(statement.find(kCreateView) + kCreateView.size());
+    const size_t to = text.find(kTo);
+    const size_t as = text.find(kAs);
+    RH_ASSERT(to < as && as != std::string_view::npos);
+    return {.name = text.substr(0, to),
+            .table = text.substr(to + kTo.size(), as - to - kTo.size()),
+            .select = text.substr(as + kAs.size())};
+}
+
+std::vector<View> rollup_views() {
+    std::vector<View> views;
+    for (const EmbeddedFile& file : migration_files()) {
+        for (const std::string_view statement : statements_of(file.text)) {
+            if (is_rollup_view(statement)) {
+                views.push_back(parse_view(statement));
+            }
+        }
+    }
+    return views;
+}
+
+std::string quoted(std::string_view text) {
+    std::string literal = "'";
+    for (const char c : text) {
+        if (c == '\'' || c == '\\') {
+            literal += '\\';
+        }
+        literal += c;
+    }
+    return literal + "'";
+}
+
+// Those of `names` that the server has.
+Result<std::string> present(const Client& owner, std::span<const std::string> names) {
+    return owner.query(
+        "SELECT arrayStringConcat(arraySort(groupArray(name)), ', ') FROM system.tables "
+        "WHERE database = 'roundhouse' AND name IN {names:Array(String)} FORMAT TSVRaw",
+        {{"names", array_parameter(names)}}, kAnyDatabase);
+}
+
+// Changes with the text of the statements and with the settings in it.
+Result<std::string> fingerprint(const Client& owner, std::string_view text) {
+    RH_ASSIGN(std::string hash, owner.query("SELECT hex(sipHash128({text:String})) FORMAT TSVRaw",
+                                            {{"text", std::string(text)}}, kAnyDatabase));
+    hash.resize(hash.find('\n'));
+    return hash;
+}
+
+}  // namespace
+
+bool is_rollup_view(std::string_view statement) {
+    return statement.contains(kCreateView) && statement.contains(kFromRows);
+}
+
+std::vector<std::string> rollup_inserts() {
+    std::vector<std::string> inserts;
+    for (const View& view : rollup_views()) {
+        std::string select(view.select);
+        select.replace(select.find(kFromRows), kFromRows.size(), kFromSomeRows);
+        inserts.push_back(fmt::format("INSERT INTO {} {}", view.table, select));
+    }
+    return inserts;
+}
+
+Result<void> check_consumer(const Client& owner, Consumer consumer) {
+    std::vector<std::string> of_the_other = {fmt::format("{}_mv", kConsumes),
+                                             std::string(kConsumes)};
+    if (consumer == Consumer::clickhouse) {
+        of_the_other.clear();
+        for (const View& view : rollup_views()) {
+            of_the_other.emplace_back(view.name);
+        }
+    }
+    RH_ASSIGN(std::string found, present(owner, of_the_other));
+    found.resize(found.find('\n'));
+    if (found.empty()) {
+        return {};
+    }
+    const bool is_clickhouse = consumer == Consumer::clickhouse;
+    return fail(
+        ErrorKind::conflict, "other_consumer",
+        fmt::format("The tables of the ClickHouse at {} were begun with --consumer={}: it "
+                    "has {}. Start with that, or stop every server, drop these on every "
+                    "shard, and start with --consumer={}.",
+                    address_of(owner.endpoint()), is_clickhouse ? "roundhouse" : "clickhouse",
+                    found, is_clickhouse ? "clickhouse" : "roundhouse"));
+}
+
+Result<void> check_profile(const Client& owner) {
+    RH_ASSIGN(
+        const std::string right,
+        owner.query("SELECT countIf(name = 'distributed_foreground_insert' AND value = '1') + "
+                    "countIf(name = 'max_partitions_per_insert_block' AND value = '0') "
+                    "FROM system.settings FORMAT TSVRaw",
+                    {}, kAnyDatabase));
+    if (right == "2\n") {
+        return {};
+    }
+    return fail(ErrorKind::conflict, "wrong_profile",
+                fmt::format("--consumer=clickhouse needs distributed_foreground_insert = 1 and "
+                            "max_partitions_per_insert_block = 0 in the default profile of the "
+                            "ClickHouse at {}, as deploy/clickhouse/users.d/roundhouse.xml has "
+                            "them.",
+                            address_of(owner.endpoint())));
+}
+
+Result<void> migrate_consumer(const Client& owner, std::string_view cluster,
+                              const KafkaSource& source) {
+    Placeholders values = {{"{cluster}", std::string(cluster)},
+                           {"{brokers}", quoted(source.brokers)},
+                           {"{topic}", quoted(source.topic)},
+                           {"{group}", quoted(source.group)},
+                           {"{registry_url}", quoted(source.registry_url)}};
+    const EmbeddedFile& consuming = consumer_files().back();
+    RH_ASSIGN(const std::string settings, fingerprint(owner, with_values(consuming.text, values)));
+    values.emplace_back("{settings}", quoted(fmt::format("Consumes the topic; {}", settings)));
+    RH_ASSIGN(
+        const std::string same,
+        owner.query("SELECT count() FROM system.tables WHERE database = 'roundhouse' AND "
+                    "name = {name:String} AND NOT endsWith(comment, {settings:String}) "
+                    "FORMAT TSVRaw",
+                    {{"name", std::string(kConsumes)}, {"settings", settings}}, kAnyDatabase));
+    if (same != "0\n") {
+        for (const std::string_view suffix : {"_mv", ""}) {
+            RH_TRY(owner.query(
+                fmt::format("DROP TABLE IF EXISTS roundhouse.{}{} SYNC", kConsumes, suffix), {},
+                kAnyDatabase));
+        }
+    }
+    return apply_files(owner, consumer_files(), values);
+}
+
+}  // namespace rh::clickhouse

@@ -1,0 +1,152 @@
+#include "sink/engine_consumer.h"
+
+#include <charconv>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/trim.h"
+#include "base/without_exceptions.h"
+
+namespace rh::sink {
+namespace {
+
+constexpr auto kLook = std::chrono::milliseconds(1'000);
+constexpr int64_t kLookCloselyMs = 5'000;
+
+// Partitions that the server reads now, and what went wrong with them lately.
+constexpr std::string_view kConsumersSql =
+    "SELECT sum(length(assignments.partition_id)), "
+    "anyIf(substring(replaceAll(splitByString('\\n0. ', splitByString(', Stack trace', "
+    "exceptions.text[-1])[1])[1], '\\n', ' '), 1, 500), "
+    "exceptions.time[-1] > now() - 10) "
+    "FROM system.kafka_consumers WHERE database = currentDatabase() AND table = 'staging_bets' "
+    "FORMAT TSVRaw";
+
+}  // namespace
+
+EngineConsumer::EngineConsumer(EngineConsumerContext context)
+    : context_(std::move(context)),
+      offsets_(context_.cluster, context_.group, context_.topic),
+      dead_letters_(context_.store, context_.cluster, context_.topic),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+EngineConsumer::~EngineConsumer() = default;
+
+void EngineConsumer::begin() {
+    const std::scoped_lock lock(mutex_);
+    begun_ = true;
+    wake_.notify_all();
+}
+
+TopicConsumer::Health EngineConsumer::health() const {
+    const std::scoped_lock lock(mutex_);
+    return health_;
+}
+
+void EngineConsumer::run(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, stop, [this] { return begun_; });
+    while (!stop.stop_requested()) {
+        lock.unlock();
+        const auto tended = without_exceptions([&] { return context_.tend(); });
+        const auto looked = without_exceptions([&] { return look(); });
+        if (!tended || !looked) {
+            note_error(tended ? looked.error() : tended.error());
+        }
+        lock.lock();
+        if (tended && looked) {
+            health_.last_error.reset();
+        }
+        wake_.wait_for(lock, stop, kLook, [] { return false; });
+    }
+}
+
+void EngineConsumer::note_error(const Error& error) {
+    const std::scoped_lock lock(mutex_);
+    if (!health_.last_error || health_.last_error->message != error.message) {
+        log_event(LogLevel::warning, "ClickHouse does not bring rows from Kafka as it should",
+                  {{"code", error.code}, {"detail", error.message}});
+    }
+    health_.last_error = error;
+}
+
+Result<void> EngineConsumer::look() {
+    RH_TRY(look_at_servers());
+    if (const int64_t now = monotonic_ms(); now - looked_closely_at_ > kLookCloselyMs) {
+        RH_TRY(count_dead_letters());
+        RH_TRY(look_for_losses());
+        looked_closely_at_ = now;
+    }
+    return {};
+}
+
+Result<void> EngineConsumer::look_at_servers() {
+    size_t partitions = 0;
+    std::optional<Error> failed;
+    auto answers = context_.store.on_every_shard(
+        [&](size_t shard) { return context_.store.owner(shard).query(kConsumersSql); });
+    for (size_t shard = 0; shard < answers.size(); ++shard) {
+        RH_TRY(answers[shard]);
+        const std::string_view line = *answers[shard];
+        size_t here = 0;
+        const auto parsed = std::from_chars(line.data(), line.data() + line.size(), here);
+        partitions += here;
+        const std::string_view exception = trim_blanks(
+            line.substr(static_cast<size_t>(parsed.ptr - line.data())), kBlanksAndLineEnds);
+        if (!exception.empty()) {
+            failed = Error{.kind = ErrorKind::unavailable,
+                           .code = "clickhouse_consumer",
+                           .message = fmt::format("{}: {}", context_.store.name(shard), exception),
+                           .verdict = Verdict::retry};
+        }
+    }
+    {
+        const std::scoped_lock lock(mutex_);
+        health_.partitions = partitions;
+    }
+    return failed ? Result<void>(std::unexpected(std::move(*failed))) : Result<void>{};
+}
+
+Result<void> EngineConsumer::count_dead_letters() {
+    RH_ASSIGN(const uint64_t count, dead_letters_.count());
+    const std::scoped_lock lock(mutex_);
+    if (count > health_.dead_letters) {
+        log_event(LogLevel::error, "messages of the topic are no rows, and were put aside",
+                  {{"topic", context_.topic}, {"dead_letters", count}});
+    }
+    health_.dead_letters = count;
+    return {};
+}
+
+// The engine begins again at the first record that is left, and says nothing.
+Result<void> EngineConsumer::look_for_losses() {
+    if (admin_ == nullptr) {
+        RH_ASSIGN(admin_, kafka::Admin::create(context_.cluster));
+    }
+    RH_ASSIGN(const int32_t count, admin_->partition_count(context_.topic));
+    RH_ASSIGN(const auto committed, admin_->committed(context_.group, context_.topic, count));
+    for (int32_t partition = 0; partition < count; ++partition) {
+        const auto next = committed[static_cast<size_t>(partition)];
+        RH_ASSIGN(const auto ends, admin_->watermarks(context_.topic, partition));
+        if (!next || *next >= ends.low) {
+            continue;
+        }
+        if (const auto seen = lost_from_.find(partition);
+            seen != lost_from_.end() && seen->second == *next) {
+            continue;
+        }
+        lost_from_[partition] = *next;
+        std::string lost = report_retention_loss(context_.topic, partition, *next, ends.low);
+        const std::scoped_lock lock(mutex_);
+        ++health_.retention_losses;
+        health_.retention_lost = std::move(lost);
+    }
+    return {};
+}
+
+}  // namespace rh::sink

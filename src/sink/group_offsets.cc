@@ -1,0 +1,47 @@
+#include "sink/group_offsets.h"
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace rh::sink {
+namespace {
+
+constexpr int64_t kGroupOffsetsMs = 200;
+
+}  // namespace
+
+Result<bool> GroupOffsets::are_past(const kafka_log::Published& manifest) {
+    const std::scoped_lock lock(mutex_);
+    if (const int64_t now = monotonic_ms(); now - asked_at_ > kGroupOffsetsMs) {
+        if (admin_ == nullptr) {
+            RH_ASSIGN(admin_, kafka::Admin::create(cluster_));
+        }
+        RH_ASSIGN(offsets_, admin_->committed(group_, topic_,
+                                              static_cast<int32_t>(manifest.partitions.size())));
+        asked_at_ = now;
+    }
+    for (size_t p = 0; p < manifest.partitions.size(); ++p) {
+        const int64_t last = manifest.partitions[p].last_offset;
+        const auto offset = p < offsets_.size() ? offsets_[p] : std::nullopt;
+        if (last >= 0 && (!offset || *offset <= last)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+std::string report_retention_loss(const std::string& topic, int32_t partition, int64_t next,
+                                  int64_t low) {
+    std::string lost =
+        fmt::format("partition {} of topic {}: offsets {} to {} were dropped before they were read",
+                    partition, topic, next, low - 1);
+    log_event(LogLevel::error,
+              "the topic's retention dropped rows that were not stored yet; their uploads are "
+              "published again from their originals",
+              {{"code", "kafka_retention_lost"}, {"detail", lost}});
+    return lost;
+}
+
+}  // namespace rh::sink

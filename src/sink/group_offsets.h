@@ -1,0 +1,41 @@
+// How far a consumer group is in the topic of rows, asked of the brokers a few times a second at
+// most. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kafka/client.h"
+#include "kafka_log/records.h"
+
+namespace rh::sink {
+
+class GroupOffsets {
+  public:
+    GroupOffsets(kafka::Cluster cluster, std::string group, std::string topic)
+        : cluster_(std::move(cluster)), group_(std::move(group)), topic_(std::move(topic)) {}
+
+    // Whether the group has committed offsets past every row of the manifest. Errors are kafka's.
+    Result<bool> are_past(const kafka_log::Published& manifest);
+
+  private:
+    const kafka::Cluster cluster_;
+    const std::string group_;
+    const std::string topic_;
+    std::mutex mutex_;  // guards all below
+    std::unique_ptr<kafka::Admin> admin_;
+    std::vector<std::optional<int64_t>> offsets_;
+    int64_t asked_at_ = INT64_MIN / 2;
+};
+
+// Rows that the group had not read yet are gone from the topic: offsets `next` to `low` - 1. Says
+// so in the log; the sentence.
+std::string report_retention_loss(const std::string& topic, int32_t partition, int64_t next,
+                                  int64_t low);
+
+}  // namespace rh::sink
