@@ -17,6 +17,8 @@ namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(1'000);
 constexpr int64_t kLookCloselyMs = 5'000;
+// Longer than a rebalance takes after a server was killed.
+constexpr int64_t kStalledMs = 20'000;
 
 // Partitions that the server reads now, and what went wrong with them lately.
 constexpr std::string_view kConsumersSql =
@@ -68,7 +70,7 @@ void EngineConsumer::run(const std::stop_token& stop) {
 
 void EngineConsumer::note_error(const Error& error) {
     const std::scoped_lock lock(mutex_);
-    if (!health_.last_error || health_.last_error->message != error.message) {
+    if (!health_.last_error || health_.last_error->code != error.code) {
         log_event(LogLevel::warning, "ClickHouse does not bring rows from Kafka as it should",
                   {{"code", error.code}, {"detail", error.message}});
     }
@@ -81,6 +83,14 @@ Result<void> EngineConsumer::look() {
         RH_TRY(count_dead_letters());
         RH_TRY(look_for_losses());
         looked_closely_at_ = now;
+    }
+    if (const int64_t stalled_ms = offsets_.stalled_ms(); stalled_ms > kStalledMs) {
+        return fail(ErrorKind::unavailable, "clickhouse_consumer",
+                    fmt::format("An upload waits for its rows, and ClickHouse has taken none from "
+                                "topic {} for {} s. Do its servers reach the brokers and the "
+                                "schema registry?",
+                                context_.topic, stalled_ms / 1'000),
+                    Verdict::retry);
     }
     return {};
 }
@@ -99,10 +109,10 @@ Result<void> EngineConsumer::look_at_servers() {
         const std::string_view exception = trim_blanks(
             line.substr(static_cast<size_t>(parsed.ptr - line.data())), kBlanksAndLineEnds);
         if (!exception.empty()) {
-            failed = Error{.kind = ErrorKind::unavailable,
-                           .code = "clickhouse_consumer",
-                           .message = fmt::format("{}: {}", context_.store.name(shard), exception),
-                           .verdict = Verdict::retry};
+            failed =
+                fail(ErrorKind::unavailable, "clickhouse_consumer",
+                     fmt::format("{}: {}", context_.store.name(shard), exception), Verdict::retry)
+                    .error();
         }
     }
     {

@@ -18,18 +18,30 @@ Result<bool> GroupOffsets::are_past(const kafka_log::Published& manifest) {
         if (admin_ == nullptr) {
             RH_ASSIGN(admin_, kafka::Admin::create(cluster_));
         }
-        RH_ASSIGN(offsets_, admin_->committed(group_, topic_,
-                                              static_cast<int32_t>(manifest.partitions.size())));
+        RH_ASSIGN(
+            auto offsets,
+            admin_->committed(group_, topic_, static_cast<int32_t>(manifest.partitions.size())));
+        if (offsets != offsets_) {
+            stalled_since_.reset();
+        }
+        offsets_ = std::move(offsets);
         asked_at_ = now;
     }
     for (size_t p = 0; p < manifest.partitions.size(); ++p) {
         const int64_t last = manifest.partitions[p].last_offset;
         const auto offset = p < offsets_.size() ? offsets_[p] : std::nullopt;
         if (last >= 0 && (!offset || *offset <= last)) {
+            stalled_since_ = stalled_since_.value_or(asked_at_);
             return false;
         }
     }
+    stalled_since_.reset();
     return true;
+}
+
+int64_t GroupOffsets::stalled_ms() const {
+    const std::scoped_lock lock(mutex_);
+    return stalled_since_ ? monotonic_ms() - *stalled_since_ : 0;
 }
 
 std::string report_retention_loss(const std::string& topic, int32_t partition, int64_t next,

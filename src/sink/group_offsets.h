@@ -22,15 +22,18 @@ class GroupOffsets {
 
     // Whether the group has committed offsets past every row of the manifest. Errors are kafka's.
     Result<bool> are_past(const kafka_log::Published& manifest);
+    // For how long none of them has moved while are_past() was asked again and again and said no.
+    int64_t stalled_ms() const;
 
   private:
     const kafka::Cluster cluster_;
     const std::string group_;
     const std::string topic_;
-    std::mutex mutex_;  // guards all below
+    mutable std::mutex mutex_;  // guards all below
     std::unique_ptr<kafka::Admin> admin_;
     std::vector<std::optional<int64_t>> offsets_;
     int64_t asked_at_ = INT64_MIN / 2;
+    std::optional<int64_t> stalled_since_;
 };
 
 // Rows that the group had not read yet are gone from the topic: offsets `next` to `low` - 1. Says

@@ -1,0 +1,248 @@
+"""Both ClickHouse shards consume the topic themselves, by Kafka engine tables: what they deliver twice, torn or to
+the other shard counts once.
+
+What must be counted is computed by DuckDB, what is on a shard is asked of it directly.
+"""
+
+import random
+import signal
+import subprocess
+import time
+
+import httpx
+import pytest
+from confluent_kafka import Producer
+from kafka_site import (
+    TOPIC,
+    Site,
+    check_exactly_once,
+    check_matched,
+    make_file,
+    metric,
+    send,
+    served,
+    wait_stored,
+)
+from native_stack import wait_for
+from roundhouse import BINARY, Server
+from rounds import expected_hourly
+
+ROWS = 350_000
+SHARDS = (1, 2)
+ROLLUPS = ("hourly", "hourly_by_game", "game_hourly", "games")
+CONSUMING = ("staging_bets_mv", "staging_bets")
+VIEWS = ("hourly_mv", "game_hourly_mv", "games_mv")
+
+
+def start(site: Site, **settings) -> Server:
+    return site.start(**{"consumer": "clickhouse", **settings})
+
+
+def ask(site: Site, shard: int, sql: str) -> str:
+    url = httpx.URL(site.env[f"STACK_CLICKHOUSE_{shard}"])
+    answer = httpx.post(url, params={"database": "roundhouse"}, content=sql, timeout=120)
+    assert answer.status_code == 200 and "DB::Exception" not in answer.text[:300], answer.text
+    return answer.text.strip()
+
+
+def check_tables(site: Site, upload_id: str, rows: list) -> None:
+    """Each row once over both shards, on the shard of its partition, and every rollup has all of them."""
+    of_upload = f"WHERE upload_id = '{upload_id}'"
+    sql = f"SELECT row_number FROM game_rounds FINAL {of_upload} AND part % 2 = "
+    found = [int(n) for shard in SHARDS for n in ask(site, shard, f"{sql}{shard - 1}").split()]
+    assert len(found) == len(set(found)) == len(rows)
+    for shard in SHARDS:
+        elsewhere = f"SELECT count() FROM game_rounds {of_upload} AND part % 2 != {shard - 1}"
+        assert ask(site, shard, elsewhere) == "0"
+    for rollup in ROLLUPS:
+        sums = [ask(site, s, f"SELECT sum(rounds) FROM {rollup} FINAL {of_upload}") for s in SHARDS]
+        assert sum(map(int, sums)) == len(rows), rollup
+
+
+def check_all(site: Site, server: Server, upload_id: str, rows: list) -> None:
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
+    check_tables(site, upload_id, rows)
+    assert site.count(upload_id) == len(rows)
+
+
+def drop(site: Site, names) -> None:
+    for shard in SHARDS:
+        for name in names:
+            ask(site, shard, f"DROP TABLE roundhouse.{name} SYNC")
+
+
+def test_what_clickhouse_reads_is_stored_voided_and_replaced(site, rng):
+    server = start(site)
+    content, rows = make_file(rng, 20_000)
+    first = wait_stored(server, send(server, content, filename="first.csv"))
+    for shard in SHARDS:
+        tables = ask(site, shard, "SELECT name FROM system.tables WHERE database = 'roundhouse'").split()
+        assert set(CONSUMING) < set(tables) and not set(VIEWS) & set(tables)
+        assert ask(site, shard, "SELECT engine FROM system.tables WHERE name = 'staging_bets'") == "Kafka"
+    check_all(site, server, first["id"], rows)
+    assert metric(server, "roundhouse_kafka_inserted_rows_total") == 0
+    wait_for(lambda: metric(server, "roundhouse_kafka_partitions") == 12, "every partition is read")
+
+    page = server.get("/v1/aggregates", params={"player_id": rows[0][2], "limit": 3}).json()
+    again, again_rows = make_file(rng, 10_000)
+    second = wait_stored(server, send(server, again, filename="second.csv", replaces=first["id"]))
+    assert served(server, rows) == [] and served(server, again_rows) == sorted(expected_hourly(again_rows))
+    following = {"player_id": rows[0][2], "limit": 3, "cursor": page["next_cursor"]}
+    assert server.get("/v1/aggregates", params=following).json()["version"] == page["version"]
+    assert server.post(f"/v1/uploads/{second['id']}/void").status_code == 200
+    assert served(server, again_rows) == []
+
+
+def test_shards_and_roundhouse_killed_at_random_moments(site, rng):
+    content, rows = make_file(rng, ROWS)
+    server = start(site)
+    upload_id = send(server, content, filename="kills.csv")
+    killed = ["clickhouse-1", "clickhouse-2", "roundhouse", rng.choice(["clickhouse-1", "clickhouse-2"])]
+    rng.shuffle(killed)
+    print(killed)
+    for part in killed:
+        pause(rng, 0.2, 3)
+        if part == "roundhouse":
+            server.kill()
+            server.start(ready=False)
+        else:
+            site.stack.kill(part)
+            pause(rng, 0, 2)
+            site.stack.start(part)
+    wait_stored(server, upload_id)
+    check_all(site, server, upload_id, rows)
+
+
+def pause(rng: random.Random, at_least: float, at_most: float) -> None:
+    """The moment of a kill is what the test draws lots for."""
+    time.sleep(rng.uniform(at_least, at_most))
+
+
+def test_killed_between_two_rollups(site, rng):
+    content, rows = make_file(rng, 70_000)
+    server = start(site)
+    server.kill()
+    server.start({"ROUNDHOUSE_KILL_AT": "kafka_between_rollups:3"})
+    upload_id = send(server, content, filename="rollups.csv")
+    assert server.wait_dead(120) == -signal.SIGKILL
+    server.start()
+    wait_stored(server, upload_id)
+    check_all(site, server, upload_id, rows)
+
+
+def test_a_shard_that_is_away_gets_its_rows_when_it_is_back(site, rng):
+    server = start(site)
+    content, rows = make_file(rng, 20_000)
+    upload_id = wait_stored(server, send(server, content, filename="away.csv"))["id"]
+    site.stack.kill("clickhouse-2")
+    later, later_rows = make_file(rng, 20_000)
+    later_id = send(server, later, filename="later.csv")
+    players = sorted({row[2] for row in rows})
+    refused = server.get("/v1/aggregates", params={"player_id": players})
+    assert refused.status_code == 503 and refused.json()["code"] == "shard_unavailable"
+    part = server.get("/v1/aggregates", params={"player_id": players, "partial": "true"})
+    assert part.status_code == 200 and len(part.json()["partial"]["missing_shards"]) == 1
+    wait_for(lambda: site.count(later_id) == len(later_rows), "the rows are in the topic")
+    wait_for(lambda: "shard 2" in kafka_check(server), "the consumer's trouble is said")
+    assert server.get(f"/v1/uploads/{later_id}").json()["state"] == "storing"
+    site.stack.start("clickhouse-2")
+    wait_stored(server, later_id)
+    check_all(site, server, upload_id, rows)
+    check_all(site, server, later_id, later_rows)
+
+
+def kafka_check(server: Server) -> str:
+    checks = {check["name"]: check for check in server.get("/readyz?verbose").json()["checks"]}
+    return checks["kafka"]["detail"]
+
+
+def test_what_is_no_row_is_put_aside_and_a_registry_that_is_away_puts_nothing_aside(site, rng):
+    content, rows = make_file(rng, 5_000)
+    server = start(site)
+    first = wait_stored(server, send(server, content, filename="before.csv"))
+    good = site.rows_of(first["id"])[0][0].value()
+    before = metric(server, "roundhouse_dead_letters")
+    wrong = {
+        b"not avro at all": "not_avro",
+        b"\0\x7f\xff\xff\xff" + good[5:]: "unknown_schema",
+        good[:40]: "not_a_game_round",
+        good + b"\0": "not_a_game_round",
+    }
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"]})
+    for partition in range(2):
+        for value in wrong:
+            producer.produce(TOPIC, value, key=b"somebody", partition=partition)
+    producer.flush()
+    aside = before + 2 * len(wrong)
+    wait_for(lambda: metric(server, "roundhouse_dead_letters") == aside, "all are put aside")
+    sql = "SELECT DISTINCT hex(value), reason FROM dead_letters_all FINAL WHERE key = 'somebody'"
+    found = dict(line.split("\t") for line in ask(site, 1, sql).splitlines())
+    assert found == {value.hex().upper(): reason for value, reason in wrong.items()}
+
+    for part in ("registry", "clickhouse-1", "clickhouse-2"):  # which forget the schema
+        site.stack.kill(part)
+    for part in ("clickhouse-1", "clickhouse-2"):
+        site.stack.start(part)
+    more, more_rows = make_file(rng, 5_000)
+    more_id = send(server, more, filename="registry.csv")
+    wait_for(lambda: "ClickHouse has taken none" in kafka_check(server), "it is said")
+    assert metric(server, "roundhouse_dead_letters") == aside
+    site.stack.start("registry")
+    wait_stored(server, more_id)
+    check_all(site, server, more_id, more_rows)
+    check_exactly_once(server, rows)
+    assert metric(server, "roundhouse_dead_letters") == aside
+
+
+def test_a_topic_that_is_read_again_by_another_group_changes_no_figure(site, rng):
+    content, rows = make_file(rng)
+    server = start(site)
+    upload_id = wait_stored(server, send(server, content, filename="again.csv"))["id"]
+    server.kill()
+    group = f"again-{rng.randrange(10**6)}"
+    other = start(site, kafka_group=group)
+    last = {message.partition(): message.offset() for message in site.messages(TOPIC)}
+    wait_for(lambda: is_past(site.committed(group), last), "everything is read again")
+    more, more_rows = make_file(rng, 5_000)
+    more_id = wait_stored(other, send(other, more, filename="more.csv"))["id"]
+    check_all(site, other, more_id, more_rows)
+    other.kill()
+    server.start()
+    check_all(site, server, upload_id, rows)
+
+
+def is_past(committed: dict, last: dict) -> bool:
+    """The engine commits what is behind a row, and not the end of the transaction behind that."""
+    return all((committed[partition] or 0) > offset for partition, offset in last.items())
+
+
+@pytest.mark.parametrize("lacking", ["ROUNDHOUSE_LOG", "ROUNDHOUSE_STORE", "ROUNDHOUSE_REGISTRY_URL"])
+def test_what_makes_no_sense_is_refused(site, lacking):
+    names = [name for name in site.env if name.startswith("ROUNDHOUSE_") and name != lacking]
+    env = {name: site.env[name] for name in names} | {"ROUNDHOUSE_CONSUMER": "clickhouse"}
+    if lacking != "ROUNDHOUSE_LOG":
+        env["ROUNDHOUSE_LOG"] = "kafka"
+    for command in (["serve", "--data", str(site.folder / "refused"), "--listen", "127.0.0.1:0"], ["migrate"]):
+        done = subprocess.run([BINARY, *command], env=env, capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and "--consumer=clickhouse needs" in done.stderr, done.stderr
+    assert not (site.folder / "refused").exists()
+
+
+def test_a_cluster_stays_with_its_consumer_until_its_tables_are_dropped(site, rng):
+    content, rows = make_file(rng, 10_000)
+    server = start(site)
+    upload_id = wait_stored(server, send(server, content, filename="stays.csv"))["id"]
+    server.kill()
+    for other, names in (("roundhouse", CONSUMING), ("clickhouse", VIEWS)):
+        refused = site.start(consumer=other, ready=False)
+        assert refused.wait_dead(60) == 1
+        assert "other_consumer" in refused.log_tail() and names[0] in refused.log_tail()
+        drop(site, names)
+        switched = site.start(consumer=other)
+        more, more_rows = make_file(rng, 10_000)
+        more_id = wait_stored(switched, send(switched, more, filename=f"{other}.csv"))["id"]
+        check_all(site, switched, more_id, more_rows)
+        check_exactly_once(switched, rows)
+        check_tables(site, upload_id, rows)
+        switched.kill()
