@@ -69,6 +69,7 @@ KafkaParts::KafkaParts(const Config& config, kafka_log::KafkaLogOptions options,
     if (store.consumes()) {
         consumer_ = std::make_unique<sink::EngineConsumer>(
             sink::EngineConsumerContext{.store = store,
+                                        .control = control_,
                                         .cluster = log_.options().cluster,
                                         .topic = log_.options().topic,
                                         .group = config.kafka_group,

@@ -35,6 +35,7 @@ EngineConsumer::EngineConsumer(EngineConsumerContext context)
     : context_(std::move(context)),
       offsets_(context_.cluster, context_.group, context_.topic),
       dead_letters_(context_.store, context_.cluster, context_.topic),
+      losses_(context_.control, context_.topic),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 EngineConsumer::~EngineConsumer() = default;
@@ -46,8 +47,13 @@ void EngineConsumer::begin() {
 }
 
 TopicConsumer::Health EngineConsumer::health() const {
-    const std::scoped_lock lock(mutex_);
-    return health_;
+    Health health;
+    {
+        const std::scoped_lock lock(mutex_);
+        health = health_;
+    }
+    losses_.add_to(health);
+    return health;
 }
 
 void EngineConsumer::run(const std::stop_token& stop) {
@@ -140,22 +146,21 @@ Result<void> EngineConsumer::look_for_losses() {
     }
     RH_ASSIGN(const int32_t count, admin_->partition_count(context_.topic));
     RH_ASSIGN(const auto committed, admin_->committed(context_.group, context_.topic, count));
+    RetentionLosses::Dropped dropped;
     for (int32_t partition = 0; partition < count; ++partition) {
         const auto next = committed[static_cast<size_t>(partition)];
         RH_ASSIGN(const auto ends, admin_->watermarks(context_.topic, partition));
         if (!next || *next >= ends.low) {
             continue;
         }
-        if (const auto seen = lost_from_.find(partition);
-            seen != lost_from_.end() && seen->second == *next) {
-            continue;
+        int64_t& told = lost_from_.try_emplace(partition, -1).first->second;
+        if (told != *next) {
+            dropped[static_cast<size_t>(partition)] = {*next, ends.low};
+            told = *next;
         }
-        lost_from_[partition] = *next;
-        std::string lost = report_retention_loss(context_.topic, partition, *next, ends.low);
-        const std::scoped_lock lock(mutex_);
-        ++health_.retention_losses;
-        health_.retention_lost = std::move(lost);
     }
+    losses_.tell(dropped);
+    losses_.look_after();
     return {};
 }
 

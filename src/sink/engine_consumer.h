@@ -16,14 +16,17 @@
 #include <thread>
 
 #include "clickhouse/store.h"
+#include "kafka_log/control_topic.h"
 #include "sink/dead_letters.h"
 #include "sink/group_offsets.h"
+#include "sink/retention_losses.h"
 #include "sink/topic_consumer.h"
 
 namespace rh::sink {
 
 struct EngineConsumerContext {
     const clickhouse::Store& store;
+    const kafka_log::ControlTopic& control;
     kafka::Cluster cluster;
     std::string topic;
     std::string group;  // of the engine tables
@@ -57,6 +60,7 @@ class EngineConsumer : public TopicConsumer {
     const EngineConsumerContext context_;
     GroupOffsets offsets_;
     DeadLetters dead_letters_;
+    RetentionLosses losses_;
 
     // Of the thread.
     std::unique_ptr<kafka::Admin> admin_;

@@ -1,9 +1,6 @@
 #include "sink/group_offsets.h"
 
-#include <fmt/format.h>
-
 #include "base/clock.h"
-#include "base/log.h"
 
 namespace rh::sink {
 namespace {
@@ -42,18 +39,6 @@ Result<bool> GroupOffsets::are_past(const kafka_log::Published& manifest) {
 int64_t GroupOffsets::stalled_ms() const {
     const std::scoped_lock lock(mutex_);
     return stalled_since_ ? monotonic_ms() - *stalled_since_ : 0;
-}
-
-std::string report_retention_loss(const std::string& topic, int32_t partition, int64_t next,
-                                  int64_t low) {
-    std::string lost =
-        fmt::format("partition {} of topic {}: offsets {} to {} were dropped before they were read",
-                    partition, topic, next, low - 1);
-    log_event(LogLevel::error,
-              "the topic's retention dropped rows that were not stored yet; their uploads are "
-              "published again from their originals",
-              {{"code", "kafka_retention_lost"}, {"detail", lost}});
-    return lost;
 }
 
 }  // namespace rh::sink

@@ -36,9 +36,4 @@ class GroupOffsets {
     std::optional<int64_t> stalled_since_;
 };
 
-// Rows that the group had not read yet are gone from the topic: offsets `next` to `low` - 1. Says
-// so in the log; the sentence.
-std::string report_retention_loss(const std::string& topic, int32_t partition, int64_t next,
-                                  int64_t low);
-
 }  // namespace rh::sink

@@ -33,6 +33,7 @@ GroupSink::GroupSink(GroupSinkContext context)
       dead_letters_(context_.store, context_.log.options().cluster, topic_),
       complete_(context_.store.shards()),
       complete_rows_(context_.store.shards()),
+      losses_(context_.control, topic_),
       group_offsets_(context_.log.options().cluster, context_.group, topic_) {
     for (size_t shard = 0; shard < context_.store.shards(); ++shard) {
         writers_.push_back(std::make_unique<ShardWriter>(
@@ -53,8 +54,13 @@ void GroupSink::begin() {
 }
 
 GroupSink::Health GroupSink::health() const {
-    const std::scoped_lock lock(mutex_);
-    return health_;
+    Health health;
+    {
+        const std::scoped_lock lock(mutex_);
+        health = health_;
+    }
+    losses_.add_to(health);
+    return health;
 }
 
 void GroupSink::note_error(const Error& error) {
@@ -124,7 +130,7 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
         if (const int64_t now = monotonic_ms();
             tend_soon_.exchange(false) || now - tended_at > kTendMs) {
             tended_at = now;
-            look_after_lost();
+            losses_.look_after();
             RH_TRY(context_.tend());
         }
     }
@@ -137,7 +143,7 @@ Result<std::vector<kafka::Position>> GroupSink::assigned(const std::vector<int32
     RH_ASSIGN(const int32_t count, admin_->partition_count(topic_));
     RH_ASSIGN(const auto committed, admin_->committed(context_.group, topic_, count));
     std::vector<kafka::Position> positions;
-    Dropped dropped;
+    RetentionLosses::Dropped dropped;
     ++assignments_;
     for (const int32_t partition : partitions) {
         RH_ASSIGN(const auto ends, admin_->watermarks(topic_, partition));
@@ -154,64 +160,12 @@ Result<std::vector<kafka::Position>> GroupSink::assigned(const std::vector<int32
         durable_[static_cast<uint32_t>(partition)] = begin;
     }
     paused_ = false;
-    note_lost(dropped);
+    losses_.tell(dropped);
     log_event(LogLevel::info, "partitions are read",
               {{"topic", topic_}, {"partitions", std::to_string(partitions_.size())}});
     const std::scoped_lock lock(mutex_);
     health_.partitions = partitions_.size();
     return positions;
-}
-
-// Whether uploads that are not stored had rows there. Stored ones have lost nothing: their rows are
-// in ClickHouse.
-void GroupSink::note_lost(const Dropped& dropped) {
-    std::string uploads;
-    std::set<size_t> partitions;
-    for (const kafka_log::Published& upload : context_.control.open_uploads()) {
-        bool is_hit = false;
-        for (const auto& [partition, offsets] : dropped) {
-            if (partition < upload.partitions.size() &&
-                upload.partitions[partition].first_offset >= 0 &&
-                upload.partitions[partition].first_offset < offsets.second &&
-                upload.partitions[partition].last_offset >= offsets.first) {
-                partitions.insert(partition);
-                is_hit = true;
-            }
-        }
-        if (is_hit) {
-            lost_[upload.upload_id] = upload.epoch;
-            uploads += fmt::format("{}{} (published by {})", uploads.empty() ? "" : ", ",
-                                   model::to_string(upload.upload_id), upload.publisher);
-        }
-    }
-    if (uploads.empty()) {
-        return;
-    }
-    std::string lost = fmt::format("topic {}, uploads {}, partitions", topic_, uploads);
-    for (const size_t partition : partitions) {
-        lost += fmt::format(" {} (below offset {})", partition, dropped.at(partition).second);
-    }
-    log_event(LogLevel::error,
-              "the topic's retention dropped rows that were not stored yet; the processes that "
-              "published their uploads do so again from the originals",
-              {{"code", "kafka_retention_lost"}, {"detail", lost}});
-    const std::scoped_lock lock(mutex_);
-    ++health_.retention_losses;
-    health_.retention_lost = std::move(lost);
-    health_.lost_uploads = lost_.size();
-}
-
-// Which of them are still not whole in the topic.
-void GroupSink::look_after_lost() {
-    const auto open = context_.control.open_uploads();
-    std::erase_if(lost_, [&](const auto& lost) {
-        return std::ranges::none_of(open, [&](const kafka_log::Published& upload) {
-            return upload.upload_id == lost.first && upload.epoch == lost.second;
-        });
-    });
-    const std::scoped_lock lock(mutex_);
-    health_.open_uploads = open.size();
-    health_.lost_uploads = lost_.size();
 }
 
 // Their rows that are not in ClickHouse are dropped: whoever reads the partitions next begins at

@@ -32,6 +32,7 @@
 #include "kafka_log/records.h"
 #include "sink/dead_letters.h"
 #include "sink/group_offsets.h"
+#include "sink/retention_losses.h"
 #include "sink/shard_writer.h"
 #include "sink/topic_consumer.h"
 
@@ -88,9 +89,6 @@ class GroupSink : public TopicConsumer {
                                           int64_t offset);
     const Announced* announced(const model::UploadId& id);
     // By partition: the offsets [from, to) are gone and were not read.
-    using Dropped = std::map<size_t, std::pair<int64_t, int64_t>>;
-    void note_lost(const Dropped& dropped);
-    void look_after_lost();
     bool is_known_schema(int32_t id);
     void reject(const kafka::Message& message, std::string_view reason, std::string detail);
     void close_cell(Cells::iterator cell);
@@ -121,8 +119,7 @@ class GroupSink : public TopicConsumer {
     std::map<model::UploadId, Announced> announced_;  // as long as the control topic stays the same
     std::map<int32_t, bool> schemas_;
     uint64_t control_seen_ = 0;
-    bool caught_up_ = false;                    // with the control topic, since the last poll
-    std::map<model::UploadId, uint32_t> lost_;  // with the epoch whose rows are gone
+    bool caught_up_ = false;  // with the control topic, since the last poll
     bool paused_ = false;
     bool undurable_ = false;  // something is in ClickHouse since the last sync
     int64_t committed_at_ = 0;
@@ -134,6 +131,7 @@ class GroupSink : public TopicConsumer {
     Health health_;
     std::map<uint32_t, int64_t> durable_;  // by partition of this process: committed offsets
 
+    RetentionLosses losses_;
     GroupOffsets group_offsets_;
     std::jthread thread_;
 };

@@ -1,0 +1,70 @@
+#include "sink/retention_losses.h"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace rh::sink {
+
+void RetentionLosses::tell(const Dropped& dropped) {
+    std::string uploads;
+    std::set<size_t> partitions;
+    for (const kafka_log::Published& upload : control_.open_uploads()) {
+        bool is_hit = false;
+        for (const auto& [partition, offsets] : dropped) {
+            if (partition < upload.partitions.size() &&
+                upload.partitions[partition].first_offset >= 0 &&
+                upload.partitions[partition].first_offset < offsets.second &&
+                upload.partitions[partition].last_offset >= offsets.first) {
+                partitions.insert(partition);
+                is_hit = true;
+            }
+        }
+        if (is_hit) {
+            lost_[upload.upload_id] = upload.epoch;
+            uploads += fmt::format("{}{} (published by {})", uploads.empty() ? "" : ", ",
+                                   model::to_string(upload.upload_id), upload.publisher);
+        }
+    }
+    if (uploads.empty()) {
+        return;
+    }
+    std::string lost = fmt::format("topic {}, uploads {}, partitions", topic_, uploads);
+    for (const size_t partition : partitions) {
+        lost += fmt::format(" {} (below offset {})", partition, dropped.at(partition).second);
+    }
+    log_event(LogLevel::error,
+              "the topic's retention dropped rows that were not stored yet; the processes that "
+              "published their uploads do so again from the originals",
+              {{"code", "kafka_retention_lost"}, {"detail", lost}});
+    const std::scoped_lock lock(mutex_);
+    ++times_;
+    last_ = std::move(lost);
+    lost_uploads_ = lost_.size();
+}
+
+void RetentionLosses::look_after() {
+    const auto open = control_.open_uploads();
+    std::erase_if(lost_, [&](const auto& lost) {
+        return std::ranges::none_of(open, [&](const kafka_log::Published& upload) {
+            return upload.upload_id == lost.first && upload.epoch == lost.second;
+        });
+    });
+    const std::scoped_lock lock(mutex_);
+    open_uploads_ = open.size();
+    lost_uploads_ = lost_.size();
+}
+
+void RetentionLosses::add_to(TopicConsumer::Health& health) const {
+    const std::scoped_lock lock(mutex_);
+    health.open_uploads = open_uploads_;
+    health.lost_uploads = lost_uploads_;
+    health.retention_losses = times_;
+    health.retention_lost = last_;
+}
+
+}  // namespace rh::sink

@@ -1,0 +1,44 @@
+// Rows that the topic's retention dropped before they were in ClickHouse: which uploads lack them,
+// and until when. tell() and look_after() by one thread, add_to() by any.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "kafka_log/control_topic.h"
+#include "model/upload_id.h"
+#include "sink/topic_consumer.h"
+
+namespace rh::sink {
+
+class RetentionLosses {
+  public:
+    RetentionLosses(const kafka_log::ControlTopic& control, std::string topic)
+        : control_(control), topic_(std::move(topic)) {}
+
+    // Offsets [first, second) of a partition that are gone.
+    using Dropped = std::map<size_t, std::pair<int64_t, int64_t>>;
+    // Says in the log which uploads that are not stored had rows there, if any. Stored ones have
+    // lost nothing: their rows are in ClickHouse.
+    void tell(const Dropped& dropped);
+    // Which of them are still not whole in the topic.
+    void look_after();
+    void add_to(TopicConsumer::Health& health) const;
+
+  private:
+    const kafka_log::ControlTopic& control_;
+    const std::string topic_;
+    std::map<model::UploadId, uint32_t> lost_;  // with the epoch whose rows are gone
+
+    mutable std::mutex mutex_;  // guards all below
+    size_t open_uploads_ = 0;
+    size_t lost_uploads_ = 0;
+    uint64_t times_ = 0;
+    std::string last_;
+};
+
+}  // namespace rh::sink
