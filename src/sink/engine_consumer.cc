@@ -148,15 +148,12 @@ Result<void> EngineConsumer::look_for_losses() {
     RH_ASSIGN(const auto committed, admin_->committed(context_.group, context_.topic, count));
     RetentionLosses::Dropped dropped;
     for (int32_t partition = 0; partition < count; ++partition) {
-        const auto next = committed[static_cast<size_t>(partition)];
+        const int64_t next = committed[static_cast<size_t>(partition)].value_or(0);
         RH_ASSIGN(const auto ends, admin_->watermarks(context_.topic, partition));
-        if (!next || *next >= ends.low) {
-            continue;
-        }
         int64_t& told = lost_from_.try_emplace(partition, -1).first->second;
-        if (told != *next) {
-            dropped[static_cast<size_t>(partition)] = {*next, ends.low};
-            told = *next;
+        if (next < ends.low && told != next) {
+            dropped[static_cast<size_t>(partition)] = {next, ends.low};
+            told = next;
         }
     }
     losses_.tell(dropped);

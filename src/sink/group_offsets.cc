@@ -6,6 +6,8 @@ namespace rh::sink {
 namespace {
 
 constexpr int64_t kGroupOffsetsMs = 200;
+// After so long without a step it is asked whether retention took what is waited for.
+constexpr int64_t kDroppedMs = 2'000;
 
 }  // namespace
 
@@ -29,11 +31,23 @@ Result<bool> GroupOffsets::are_past(const kafka_log::Published& manifest) {
         const auto offset = p < offsets_.size() ? offsets_[p] : std::nullopt;
         if (last >= 0 && (!offset || *offset <= last)) {
             stalled_since_ = stalled_since_.value_or(asked_at_);
-            return false;
+            RH_ASSIGN(const bool is_gone, are_dropped(static_cast<int32_t>(p), last));
+            if (!is_gone) {
+                return false;
+            }
         }
     }
     stalled_since_.reset();
     return true;
+}
+
+// Whether nobody can read the records of the partition up to `last` any more.
+Result<bool> GroupOffsets::are_dropped(int32_t partition, int64_t last) {
+    if (monotonic_ms() - *stalled_since_ < kDroppedMs) {
+        return false;
+    }
+    RH_ASSIGN(const auto ends, admin_->watermarks(topic_, partition));
+    return ends.low > last;
 }
 
 int64_t GroupOffsets::stalled_ms() const {

@@ -20,12 +20,15 @@ class GroupOffsets {
     GroupOffsets(kafka::Cluster cluster, std::string group, std::string topic)
         : cluster_(std::move(cluster)), group_(std::move(group)), topic_(std::move(topic)) {}
 
-    // Whether the group has committed offsets past every row of the manifest. Errors are kafka's.
+    // Whether the group has committed offsets past every row of the manifest that the topic still
+    // has. Errors are kafka's.
     Result<bool> are_past(const kafka_log::Published& manifest);
     // For how long none of them has moved while are_past() was asked again and again and said no.
     int64_t stalled_ms() const;
 
   private:
+    Result<bool> are_dropped(int32_t partition, int64_t last);
+
     const kafka::Cluster cluster_;
     const std::string group_;
     const std::string topic_;

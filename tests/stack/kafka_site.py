@@ -149,3 +149,15 @@ def high(site: Site, partition: int) -> int:
     _, end = consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=30)
     consumer.close()
     return end
+
+
+def drop_all_records(site: Site) -> None:
+    """What retention does with old ones."""
+    ends = [TopicPartition(TOPIC, partition, high(site, partition)) for partition in range(12)]
+    for dropped in site.admin().delete_records(ends).values():
+        dropped.result()
+
+
+def kafka_check(server) -> str:
+    checks = server.get("/readyz", params={"verbose": ""}).json()["checks"]
+    return next(check["detail"] for check in checks if check["name"] == "kafka")

@@ -17,6 +17,8 @@ from kafka_site import (
     Site,
     check_exactly_once,
     check_matched,
+    drop_all_records,
+    kafka_check,
     make_file,
     metric,
     send,
@@ -119,6 +121,25 @@ def pause(rng: random.Random, at_least: float, at_most: float) -> None:
     time.sleep(rng.uniform(at_least, at_most))
 
 
+def test_rows_that_retention_dropped_unread_are_said_and_come_again(site, rng):
+    content, rows = make_file(rng, 20_000)
+    server = start(site)
+    for part in ("clickhouse-1", "clickhouse-2"):
+        site.stack.kill(part)
+    upload_id = send(server, content, filename="dropped.csv")
+    wait_for(lambda: server.get(f"/v1/uploads/{upload_id}").json()["state"] == "storing", "all is published")
+    drop_all_records(site)
+    site.stack.run("up")
+    wait_stored(server, upload_id)
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
+    check_tables(site, upload_id, rows)
+    assert metric(server, "roundhouse_kafka_retention_losses_total") > 0
+    wait_for(lambda: metric(server, "roundhouse_kafka_lost_uploads") == 0, "nothing is missing any more")
+    for said in (kafka_check(server), server.log_path.read_text()):
+        assert "kafka_retention_lost" in said and upload_id in said
+
+
 def test_killed_between_two_rollups(site, rng):
     content, rows = make_file(rng, 70_000)
     server = start(site)
@@ -150,11 +171,6 @@ def test_a_shard_that_is_away_gets_its_rows_when_it_is_back(site, rng):
     wait_stored(server, later_id)
     check_all(site, server, upload_id, rows)
     check_all(site, server, later_id, later_rows)
-
-
-def kafka_check(server: Server) -> str:
-    checks = {check["name"]: check for check in server.get("/readyz?verbose").json()["checks"]}
-    return checks["kafka"]["detail"]
 
 
 def test_what_is_no_row_is_put_aside_and_a_registry_that_is_away_puts_nothing_aside(site, rng):

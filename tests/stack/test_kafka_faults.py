@@ -5,13 +5,13 @@ rows that retention dropped. After each of them every row counts once, and what 
 import threading
 
 import pytest
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from kafka_site import (
-    TOPIC,
     Site,
     check_exactly_once,
     check_matched,
-    high,
+    drop_all_records,
+    kafka_check,
     make_file,
     metric,
     send,
@@ -149,18 +149,6 @@ def test_every_process_answers_for_a_file_on_its_way(site, rng):
     wait_for(lambda: other.get(bad).status_code == 404, "the other knows that it was deleted")
     site.stack.run("up")
     wait_for(lambda: other.get(waiting).json()["state"] == "stored", "it is stored", 120)
-
-
-def drop_all_records(site: Site) -> None:
-    """What retention does with old ones."""
-    ends = [TopicPartition(TOPIC, partition, high(site, partition)) for partition in range(12)]
-    for dropped in site.admin().delete_records(ends).values():
-        dropped.result()
-
-
-def kafka_check(server) -> str:
-    checks = server.get("/readyz", params={"verbose": ""}).json()["checks"]
-    return next(check["detail"] for check in checks if check["name"] == "kafka")
 
 
 @pytest.mark.parametrize("recovered_by", ["its own restart", "the file sent to another process"])
