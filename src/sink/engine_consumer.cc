@@ -46,6 +46,12 @@ void EngineConsumer::begin() {
     wake_.notify_all();
 }
 
+void EngineConsumer::tend_soon() {
+    const std::scoped_lock lock(mutex_);
+    tend_soon_ = true;
+    wake_.notify_all();
+}
+
 TopicConsumer::Health EngineConsumer::health() const {
     Health health;
     {
@@ -60,6 +66,7 @@ void EngineConsumer::run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, stop, [this] { return begun_; });
     while (!stop.stop_requested()) {
+        tend_soon_ = false;
         lock.unlock();
         const auto tended = without_exceptions([&] { return context_.tend(); });
         const auto looked = without_exceptions([&] { return look(); });
@@ -70,7 +77,7 @@ void EngineConsumer::run(const std::stop_token& stop) {
         if (tended && looked) {
             health_.last_error.reset();
         }
-        wake_.wait_for(lock, stop, kLook, [] { return false; });
+        wake_.wait_for(lock, stop, kLook, [this] { return tend_soon_; });
     }
 }
 

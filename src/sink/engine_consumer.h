@@ -42,7 +42,7 @@ class EngineConsumer : public TopicConsumer {
 
     void begin() override;
     void request_stop() override { thread_.request_stop(); }
-    void tend_soon() override { wake_.notify_all(); }
+    void tend_soon() override;
     const std::string& node() const override { return context_.node; }
     Result<bool> has_taken(const kafka_log::Published& manifest) override {
         return offsets_.are_past(manifest);
@@ -70,6 +70,7 @@ class EngineConsumer : public TopicConsumer {
     mutable std::mutex mutex_;  // guards all below but the thread
     std::condition_variable_any wake_;
     bool begun_ = false;
+    bool tend_soon_ = false;
     Health health_;
     std::jthread thread_;
 };
