@@ -2,7 +2,7 @@
 # Builds the Dockerfile for real without Docker, runs its program, and leaves build/image.tar (`docker load`).
 #
 # The base image is a bookworm made by debootstrap. On machines that reach the world through something of their own:
-#   IMAGE_MIRROR    Debian mirror in place of http://deb.debian.org/debian
+#   IMAGE_MIRROR    Debian mirror in place of debootstrap's own choice
 #   IMAGE_APT_CONF  a file of apt settings for the build
 #   SSL_CERT_FILE   CA certificates for pip and npm, in place of Debian's
 #   PIP_INDEX_URL, NPM_CONFIG_REGISTRY, http_proxy, https_proxy, no_proxy   as they are known
@@ -23,7 +23,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-mirror=${IMAGE_MIRROR:-http://deb.debian.org/debian}
+mirror=(${IMAGE_MIRROR:+"$IMAGE_MIRROR"})
 base=docker.io/library/debian:bookworm-slim
 scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/roundhouse-image.XXXXXX")
 export BUILDAH_ISOLATION=chroot
@@ -38,8 +38,8 @@ finish() {
 trap finish EXIT
 step() { printf '\n== %s\n' "$*"; }
 
-step "Base image: bookworm from $mirror"
-debootstrap --variant=minbase bookworm "$scratch/base" "$mirror" >"$scratch/debootstrap.log" ||
+step "Base image: bookworm from ${mirror[0]:-the mirror that debootstrap chooses}"
+debootstrap --variant=minbase bookworm "$scratch/base" "${mirror[@]}" >"$scratch/debootstrap.log" ||
     { tail -n 20 "$scratch/debootstrap.log"; exit 1; }
 rm -rf "$scratch"/base/var/cache/apt/* "$scratch"/base/var/lib/apt/lists/* "$scratch"/base/usr/share/{doc,man,info}/*
 rm -f "$scratch/base/etc/resolv.conf" "$scratch/base/etc/hostname"

@@ -5,18 +5,24 @@ if [ "$(id -u)" != 10001 ] || touch /usr/local/bin/written 2>/dev/null; then
     echo "The image runs as user $(id -u), or may write to its own files." >&2
     exit 1
 fi
+
+# wait_until TRIES PATTERN FILE LOG: until the server has written the pattern into the file; its log if it never does.
+wait_until() {
+    tries=0
+    until grep -q "$2" "$3"; do
+        tries=$((tries + 1))
+        if ! kill -0 $server 2>/dev/null || [ $tries -gt "$1" ]; then
+            cat "$4" >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+}
+
 roundhouse serve --listen 127.0.0.1:0 >/tmp/listening 2>/tmp/server.log &
 server=$!
 trap 'kill -TERM $server 2>/dev/null || true' EXIT
-tries=0
-until grep -q http /tmp/listening; do
-    tries=$((tries + 1))
-    if ! kill -0 $server 2>/dev/null || [ $tries -gt 1200 ]; then
-        cat /tmp/server.log >&2
-        exit 1
-    fi
-    sleep 0.1
-done
+wait_until 1200 http /tmp/listening /tmp/server.log
 ROUNDHOUSE_SERVER=$(grep -o 'http://[^ ]*' /tmp/listening)
 export ROUNDHOUSE_SERVER
 roundhouse health
@@ -30,15 +36,7 @@ wait $server
 roundhouse serve --data /tmp/kafka --keys-first-file '' --listen 127.0.0.1:0 --log kafka --kafka-brokers 127.0.0.1:9 \
     --registry-url http://127.0.0.1:9 2>/tmp/kafka.log &
 server=$!
-tries=0
-until grep -q kafka_unavailable /tmp/kafka.log; do
-    tries=$((tries + 1))
-    if ! kill -0 $server 2>/dev/null || [ $tries -gt 600 ]; then
-        cat /tmp/kafka.log >&2
-        exit 1
-    fi
-    sleep 0.1
-done
+wait_until 600 kafka_unavailable /tmp/kafka.log /tmp/kafka.log
 kill -TERM $server
 wait $server || true
 echo "smoke test passed"

@@ -4,7 +4,7 @@ import os
 import random
 
 import pytest
-from kafka_site import TOPIC, Site, high
+from kafka_site import TOPIC, high, running_site
 from native_stack import Stack, clear
 
 
@@ -45,13 +45,8 @@ def three_brokers(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def the_site(tmp_path_factory):
-    site = Site(tmp_path_factory.mktemp("kafka"))
-    try:
+    with running_site(tmp_path_factory.mktemp("kafka")) as site:
         yield site
-    finally:
-        site.end_servers()
-        site.stack.run("down")
-        assert site.stack.processes() == []
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 Topics are read by confluent-kafka with its AvroDeserializer, what must be counted is computed by DuckDB.
 """
 
+import contextlib
 import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
@@ -96,6 +97,18 @@ class Site:
     def lag(self, group: str) -> int:
         """Offsets that the group has not committed."""
         return sum(high(self, p) - (at or 0) for p, at in self.committed(group).items())
+
+
+@contextlib.contextmanager
+def running_site(folder, *arguments: str):
+    """A site with a stack of its own, `arguments` those of `up`; nothing of it is left."""
+    site = Site(folder, *arguments)
+    try:
+        yield site
+    finally:
+        site.end_servers()
+        site.stack.run("down")
+        assert site.stack.processes() == []
 
 
 def make_file(rng, rows: int = ROWS) -> tuple[bytes, list[list[str]]]:

@@ -3,7 +3,17 @@
 import pytest
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import ConfigResource, OffsetSpec
-from kafka_site import CONTROL, TOPIC, Site, check_exactly_once, check_matched, make_file, send, wait_stored
+from kafka_site import (
+    CONTROL,
+    TOPIC,
+    Site,
+    check_exactly_once,
+    check_matched,
+    make_file,
+    running_site,
+    send,
+    wait_stored,
+)
 from native_stack import wait_for
 
 TRANSACTIONS = "__transaction_state"
@@ -11,13 +21,8 @@ TRANSACTIONS = "__transaction_state"
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
-    site = Site(tmp_path_factory.mktemp("brokers"), "--brokers", "3")
-    try:
+    with running_site(tmp_path_factory.mktemp("brokers"), "--brokers", "3") as site:
         yield site
-    finally:
-        site.end_servers()
-        site.stack.run("down")
-        assert site.stack.processes() == []
 
 
 def partitions_of(site: Site, topic: str):
