@@ -37,7 +37,9 @@ Admin::Admin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Admin::~Admin() = default;
 
 Result<std::unique_ptr<Admin>> Admin::create(const Cluster& cluster) {
-    RH_ASSIGN(Handle handle, Handle::create(cluster, RD_KAFKA_PRODUCER, {}, {}));
+    // The level decides what the end of a partition is, and librdkafka's default is read_committed.
+    RH_ASSIGN(Handle handle, Handle::create(cluster, RD_KAFKA_CONSUMER,
+                                            {{"isolation.level", "read_uncommitted"}}, {}));
     return std::unique_ptr<Admin>(new Admin(std::make_unique<Impl>(std::move(handle), cluster)));
 }
 

@@ -163,6 +163,7 @@ class Admin {
                               const Settings& settings = {});
     // not_found kafka_topic_missing.
     Result<int32_t> partition_count(const std::string& topic);
+    // With records of transactions that are not decided, which a Consumer does not get yet.
     Result<Watermarks> watermarks(const std::string& topic, int32_t partition);
     // Of each partition 0 … count−1: the offset that the group has committed; nullopt: none.
     Result<std::vector<std::optional<int64_t>>> committed(const std::string& group,

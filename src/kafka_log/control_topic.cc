@@ -16,8 +16,9 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr size_t kPollMax = 1'000;
-// Longer than a transaction that its producer left may stay open.
-constexpr int64_t kCatchUpMs = 30'000;
+// Longer than a transaction that its producer left may stay open: its timeout, and the brokers'
+// interval of looking for such.
+constexpr int64_t kCatchUpMs = 45'000;
 constexpr auto kReadRetry = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -48,8 +49,11 @@ Result<void> ControlTopic::connect() {
     if (!reader_.joinable()) {
         reader_ = std::jthread([this](const std::stop_token& stop) { read(stop); });
     }
-    RH_ASSIGN(const auto ends, admin_->watermarks(topic_, 0));
-    RH_TRY(wait_until_read(ends.high, kCatchUpMs));
+    std::unique_lock reading(mutex_);
+    if (!changed_.wait_for(reading, std::chrono::milliseconds(kCatchUpMs),
+                           [&] { return was_at_end_; })) {
+        return takes_too_long("its end");
+    }
     connected_ = true;
     return {};
 }
@@ -57,20 +61,23 @@ Result<void> ControlTopic::connect() {
 Result<void> ControlTopic::catch_up() {
     RH_TRY(connect());
     RH_ASSIGN(const auto ends, admin_->watermarks(topic_, 0));
-    return wait_until_read(ends.high, kCatchUpMs);
+    return wait_until_read(ends.high);
 }
 
-Result<void> ControlTopic::wait_until_read(int64_t offset, int64_t timeout_ms) {
+Result<void> ControlTopic::wait_until_read(int64_t offset) {
     std::unique_lock lock(mutex_);
-    const bool read = changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+    const bool read = changed_.wait_for(lock, std::chrono::milliseconds(kCatchUpMs),
                                         [&] { return next_offset_ >= offset; });
     if (read) {
         return {};
     }
+    return takes_too_long(fmt::format("offset {}", offset));
+}
+
+std::unexpected<Error> ControlTopic::takes_too_long(std::string_view to) const {
     return fail(ErrorKind::unavailable, "kafka_unavailable",
-                fmt::format("Kafka: reading topic {} to offset {} takes too long; it is read to "
-                            "{}.",
-                            topic_, offset, next_offset_),
+                fmt::format("Kafka: reading topic {} to {} takes too long; it is read to {}.",
+                            topic_, to, next_offset_),
                 Verdict::retry);
 }
 
@@ -94,7 +101,7 @@ Result<uint64_t> ControlTopic::append(const ControlRecord& record) {
             return std::unexpected(std::move(done).error());
         }
     }
-    RH_TRY(wait_until_read(delivery.last_offset[0] + 1, kCatchUpMs));
+    RH_TRY(wait_until_read(delivery.last_offset[0] + 1));
     return static_cast<uint64_t>(delivery.last_offset[0]);
 }
 
@@ -122,6 +129,7 @@ void ControlTopic::read(const std::stop_token& stop) {
         }
         for (const kafka::Position& end : ends) {
             next_offset_ = std::max(next_offset_, end.offset);
+            was_at_end_ = true;
         }
         ++changes_;
         changed_.notify_all();

@@ -88,7 +88,8 @@ class ControlTopic {
     void apply(ControlRecord record, uint64_t offset);
     void apply(Stored stored, uint64_t offset);
     void add_change(const model::UploadId& id, uint64_t version, bool is_void);
-    Result<void> wait_until_read(int64_t offset, int64_t timeout_ms);
+    Result<void> wait_until_read(int64_t offset);
+    std::unexpected<Error> takes_too_long(std::string_view to) const;
 
     const kafka::Cluster cluster_;
     const std::string topic_;
@@ -106,6 +107,7 @@ class ControlTopic {
     int64_t unsettled_since_ = 0;
     uint64_t visible_ = 0;
     int64_t next_offset_ = 0;  // everything before it is part of the state
+    bool was_at_end_ = false;  // of what was committed
     uint64_t changes_ = 0;
     std::jthread reader_;
 };

@@ -133,7 +133,7 @@ Result<void> TopicVersions::learn() {
 
 Result<std::optional<model::UploadId>> TopicVersions::recover() {
     const std::scoped_lock lock(mutex_);
-    RH_TRY(control_.catch_up());
+    RH_TRY(control_.connect());
     RH_TRY(settle());
     RH_TRY(learn());
     return std::nullopt;
