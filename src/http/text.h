@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/utf8.h"
+
 namespace rh::http {
 
 bool is_alphanumeric(char c);                 // ASCII
@@ -19,9 +21,8 @@ bool equal_ignoring_case(std::string_view a, std::string_view b);
 std::vector<std::string_view> list_items(std::string_view value);
 bool has_list_item(std::string_view value, std::string_view item);  // ignoring case
 
-bool is_valid_utf8(std::string_view text);
-// Bytes that are no valid UTF-8 become U+FFFD.
-std::string to_valid_utf8(std::string_view text);
+using rh::is_valid_utf8;
+using rh::to_valid_utf8;
 
 // %XX to bytes; nullopt for a bad escape. `plus_is_blank` as in queries of HTML forms.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_blank);

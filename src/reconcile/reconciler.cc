@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -279,21 +280,25 @@ Result<Reconciliation> Reconciler::find(std::string_view id) const {
     return parse_record(text);
 }
 
+// The next older one; without a position the newest.
+std::optional<Reconciler::Position> Reconciler::before(
+    const std::optional<Position>& position) const {
+    const std::scoped_lock lock(mutex_);
+    const auto at = position ? index_.lower_bound(*position) : index_.end();
+    return at == index_.begin() ? std::nullopt : std::optional(std::prev(at)->first);
+}
+
 Result<std::vector<Reconciliation>> Reconciler::list(size_t limit,
                                                      const std::optional<Position>& after) const {
-    std::vector<std::string> ids;
-    {
-        const std::scoped_lock lock(mutex_);
-        auto at = after ? index_.lower_bound(*after) : index_.end();
-        while (at != index_.begin() && ids.size() < limit) {
-            --at;
-            ids.push_back(at->first.second);
-        }
-    }
     std::vector<Reconciliation> found;
-    for (const auto& id : ids) {
-        RH_ASSIGN(auto reconciliation, find(id));
-        found.push_back(std::move(reconciliation));
+    std::optional<Position> at = before(after);
+    for (; at && found.size() < limit; at = before(at)) {
+        auto reconciliation = find(at->second);
+        if (reconciliation) {
+            found.push_back(std::move(*reconciliation));
+        } else {  // it must not hide the others
+            log_event(LogLevel::error, reconciliation.error().message, {{"id", at->second}});
+        }
     }
     return found;
 }

@@ -72,7 +72,8 @@ class Reconciler {
 
     // Error not_found reconciliation_not_found.
     Result<Reconciliation> find(std::string_view id) const;
-    // Newest first, `after` (created_at, id) exclusive.
+    // Newest first, `after` (created_at, id) exclusive. One whose record cannot be read is left
+    // out, and the log says so.
     using Position = std::pair<int64_t, std::string>;
     Result<std::vector<Reconciliation>> list(size_t limit,
                                              const std::optional<Position>& after) const;
@@ -88,6 +89,7 @@ class Reconciler {
                const uploads::Ledger& ledger, const uploads::Layout& layout);
     Result<void> load();
     Result<void> check_room() const;
+    std::optional<Position> before(const std::optional<Position>& position) const;
     Result<void> enqueue(const Reconciliation& reconciliation);
     void work();
     void run_one(Reconciliation reconciliation);

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/assert.h"
+#include "base/utf8.h"
 #include "model/money.h"
 #include "model/timestamp.h"
 
@@ -186,10 +187,13 @@ Reconciliation read_record(const json::object& object) {
     return r;
 }
 
+// A statement's values may be any bytes, and JSON is UTF-8 only.
+std::string text_of(const json::object& object) { return to_valid_utf8(json::serialize(object)); }
+
 }  // namespace
 
 std::string to_json(const Reconciliation& reconciliation) {
-    return json::serialize(public_json(reconciliation));
+    return text_of(public_json(reconciliation));
 }
 
 std::string to_record(const Reconciliation& reconciliation) {
@@ -203,16 +207,16 @@ std::string to_record(const Reconciliation& reconciliation) {
             {"allow_negative", options.allow_negative},
             {"empty_amount_is_invalid", options.empty_amount_is_invalid}};
     }
-    return json::serialize(object);
+    return text_of(object);
 }
 
 Result<Reconciliation> parse_record(std::string_view text) {
     try {
-        return read_record(json::parse(text).as_object());
-    } catch (const std::exception& problem) {
-        return fail(
-            ErrorKind::internal, "record_damaged",
-            fmt::format("The record of a reconciliation cannot be read: {}.", problem.what()));
+        return read_record(json::parse(to_valid_utf8(text)).as_object());
+    } catch (const std::exception&) {  // its text names places in a library's source
+        return fail(ErrorKind::internal, "record_damaged",
+                    "The record.json of this reconciliation is damaged, so its verdict is lost. "
+                    "Reconcile again; its directory in reconciliations/ can be removed.");
     }
 }
 

@@ -61,6 +61,17 @@ bool is_known(const std::string& name) {
 
 }  // namespace
 
+std::string_view example_of(std::string_view text) {
+    if (text.size() <= kExampleBytesMax) {
+        return text;
+    }
+    size_t end = kExampleBytesMax;
+    while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) {
+        --end;
+    }
+    return text.substr(0, end);
+}
+
 RecordScanner::RecordScanner(char delimiter, Ranges ranges, Sink sink)
     : delimiter_(delimiter), ranges_(std::move(ranges)), sink_(std::move(sink)) {
     for (const char c : {delimiter, '"', '\n', '\r'}) {
@@ -101,8 +112,7 @@ Result<void> RecordScanner::begin_record() {
 void RecordScanner::malformed(std::string_view record, std::string problem) {
     ++counts_.malformed;
     if (examples_.size() < kBadExamplesMax) {
-        examples_.push_back(
-            {counts_.records, std::string(record.substr(0, kExampleBytesMax)), std::move(problem)});
+        examples_.push_back({counts_.records, std::string(example_of(record)), std::move(problem)});
     }
     out_.resize(record_at_);
 }

@@ -37,6 +37,8 @@ struct BadRecord {
 };
 inline constexpr size_t kBadExamplesMax = 20;
 inline constexpr size_t kExampleBytesMax = 256;
+// The beginning of `text` that an example shows: no more than that, and no cut character.
+std::string_view example_of(std::string_view text);
 inline constexpr size_t kRecordBytesMax = 1 << 20;  // docs/formats/csv.md
 
 struct RecordCounts {

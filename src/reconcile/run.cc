@@ -237,9 +237,10 @@ void take_examples(const Reading& reading, const CompareResult& compared, Reconc
         r.rejected_examples.push_back({bad.row, fmt::format("{} {}", bad.problem, bad.text)});
     }
     for (const auto& example : compared.examples) {
-        r.rejected_examples.push_back({example.row, example.text.empty()
-                                                        ? "Refused, but valid in this reading."
-                                                        : "Not valid: " + example.text});
+        r.rejected_examples.push_back(
+            {example.row, example.text.empty()
+                              ? "Refused, but valid in this reading."
+                              : fmt::format("Not valid: {}", example_of(example.text))});
     }
     if (r.rejected_examples.size() > kBadExamplesMax) {
         r.rejected_examples.resize(kBadExamplesMax);
