@@ -79,7 +79,7 @@ Result<Reconciliation> begin_of_statement(http::Exchange& exchange, Reconciler& 
     const http::Request& request = exchange.request();
     RH_ASSIGN(auto asked, read_statement_options(request));
     const auto packing =
-        reconcile::parse_packing(http::to_lower(trim_blanks(request.header("content-encoding"))));
+        io::parse_content_encoding(trim_blanks(request.header("content-encoding")));
     if (!packing) {
         return fail(ErrorKind::unsupported, "unsupported_encoding",
                     "Content-Encoding is none of gzip, zstd, identity.");

@@ -11,7 +11,7 @@
 namespace rh::api {
 namespace {
 
-using receive::ContentEncoding;
+using io::ContentEncoding;
 
 constexpr std::array kPlainTypes = {
     std::string_view("text/csv"), std::string_view("application/csv"),
@@ -55,7 +55,7 @@ Result<std::unique_ptr<UploadBody>> UploadBody::open(
     const http::Request& request = exchange.request();
     const std::string_view sent = request.header("content-type");
     const std::string type = http::media_type(sent);
-    const auto coding = receive::parse_content_encoding(request.header("content-encoding"));
+    const auto coding = io::parse_content_encoding(request.header("content-encoding"));
     const bool multipart = type == "multipart/form-data";
     if (!request.header("idempotency-key").empty()) {
         body->file_hash_.emplace();

@@ -10,8 +10,8 @@
 #include "base/result.h"
 #include "http/exchange.h"
 #include "http/multipart.h"
+#include "io/unpack.h"
 #include "receive/sha256.h"
-#include "receive/unpack.h"
 
 namespace rh::api {
 
@@ -32,7 +32,7 @@ class UploadBody {
     // several_files, unexpected_field, digest_mismatch (of a multipart body).
     Result<size_t> read(std::span<char> buffer);
 
-    receive::ContentEncoding content_encoding() const { return encoding_; }
+    io::ContentEncoding content_encoding() const { return encoding_; }
     const std::optional<std::string>& filename() const { return filename_; }
     bool is_multipart() const { return multipart_.has_value(); }
     // SHA-256 of the file as sent, hex; empty before read() said 0, and of a request without an
@@ -52,7 +52,7 @@ class UploadBody {
     std::optional<receive::Sha256Stream> file_hash_;
     bool ended_ = false;
     std::optional<http::MultipartReader> multipart_;
-    receive::ContentEncoding encoding_ = receive::ContentEncoding::none;
+    io::ContentEncoding encoding_ = io::ContentEncoding::none;
     std::optional<std::string> filename_;
     std::string file_sha256_;
 };

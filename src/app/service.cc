@@ -184,6 +184,7 @@ reconcile::ReconcilerOptions reconciler_options(const Config& config, const std:
     options.directory = data + "/reconciliations";
     options.program = "/proc/self/exe";
     options.libchdb = config.clickhouse_libchdb;
+    options.limits.ratio_max = config.upload_decompression_ratio_max;
     options.simultaneous_max = static_cast<unsigned>(config.reconcile_simultaneous_max);
     return options;
 }

@@ -28,7 +28,7 @@ std::unexpected<Error> usage(std::string message) {
 Result<receive::Options> options_of(const std::string& path, const RowFlags& flags) {
     receive::Options options;
     options.filename = file_name_of(path);
-    options.content_encoding = receive::parse_content_encoding(content_encoding_of(path)).value();
+    options.content_encoding = io::parse_content_encoding(content_encoding_of(path)).value();
     if (!flags.encoding.empty()) {
         options.encoding = csv::parse_encoding(flags.encoding);
         if (!options.encoding) {

@@ -114,15 +114,15 @@ Result<csv::Encoding> resolve_encoding(const Content& content, std::optional<csv
     if (sniffed.has_nul) {
         return fail(ErrorKind::invalid_content, "binary_file",
                     "The file has zero bytes that no text encoding explains, so it is not a CSV "
-                    "file. Send the CSV export itself.");
+                    "file. Send the CSV export itself, and name its encoding if it is UTF-16.");
     }
     const csv::Encoding encoding = asked.value_or(sniffed.encoding);
     const bool contradicts = encoding != sniffed.encoding &&
                              (sniffed.bom || is_utf16(encoding) || is_utf16(sniffed.encoding));
     if (contradicts) {
         return fail(ErrorKind::invalid_content, "wrong_encoding",
-                    fmt::format("The upload says {}, but the file is {}{}. Leave the encoding out, "
-                                "or name the right one.",
+                    fmt::format("The request says {}, but the file is {}{}. Leave the encoding "
+                                "out, or name the right one.",
                                 csv::name(encoding), csv::name(sniffed.encoding),
                                 sniffed.bom ? " by its byte order mark" : ""));
     }

@@ -19,8 +19,8 @@
 
 #include "base/result.h"
 #include "csv/encoding.h"
+#include "io/unpack.h"
 #include "receive/sha256.h"
-#include "receive/unpack.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
 #include "uploads/progress.h"
@@ -41,7 +41,7 @@ struct Limits {
 // What the sender asked for, as parsed by the HTTP handler or the CLI.
 struct Options {
     std::string filename;  // directories are cut off, control characters replaced
-    ContentEncoding content_encoding = ContentEncoding::none;
+    io::ContentEncoding content_encoding = io::ContentEncoding::none;
     std::optional<csv::Encoding> encoding;  // nullopt: detected
     std::optional<char> delimiter;          // one of , ; tab |; nullopt: sniffed
     int32_t timezone_offset_minutes = 0;

@@ -175,7 +175,7 @@ TEST_F(ReceiverTest, AFileAndItsCompressedFormsAreTheSameFile) {
     const std::string body = rounds(5'000);
     const auto first = send(body).value();
     Options options;
-    options.content_encoding = ContentEncoding::gzip;
+    options.content_encoding = io::ContentEncoding::gzip;
     const std::string_view view = body;
     const std::string members =
         gzip(view.substr(0, 1'000)) + gzip("") + gzip(view.substr(1'000)) + std::string(512, '\0');
@@ -188,7 +188,7 @@ TEST_F(ReceiverTest, AFileAndItsCompressedFormsAreTheSameFile) {
             EXPECT_EQ(again->upload.id, first.upload.id);
         }
     }
-    options.content_encoding = ContentEncoding::zstd;
+    options.content_encoding = io::ContentEncoding::zstd;
     for (const std::string& packed :
          {zstd(body), zstd(view.substr(0, 4'321)) + zstd(view.substr(4'321))}) {
         for (const size_t piece : {size_t{1}, size_t{1} << 20}) {
@@ -204,7 +204,7 @@ TEST_F(ReceiverTest, DamagedAndCutBodiesKeepNothing) {
     const std::string gz = gzip(body);
     const std::string zst = zstd(body);
     Options options;
-    options.content_encoding = ContentEncoding::gzip;
+    options.content_encoding = io::ContentEncoding::gzip;
     EXPECT_EQ(code_of(gz.substr(0, gz.size() / 2), options), "truncated_gzip");
     EXPECT_EQ(code_of(gz.substr(0, gz.size() - 1), options), "truncated_gzip");
     EXPECT_EQ(code_of(gz.substr(0, 5), options), "truncated_gzip");
@@ -216,7 +216,7 @@ TEST_F(ReceiverTest, DamagedAndCutBodiesKeepNothing) {
     EXPECT_EQ(code_of(flipped, options), "bad_gzip");
     EXPECT_EQ(code_of("", options), "empty_file");
     EXPECT_EQ(code_of(gzip(""), options), "empty_file");
-    options.content_encoding = ContentEncoding::zstd;
+    options.content_encoding = io::ContentEncoding::zstd;
     EXPECT_EQ(code_of(zst.substr(0, zst.size() - 3), options), "truncated_zstd");
     EXPECT_EQ(code_of(body, options), "bad_zstd");
     EXPECT_EQ(code_of(zst + "moremore", options), "bad_zstd");
@@ -229,7 +229,7 @@ TEST_F(ReceiverTest, LimitsAreKeptAtTheBoundAndOnePastIt) {
     limits_.unpacked_bytes_max = body.size();
     EXPECT_EQ(code_of(body + "\n"), "body_too_large");
     Options options;
-    options.content_encoding = ContentEncoding::gzip;
+    options.content_encoding = io::ContentEncoding::gzip;
     EXPECT_EQ(code_of(gzip(body + "\n"), options), "file_too_large");
     expect_nothing_kept();
     EXPECT_EQ(code_of(body), "");
@@ -238,8 +238,8 @@ TEST_F(ReceiverTest, LimitsAreKeptAtTheBoundAndOnePastIt) {
 TEST_F(ReceiverTest, ABombIsStoppedEarly) {
     const std::string bomb = std::string(kHeader) + std::string(64 << 20, 'a');
     Options options;
-    for (const auto& [encoding, packed] :
-         {std::pair(ContentEncoding::gzip, gzip(bomb)), {ContentEncoding::zstd, zstd(bomb)}}) {
+    for (const auto& [encoding, packed] : {std::pair(io::ContentEncoding::gzip, gzip(bomb)),
+                                           {io::ContentEncoding::zstd, zstd(bomb)}}) {
         options.content_encoding = encoding;
         EXPECT_EQ(code_of(packed, options), "decompression_ratio");
     }
@@ -255,7 +255,7 @@ TEST_F(ReceiverTest, ChecksDeclaredDigests) {
     options.content_sha256.reset();
     options.repr_sha256 = sha256("other");
     EXPECT_EQ(code_of(body, options), "digest_mismatch");
-    options.content_encoding = ContentEncoding::gzip;
+    options.content_encoding = io::ContentEncoding::gzip;
     EXPECT_EQ(code_of(packed, options), "digest_mismatch");
     expect_nothing_kept();
     options.content_sha256 = sha256(packed);

@@ -9,7 +9,7 @@
 #include "base/kill_point.h"
 #include "csv/encoding.h"
 #include "io/file.h"
-#include "receive/unpack.h"
+#include "io/unpack.h"
 #include "uploads/original.h"
 
 namespace rh::receive {
@@ -28,7 +28,7 @@ class Spooler {
     Spooler(const std::string& directory, const Options& options, const Limits& limits,
             uploads::OriginalWriter writer)
         : directory_(directory), options_(options), limits_(limits), writer_(std::move(writer)) {
-        if (options.content_encoding != ContentEncoding::none &&
+        if (options.content_encoding != io::ContentEncoding::none &&
             (options.content_sha256 || options.repr_sha256)) {
             sent_digest_.emplace();
         }
@@ -99,7 +99,7 @@ class Spooler {
                                     "it.",
                                     limits_.unpacked_bytes_max));
         }
-        if (options_.content_encoding != ContentEncoding::none &&
+        if (options_.content_encoding != io::ContentEncoding::none &&
             content_.bytes > limits_.ratio_free_bytes &&
             content_.bytes / limits_.ratio_max > sent_bytes_) {
             return fail(ErrorKind::too_large, "decompression_ratio",
@@ -149,8 +149,8 @@ Result<Spooled> spool(const std::string& directory, const Source& source, const 
     RH_ASSIGN(auto writer, uploads::OriginalWriter::create(directory + "/original.zst"));
     Spooler spooler(directory, options, limits, std::move(writer));
     RH_TRY(spooler.check_space());
-    const auto unpacker = Unpacker::make(options.content_encoding);
-    const Unpacker::Taker take = [&spooler](std::string_view bytes) {
+    const auto unpacker = io::Unpacker::make(options.content_encoding);
+    const io::Unpacker::Taker take = [&spooler](std::string_view bytes) {
         return spooler.take_unpacked(bytes);
     };
     std::vector<char> buffer(kReadBytes);

@@ -1,10 +1,12 @@
 #include "reconcile/charset.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include <fmt/format.h>
 #include <iconv.h>
 
 #include "base/assert.h"
@@ -12,12 +14,13 @@
 namespace rh::reconcile {
 namespace {
 
-constexpr size_t kHeadBytes = 4;
 constexpr std::string_view kBom = "\xEF\xBB\xBF";
 
-// A text of ASCII columns has a zero in every second byte in UTF-16; a few are enough to tell, and
-// a stray zero in a file of another encoding is not.
-constexpr uint64_t kZeroShare = 4;
+// The header is ASCII, so that in UTF-16 each of its units has a zero byte. What follows it may be
+// full of other characters with a zero byte on either side, so only the beginning is asked.
+constexpr size_t kHeadBytes = 256;
+constexpr size_t kAsciiShare = 4;
+constexpr std::string_view kCompressed[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd", "PK\x03\x04"};
 
 struct Name {
     std::string_view text;
@@ -52,6 +55,10 @@ const char* iconv_name(Charset charset) {
 
 bool starts_with(std::string_view text, std::string_view prefix) {
     return text.starts_with(prefix);
+}
+
+bool is_utf16(Charset charset) {
+    return charset == Charset::utf16le || charset == Charset::utf16be;
 }
 
 }  // namespace
@@ -94,8 +101,11 @@ void CharsetDetector::feed(std::string_view bytes) {
     for (const char c : bytes) {
         const auto byte = static_cast<uint8_t>(c);
         if (byte == 0) {
-            ++((bytes_ & 1) == 0 ? zeros_even_ : zeros_odd_);
+            ++zeros_;
+            zero_units_ += (bytes_ & 1) == 1 && last_[1] == 0 ? 1 : 0;
         }
+        last_[0] = last_[1];
+        last_[1] = byte;
         ++bytes_;
         if (needed_ != 0) {
             if (byte >= low_ && byte <= high_) {
@@ -132,25 +142,81 @@ void CharsetDetector::feed(std::string_view bytes) {
     }
 }
 
-Charset CharsetDetector::decide() const {
+std::optional<Charset> CharsetDetector::by_bom() const {
     using namespace std::string_view_literals;
-    if (starts_with(head_, kBom)) {
-        return Charset::utf8;
+    return starts_with(head_, kBom)           ? std::optional(Charset::utf8)
+           : starts_with(head_, "\xFF\xFE"sv) ? std::optional(Charset::utf16le)
+           : starts_with(head_, "\xFE\xFF"sv) ? std::optional(Charset::utf16be)
+                                              : std::nullopt;
+}
+
+std::optional<Charset> CharsetDetector::by_zeros() const {
+    const size_t units = head_.size() / 2;
+    size_t ascii_le = 0;
+    size_t ascii_be = 0;
+    for (size_t i = 0; i < units; ++i) {
+        const auto even = static_cast<uint8_t>(head_[2 * i]);
+        const auto odd = static_cast<uint8_t>(head_[2 * i + 1]);
+        ascii_le += odd == 0 && even != 0 && even < 0x80 ? 1 : 0;
+        ascii_be += even == 0 && odd != 0 && odd < 0x80 ? 1 : 0;
     }
-    if (starts_with(head_, "\xFF\xFE"sv)) {
+    if (ascii_le > units / kAsciiShare && ascii_le > ascii_be) {
         return Charset::utf16le;
     }
-    if (starts_with(head_, "\xFE\xFF"sv)) {
-        return Charset::utf16be;
+    return ascii_be > units / kAsciiShare && ascii_be > ascii_le ? std::optional(Charset::utf16be)
+                                                                 : std::nullopt;
+}
+
+Charset CharsetDetector::decide() const {
+    if (const auto charset = by_bom()) {
+        return *charset;
     }
-    const uint64_t pairs = bytes_ / 2;
-    if (pairs > 0 && zeros_odd_ > pairs / kZeroShare && zeros_odd_ > zeros_even_) {
-        return Charset::utf16le;
-    }
-    if (pairs > 0 && zeros_even_ > pairs / kZeroShare && zeros_even_ > zeros_odd_) {
-        return Charset::utf16be;
+    if (const auto charset = by_zeros()) {
+        return *charset;
     }
     return invalid_bytes() > sequences_ ? Charset::windows1252 : Charset::utf8;
+}
+
+bool CharsetDetector::ends_inside_pair(Charset charset) const {
+    const uint8_t high = last_[charset == Charset::utf16be ? 0 : 1];
+    return bytes_ >= 2 && high >= 0xD8 && high < 0xDC;
+}
+
+Result<Charset> CharsetDetector::judge(std::optional<Charset> asked) const {
+    if (std::ranges::any_of(kCompressed, [this](auto magic) { return head_.starts_with(magic); })) {
+        return fail(ErrorKind::invalid_content, "binary_file",
+                    "The file is compressed. Send it with Content-Encoding: gzip or zstd, or "
+                    "unpack it first.");
+    }
+    const bool certain = by_bom() || by_zeros();
+    const Charset detected =
+        !certain && asked && is_utf16(*asked) && zeros_ > 0 ? *asked : decide();
+    if ((is_utf16(detected) ? zero_units_ : zeros_) > 0) {
+        return fail(ErrorKind::invalid_content, "binary_file",
+                    "The file has zero bytes that no text encoding explains, so it is not a CSV "
+                    "file. Send the CSV export itself, and name its encoding if it is UTF-16.");
+    }
+    const Charset charset = asked.value_or(detected);
+    if (charset != detected && (by_bom() || is_utf16(charset) || is_utf16(detected))) {
+        return fail(
+            ErrorKind::invalid_content, "wrong_encoding",
+            fmt::format("The request says {}, but the file is {}{}. Leave the encoding "
+                        "out, or name the right one.",
+                        name(charset), name(detected), by_bom() ? " by its byte order mark" : ""));
+    }
+    if (is_utf16(charset) && bytes_ % 2 != 0) {
+        return fail(ErrorKind::invalid_content, "truncated_encoding",
+                    fmt::format("The file is {} and has an odd number of bytes ({}), so it was cut "
+                                "in the middle of a character. Send all of it.",
+                                name(charset), bytes_));
+    }
+    if (is_utf16(charset) && ends_inside_pair(charset)) {
+        return fail(ErrorKind::invalid_content, "truncated_encoding",
+                    fmt::format("The file is {} and ends with the first half of a character, so it "
+                                "was cut there. Send all of it.",
+                                name(charset)));
+    }
+    return charset;
 }
 
 bool is_valid_utf8(std::string_view text) {

@@ -17,19 +17,29 @@ enum class Charset : uint8_t { utf8, utf16le, utf16be, windows1252 };
 std::string_view name(Charset charset);
 std::optional<Charset> parse_charset(std::string_view text);
 
-// Sees a whole file once, in pieces of any size. A BOM decides; else where the zero bytes stand;
-// else UTF-8, unless more bytes are outside of valid UTF-8 than there are sequences of 2 to 4 bytes
-// inside of it.
+// Sees a whole file once, in pieces of any size. A BOM decides; else on which side of the first
+// units, which are the header, the zero bytes of ASCII stand; else UTF-8, unless more bytes are
+// outside of valid UTF-8 than there are sequences of 2 to 4 bytes inside of it.
 class CharsetDetector {
   public:
     void feed(std::string_view bytes);
     Charset decide() const;
+    // The encoding to read the file in: what was asked for unless the bytes contradict it, else
+    // what was detected. Errors (invalid_content): binary_file, wrong_encoding,
+    // truncated_encoding, as for an upload.
+    Result<Charset> judge(std::optional<Charset> asked) const;
     // Bytes so far that are outside of valid UTF-8; the beginning of a sequence counts as such.
     uint64_t invalid_bytes() const { return invalid_ + (needed_ != 0 ? pending_ : 0); }
 
   private:
+    std::optional<Charset> by_bom() const;
+    std::optional<Charset> by_zeros() const;
+    bool ends_inside_pair(Charset charset) const;
+
     std::string head_;
-    uint64_t bytes_ = 0, zeros_even_ = 0, zeros_odd_ = 0;
+    uint64_t bytes_ = 0, zeros_ = 0;
+    uint64_t zero_units_ = 0;   // two zero bytes where a unit of UTF-16 stands
+    uint8_t last_[2] = {1, 1};  // the last two bytes, the last one second
     uint64_t sequences_ = 0, invalid_ = 0;
     uint32_t pending_ = 0, needed_ = 0;  // of the sequence that is open: bytes seen, bytes in all
     uint8_t low_ = 0x80, high_ = 0xBF;   // what its next byte may be

@@ -76,6 +76,54 @@ TEST(CharsetDetector, SeesBomsThenZerosThenUtf8) {
     EXPECT_EQ(detected("caf\xE9 cr\xE8me"), Charset::windows1252);
 }
 
+std::string judged(std::string_view bytes, std::optional<Charset> asked = std::nullopt) {
+    CharsetDetector detector;
+    detector.feed(bytes);
+    const auto charset = detector.judge(asked);
+    return charset ? std::string(name(*charset)) : charset.error().code;
+}
+
+TEST(CharsetDetector, JudgesWhatIsNoTextCutOrNamedWrongly) {
+    EXPECT_EQ(judged("a,b\n"), "utf-8");
+    EXPECT_EQ(judged("a,b\n\0"s), "binary_file");
+    EXPECT_EQ(judged("a\0b\0\0\0"s), "binary_file");
+    EXPECT_EQ(judged("\0a\0b\x4E\x00\x00\x4E"s), "utf-16be");
+    for (const auto* const packed : {"\x1f\x8b\x08", "\x28\xb5\x2f\xfd", "PK\x03\x04"}) {
+        EXPECT_EQ(judged(packed), "binary_file");
+    }
+    EXPECT_EQ(judged("a\0b\0c"s), "truncated_encoding");
+    EXPECT_EQ(judged("a\0b\0\x3D\xD8"s), "truncated_encoding");
+    EXPECT_EQ(judged("\0a\0b\xD8\x3D"s), "truncated_encoding");
+    EXPECT_EQ(judged("\0a\0b\xD8\x3D\xDE\x00"s), "utf-16be");
+    EXPECT_EQ(judged("a,b\n", Charset::utf16le), "wrong_encoding");
+    EXPECT_EQ(judged("a\0b\0"s, Charset::utf8), "wrong_encoding");
+    EXPECT_EQ(judged("a\0b\0"s, Charset::utf16be), "wrong_encoding");
+    EXPECT_EQ(judged("\xEF\xBB\xBF"
+                     "a",
+                     Charset::windows1252),
+              "wrong_encoding");
+    EXPECT_EQ(judged("caf\xC3\xA9", Charset::windows1252), "windows-1252");
+}
+
+// U+4E00 has its zero byte where that of ASCII is not.
+TEST(CharsetDetector, IsNotMisledByWhatFollowsTheHeader) {
+    std::string le;
+    for (int i = 0; i < 128; ++i) {
+        le += "h\0"s;
+    }
+    std::string be = "\0"s + le.substr(0, 255);
+    for (int i = 0; i < 1000; ++i) {
+        le += "\x00\x4E"s;
+        be += "\x4E\x00"s;
+    }
+    EXPECT_EQ(judged(le), "utf-16le");
+    EXPECT_EQ(judged(be), "utf-16be");
+    const std::string odd = "\x4E\x00\x00\x4E\x4E\x00\x00\x4E"s;
+    EXPECT_EQ(judged(odd), "binary_file");
+    EXPECT_EQ(judged(odd, Charset::utf16be), "utf-16be");
+    EXPECT_EQ(judged(odd, Charset::utf16le), "utf-16le");
+}
+
 TEST(Charset, IsNamedAsTheApiNamesIt) {
     for (const Charset charset :
          {Charset::utf8, Charset::utf16le, Charset::utf16be, Charset::windows1252}) {

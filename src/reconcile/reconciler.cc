@@ -164,7 +164,7 @@ Result<Reconciliation> Reconciler::submit(const model::UploadId& id) {
     return reconciliation;
 }
 
-Result<Reconciler::Spool> Reconciler::spool(Packing packing) {
+Result<Reconciler::Spool> Reconciler::spool(io::ContentEncoding packing) {
     RH_TRY(check_room());
     std::string id = new_id();
     std::string directory = directory_of(id);
@@ -175,11 +175,8 @@ Result<Reconciler::Spool> Reconciler::spool(Packing packing) {
 }
 
 Result<Reconciliation> Reconciler::submit(Spool spool, StatementOptions options, Scope scope) {
-    RH_TRY(spool.writer_.finish());
+    RH_ASSIGN(options.charset, spool.writer_.finish(options.charset));
     RH_TRY(check_room());
-    if (!options.charset) {
-        options.charset = spool.writer_.detected_charset();
-    }
     RH_ASSIGN(options.delimiter,
               read_statement_header(fmt::format("{}/{}", spool.directory_, kStatementFile),
                                     *options.charset, options.delimiter));

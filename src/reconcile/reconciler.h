@@ -66,7 +66,7 @@ class Reconciler {
         StatementWriter writer_;
     };
     // Error busy too_many_reconciliations.
-    Result<Spool> spool(Packing packing);
+    Result<Spool> spool(io::ContentEncoding packing);
     // Errors of StatementWriter::finish, of read_statement_header, and of submit above.
     Result<Reconciliation> submit(Spool spool, StatementOptions options, Scope scope);
 

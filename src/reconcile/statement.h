@@ -6,47 +6,44 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "io/file.h"
+#include "io/unpack.h"
 #include "reconcile/charset.h"
 
 namespace rh::reconcile {
 
-enum class Packing : uint8_t { none, gzip, zstd };
-
-// Of a Content-Encoding header; empty and "identity": none. nullopt: not one of these.
-std::optional<Packing> parse_packing(std::string_view content_encoding);
-
 struct StatementLimits {
-    uint64_t bytes_max = 4ULL << 30;  // unpacked
-    uint64_t ratio_max = 1000;        // unpacked : packed, once more than 16 MiB are unpacked
+    uint64_t bytes_max = 4ULL << 30;         // unpacked
+    uint64_t ratio_max = 200;                // unpacked : packed,
+    uint64_t ratio_free_bytes = 8ULL << 20;  // once more than this are unpacked
 };
 
 class StatementWriter {
   public:
-    static Result<StatementWriter> create(const std::string& path, Packing packing,
+    static Result<StatementWriter> create(const std::string& path, io::ContentEncoding packing,
                                           const StatementLimits& limits);
-    StatementWriter(StatementWriter&&) noexcept;
-    StatementWriter& operator=(StatementWriter&&) = delete;
-    ~StatementWriter();
 
-    // Errors: too_large statement_too_large or ratio_too_large; invalid_content bad_gzip, bad_zstd.
+    // Errors: too_large statement_too_large, decompression_ratio; invalid_content bad_gzip,
+    // bad_zstd.
     Result<void> write(std::string_view body);
-    // Errors: invalid_content empty_file, and bad_gzip or bad_zstd for a body that was cut.
-    Result<void> finish();
-    Charset detected_charset() const;
+    // The end of the body; the encoding to read it in. Errors (invalid_content): truncated_gzip,
+    // truncated_zstd, empty_file, and those of CharsetDetector::judge.
+    Result<Charset> finish(std::optional<Charset> asked);
 
   private:
-    struct State;
-    explicit StatementWriter(std::unique_ptr<State> state);
+    StatementWriter(io::File file, io::ContentEncoding packing, const StatementLimits& limits);
     Result<void> keep(std::string_view bytes);
-    Result<void> gunzip(std::string_view body);
-    Result<void> unzstd(std::string_view body);
-    std::unique_ptr<State> state_;
+
+    io::File file_;
+    io::ContentEncoding packing_;
+    StatementLimits limits_;
+    std::unique_ptr<io::Unpacker> unpacker_;
+    CharsetDetector detector_;
+    uint64_t packed_ = 0, unpacked_ = 0;
 };
 
 }  // namespace rh::reconcile

@@ -585,7 +585,7 @@ class TestInterface:
                 "unsupported_encoding",
             ),
             (
-                {"content": b"x", "headers": {"Content-Type": "text/csv", "Content-Encoding": "gzip"}},
+                {"content": b"no gzip", "headers": {"Content-Type": "text/csv", "Content-Encoding": "gzip"}},
                 422,
                 "bad_gzip",
             ),
@@ -601,7 +601,7 @@ class TestInterface:
         for content, params, code in [
             (b"a,b\n1,2\n", {}, "missing_column"),
             (header.encode("utf-16-le") + b"x\0", {"delimiter": "pipe"}, "missing_column"),
-            (header.encode() + b"x\n", {"encoding": "utf-16le"}, "missing_column"),
+            (header.encode() + b"x\n", {"encoding": "utf-16le"}, "wrong_encoding"),
             (("user_id," + header).encode(), {}, "duplicate_column"),
             (header.encode(), {}, "no_rows"),
             (b"x" * 2_000_000, {}, "header_unreadable"),

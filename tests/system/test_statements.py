@@ -1,5 +1,7 @@
 """Statements as they come: bytes of any kind, cut files, rows that cannot be compared."""
 
+import gzip
+
 import pytest
 from rounds import COLUMNS, make_rows, to_csv
 
@@ -16,6 +18,54 @@ def listed(server) -> list[str]:
     answer = server.get("/v1/reconciliations")
     assert answer.status_code == 200, answer.text
     return [one["id"] for one in answer.json()["data"]]
+
+
+def utf16(text: str, tail: str = "") -> bytes:
+    return text.encode("utf-16-be") + tail.encode("utf-16-be")
+
+
+RAW = f"{HEADER}\r\n{ROW}\r\n"
+GZIP = {"Content-Encoding": "gzip"}
+UNUSABLE = {
+    "nothing": (b"", {}, {}, 422, "empty_file"),
+    "nothing, packed": (gzip.compress(b""), {}, GZIP, 422, "empty_file"),
+    "cut gzip": (gzip.compress(RAW.encode())[:-9], {}, GZIP, 422, "truncated_gzip"),
+    "other bytes behind gzip": (gzip.compress(RAW.encode()) + b"more", {}, GZIP, 422, "bad_gzip"),
+    "no gzip": (RAW.encode(), {}, GZIP, 422, "bad_gzip"),
+    "no zstd": (RAW.encode(), {}, {"Content-Encoding": "zstd"}, 422, "bad_zstd"),
+    "a bomb": (gzip.compress(bytes(64 << 20)), {}, GZIP, 413, "decompression_ratio"),
+    "gzip without its name": (gzip.compress(RAW.encode()), {}, {}, 422, "binary_file"),
+    "zip": (b"PK\x03\x04" + RAW.encode(), {}, {}, 422, "binary_file"),
+    "a zero byte in a name": (RAW.replace("ü", "\0").encode(), {}, {}, 422, "binary_file"),
+    "a zero character in a name": (utf16(RAW.replace("ü", "\0")), {}, {}, 422, "binary_file"),
+    "bytes of all kinds": (bytes(range(256)) * 40, {}, {}, 422, "binary_file"),
+    "half a unit": (utf16(RAW)[:-1], {}, {}, 422, "truncated_encoding"),
+    "UTF-16 named UTF-8": (utf16(RAW), {"encoding": "utf-8"}, {}, 422, "wrong_encoding"),
+    "UTF-8 named UTF-16": (RAW.encode(), {"encoding": "utf-16be"}, {}, 422, "wrong_encoding"),
+    "a BOM of another encoding": (
+        b"\xef\xbb\xbf" + RAW.encode(), {"encoding": "windows-1252"}, {}, 422, "wrong_encoding",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_file_that_cannot_be_used_is_refused_as_an_upload_of_it_is(server, case):
+    content, params, headers, status, code = UNUSABLE[case]
+    known = listed(server)
+    statement = send(server, content, headers, **params)
+    upload = server.upload(content, headers=headers, **params)
+    assert (upload.status_code, upload.json()["code"]) == (status, code), upload.text
+    assert (statement.status_code, statement.json()["code"]) == (status, code), statement.text
+    assert statement.json()["detail"] == upload.json()["detail"]
+    assert listed(server) == known
+    kept = {path.name for path in (server.data / "reconciliations").iterdir()}
+    assert kept == set(known)
+
+
+def test_zeros_behind_gzip_are_no_error(server):
+    """Some tools fill the last block with them."""
+    packed = gzip.compress(RAW.encode()) + bytes(500)
+    assert send(server, packed, GZIP).status_code == 200
 
 
 class TestBytesOfAnyKind:

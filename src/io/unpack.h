@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-namespace rh::receive {
+namespace rh::io {
 
 enum class ContentEncoding : uint8_t { none, gzip, zstd };
 // "identity" or empty, "gzip" or "x-gzip", "zstd", any case; nullopt for others, lists of codings
@@ -33,4 +33,4 @@ class Unpacker {
     virtual Result<void> finish() = 0;
 };
 
-}  // namespace rh::receive
+}  // namespace rh::io

@@ -1,4 +1,4 @@
-#include "receive/unpack.h"
+#include "io/unpack.h"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,7 @@
 
 #include "base/assert.h"
 
-namespace rh::receive {
+namespace rh::io {
 namespace {
 
 constexpr size_t kOutputBytes = 256 * 1024;
@@ -196,4 +196,4 @@ std::unique_ptr<Unpacker> Unpacker::make(ContentEncoding encoding) {
     return nullptr;
 }
 
-}  // namespace rh::receive
+}  // namespace rh::io
