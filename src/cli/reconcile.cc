@@ -36,6 +36,7 @@ struct Arguments {
     std::string from, to;
     std::vector<std::string> game_ids, providers;
     uint64_t show = 20;
+    bool strict = false;
 };
 
 // A file of that name would be a statement.
@@ -114,13 +115,47 @@ Result<boost::json::object> wait(const ApiClient& api, const Arguments& argument
     return reconciliation;
 }
 
-bool is_voided(const boost::json::object& reconciliation) {
-    const auto* warnings = reconciliation.if_contains("warnings");
-    return warnings != nullptr && warnings->is_array() &&
-           std::ranges::any_of(warnings->get_array(), [](const boost::json::value& warning) {
-               return warning.is_object() &&
-                      text_at(warning.get_object(), "code") == "upload_voided";
-           });
+// The count of a warning; nullopt: there is none of this code.
+std::optional<uint64_t> warned(const boost::json::object& reconciliation, std::string_view code) {
+    if (const auto* warnings = reconciliation.if_contains("warnings");
+        warnings != nullptr && warnings->is_array()) {
+        for (const auto& warning : warnings->get_array()) {
+            if (warning.is_object() && text_at(warning.get_object(), "code") == code) {
+                return count_at(warning.get_object(), "count");
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+// Rows that were refused: of an upload, or of a statement, which are then not compared.
+uint64_t rejected_rows(const boost::json::object& reconciliation) {
+    return count_at(object_at(reconciliation, "rows"), "rejected");
+}
+
+// Says of what was compared that it agrees, and of nothing else.
+std::string matched_text(const boost::json::object& reconciliation) {
+    if (warned(reconciliation, "upload_voided")) {
+        return "matched: every row is kept exactly once; the upload is voided, so none is in the "
+               "figures\n";
+    }
+    const uint64_t rejected = rejected_rows(reconciliation);
+    const uint64_t outside = warned(reconciliation, "rows_out_of_scope").value_or(0);
+    if (rejected + outside == 0) {
+        return "matched: every row is counted exactly once\n";
+    }
+    if (!text_at(reconciliation, "upload_id").empty()) {
+        return "matched: every accepted row is counted exactly once\n";
+    }
+    std::string reasons = rejected > 0 ? with_commas(rejected) + " not valid" : "";
+    if (outside > 0) {
+        reasons +=
+            fmt::format("{}{} out of scope", reasons.empty() ? "" : ", ", with_commas(outside));
+    }
+    return fmt::format(
+        "matched, but {} of the statement {} not compared ({}); every other row is "
+        "counted exactly once\n",
+        counted(rejected + outside, "row"), rejected + outside == 1 ? "was" : "were", reasons);
 }
 
 std::string examples_text(const boost::json::object& reconciliation) {
@@ -235,10 +270,7 @@ Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) 
             say(error.empty() ? "The reconciliation failed; it says nothing about the figures."
                               : in_flags(text_at(error, "detail")));
         } else if (verdict == "matched") {
-            RH_TRY(write_out(is_voided(reconciliation)
-                                 ? "matched: every row is kept exactly once; the upload is voided, "
-                                   "so none is in the figures\n"
-                                 : "matched: every row is counted exactly once\n"));
+            RH_TRY(write_out(matched_text(reconciliation)));
         } else {
             RH_TRY(write_out(
                 fmt::format("{}: {}\n", verdict,
@@ -246,7 +278,13 @@ Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) 
             RH_TRY(print_discrepancies(api, arguments, reconciliation));
         }
     }
-    return !done ? kExitFailure : (verdict == "matched" ? kExitOk : kExitMismatch);
+    if (!done) {
+        return kExitFailure;
+    }
+    if (verdict != "matched") {
+        return kExitMismatch;
+    }
+    return arguments.strict && rejected_rows(reconciliation) > 0 ? kExitRejects : kExitOk;
 }
 
 }  // namespace
@@ -257,7 +295,8 @@ void add_reconcile(CLI::App& program, Invocation& invocation) {
         "Compare an upload, or a provider's CSV statement, with what is stored and served.",
         {"roundhouse reconcile ID",
          "roundhouse reconcile statement.csv --from 2019-10-01 --to 2019-11-01 --provider \"Play'n "
-         "GO\""});
+         "GO\"",
+         "roundhouse reconcile --strict --json statement.csv"});
     auto arguments = std::make_shared<Arguments>();
     command.add_option("what", arguments->what, "Id of an upload, or a CSV file")->required();
     command.add_option("--from", arguments->from, "Scope of a statement: from this time on");
@@ -269,6 +308,8 @@ void add_reconcile(CLI::App& program, Invocation& invocation) {
     command.add_option("--show", arguments->show, "How many discrepancies to print")
         ->capture_default_str()
         ->check(CLI::Range(1, 10'000));
+    command.add_flag("--strict", arguments->strict,
+                     "Exit with 3 if all that was compared matched, but rows were refused");
     add_row_flags(command, arguments->rows);
     add_settings(command, invocation, app::Audience::client);
     command.callback([&invocation, arguments] {

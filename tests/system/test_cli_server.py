@@ -97,6 +97,33 @@ def test_reconcile_refuses_negative_amounts_unless_told_otherwise(run, tmp_path,
     assert "with --allow-negative" in text
 
 
+def test_reconcile_says_what_of_a_statement_was_not_compared(run, tmp_path, rng):
+    rows = rounds.make_rows(rng, 20, hours=48)
+    for row in rows:
+        row[9] = f"Partly {rows[0][2]}"
+    rows[3][4] = "-500"
+    day = [row for row in rows if row[0].startswith("2019-10-01") and row is not rows[3]]
+    statement, clean = tmp_path / "statement.csv", tmp_path / "clean.csv"
+    statement.write_text(rounds.to_csv(rows))
+    clean.write_text(rounds.to_csv([row for row in rows if row is not rows[3]]))
+    upload = json.loads(run("upload", "--json", statement))
+    whole = "matched: every row is counted exactly once"
+    partly = "matched, but 1 row of the statement was not compared (1 not valid); every other row is counted"
+    assert run("reconcile", "--strict", clean).splitlines()[-1] == whole
+    assert run("reconcile", statement).splitlines()[-1].startswith(partly)
+    assert run("reconcile", "--strict", statement, code=3).splitlines()[-1].startswith(partly)
+    assert json.loads(run("reconcile", "--strict", "--json", statement, code=3))["verdict"] == "matched"
+    text = run("reconcile", "--from", "2019-10-01", "--to", "2019-10-02", "--strict", statement, code=3)
+    outside = len(rows) - 1 - len(day)
+    assert f"{outside + 1} rows of the statement were not compared (1 not valid, {outside} out of scope)" in text
+    text = run("reconcile", "--from", "2019-10-01", "--to", "2019-10-02", "--strict", clean)
+    assert f"were not compared ({outside} out of scope)" in text
+    accepted = "matched: every accepted row is counted exactly once"
+    assert run("reconcile", upload["id"]).splitlines()[-1] == accepted
+    assert run("reconcile", "--strict", upload["id"], code=3).splitlines()[-1] == accepted
+    run("reconcile", "--strict", "--allow-negative", statement, code=4)  # a mismatch goes before
+
+
 def test_void_and_delete(run, file):
     path, _ = file
     upload = json.loads(run("upload", "--json", path))
