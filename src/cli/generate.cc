@@ -92,8 +92,9 @@ Result<int> generate(const Arguments& arguments, bool json) {
     const auto encoding = parse_output_encoding(arguments.encoding).value();
     const bool to_stdout = arguments.out.empty() || arguments.out == "-";
     if (to_stdout && (json || stdout_is_terminal())) {
-        return usage(json ? "--json needs --out, since the rows go to standard output without it."
-                          : "Name a file with --out, or send standard output into a pipe.");
+        return usage(
+            json ? "--json needs --out FILE, since the rows go to standard output otherwise."
+                 : "Name a file with --out, or send standard output into a pipe.");
     }
     RH_TRY(to_stdout ? Result<void>() : check_free(arguments.out, arguments.force));
     const int64_t started = monotonic_ms();

@@ -58,9 +58,7 @@ Result<void> check_arguments(const Arguments& arguments, bool is_upload) {
                                        : "the flags that say how rows are read"));
     }
     const std::string& what = arguments.what;
-    const bool like_an_id =
-        what.size() >= 4 && what.find_first_not_of("0123456789abcdefABCDEF-") == std::string::npos;
-    if (!is_upload && like_an_id && !io::exists(what)) {
+    if (!is_upload && what != "-" && !io::exists(what)) {
         return fail(ErrorKind::not_found, "file_not_found",
                     fmt::format("There is no file {}, and it is no whole id of an upload. "
                                 "`roundhouse uploads` lists the ids.",
@@ -84,6 +82,7 @@ Result<boost::json::object> begin(const ApiClient& api, const Arguments& argumen
         return api.send(std::move(request));
     }
     Query query = query_of(arguments.rows);
+    query.emplace_back("filename", file_name_of(arguments.what));
     query.emplace_back("from", arguments.from);
     query.emplace_back("to", arguments.to);
     for (const auto& game : arguments.game_ids) {

@@ -321,10 +321,11 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
     if (r.statement && compared.original.rows == 0 && compared.stored.rows == 0 &&
         compared.aggregated.rows == 0) {
         return fail(ErrorKind::invalid_content, "nothing_in_scope",
-                    fmt::format("None of the statement's {} rows lies in the scope, and nothing is "
-                                "stored in it, so nothing was compared. Check from, to, game_id "
-                                "and provider; a provider's name must be spelled as in the files.",
-                                compared.out_of_scope));
+                    fmt::format("No row of the statement lies in the scope ({} outside of it), and "
+                                "nothing is stored in it, so nothing was compared. Check from, to, "
+                                "game_id and provider; a provider's name must be spelled as in the "
+                                "files.",
+                                counted(compared.out_of_scope, "row")));
     }
     r.original = compared.original;
     r.stored = compared.stored;

@@ -212,11 +212,16 @@ Result<void> Ledger::remove(const model::UploadId& id) {
         return {};
     }
     if (found->voided_version) {
-        return fail(ErrorKind::conflict, "upload_voided",
-                    fmt::format("Upload {} is out of the figures since version {}. It stays here, "
-                                "because the versions from {} to {} count it.",
-                                model::to_string(id), *found->voided_version,
-                                found->stored_version.value_or(0), *found->voided_version - 1));
+        const uint64_t first = found->stored_version.value_or(0);
+        const uint64_t last = *found->voided_version - 1;
+        return fail(
+            ErrorKind::conflict, "upload_voided",
+            fmt::format("Upload {} is out of the figures since version {}. It stays here, because "
+                        "{} it.",
+                        model::to_string(id), *found->voided_version,
+                        first == last
+                            ? fmt::format("version {} counts", first)
+                            : fmt::format("the versions from {} to {} count", first, last)));
     }
     RH_ASSIGN(const auto reserved, impl_->reservation());
     if (found->state == State::stored || (reserved && reserved->upload_id == id)) {

@@ -96,10 +96,18 @@ def test_files_that_are_none_are_1_in_every_command(tmp_path):
         for command in [["check"], ["upload"], ["reconcile"], ["convert", "-o", tmp_path / "out.avro"]]:
             done = run(*command, path, code=1, ROUNDHOUSE_SERVER="http://127.0.0.1:9")
             assert done.stderr.startswith(b"roundhouse: ") and path.name.encode() in done.stderr, (command, path)
-    assert b"roundhouse uploads" in run("reconcile", "56e14c68", code=1).stderr
+    for neither in ("56e14c68", "nope", "56e14c68-d694-8330-9e4e-9c07553ebd3", "statement.cvs"):
+        said = run("reconcile", neither, code=1).stderr.decode()
+        assert f"There is no file {neither}, and it is no whole id of an upload" in said
+        assert "roundhouse uploads" in said
     an_id = "56e14c68-d694-8330-9e4e-9c07553ebd3e"
     for words in (["--from", "2019-10-01"], ["--provider", "x"], ["--allow-negative"]):
         assert b"reconciled whole" in run("reconcile", an_id, *words, code=2).stderr
+
+
+def test_generate_to_standard_output_cannot_be_json():
+    said = run("generate", "--rows", "5", "--out", "-", "--json", code=2).stdout
+    assert "--json needs --out FILE" in json.loads(said)["detail"]
 
 
 def test_a_key_file_without_a_key_is_an_error(tmp_path):

@@ -110,6 +110,7 @@ def test_reconcile_says_what_of_a_statement_was_not_compared(run, tmp_path, rng)
     whole = "matched: every row is counted exactly once"
     partly = "matched, but 1 row of the statement was not compared (1 not valid); every other row is counted"
     assert run("reconcile", "--strict", clean).splitlines()[-1] == whole
+    assert json.loads(run("reconcile", "--json", clean))["filename"] == "clean.csv"
     assert run("reconcile", statement).splitlines()[-1].startswith(partly)
     assert run("reconcile", "--strict", statement, code=3).splitlines()[-1].startswith(partly)
     assert json.loads(run("reconcile", "--strict", "--json", statement, code=3))["verdict"] == "matched"

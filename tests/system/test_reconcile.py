@@ -482,6 +482,7 @@ class TestStatement:
             ).json()
             assert answer["state"] == "failed" and answer["verdict"] is None, answer
             assert answer["error"]["code"] == "nothing_in_scope"
+            assert f"lies in the scope ({len(rows)} rows outside of it)" in answer["error"]["detail"]
 
     def test_subtracts_other_providers_of_the_same_game_and_hour(self, server, rng):
         rows = make_rows(rng, 400, players=2, games=1, hours=3)
