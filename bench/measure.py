@@ -59,6 +59,17 @@ def store(server: Server, body: Body) -> Stored:
     )
 
 
+def publish(server: Server, body: Body) -> float:
+    """From the answer to the file's last byte to all of its rows committed in the log."""
+    upload_id, _ = _post_upload(server, body)
+    began = time.monotonic()
+    while (state := server.get(f"/v1/uploads/{upload_id}")["state"]) in ("validating", "publishing"):
+        time.sleep(POLL_S)
+    if state not in ("storing", "stored"):
+        raise RuntimeError(f"the upload ended as {state}")
+    return time.monotonic() - began
+
+
 def _post_upload(server: Server, body: Body) -> tuple[str, float]:
     answer = post(server.port, "/v1/uploads", {"Content-Type": "text/csv"}, body)
     if answer.status != 202:

@@ -19,7 +19,7 @@
 
 namespace {
 
-constexpr size_t kTransactionRows = 65'536;
+constexpr size_t kTransactionRows = 131'072;
 constexpr size_t kBatch = 8'192;
 constexpr int kPatienceMs = 120'000;
 

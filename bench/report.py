@@ -20,18 +20,20 @@ def goal(figure: float, most: float) -> str:
 
 
 def through_kafka(f: dict, rows: int) -> list[str]:
-    rate, whole = f["publish_rate_ratio"], f["kafka_ratio"]
-    per_second = rows / f["publish_s"]["median"] / 1e6
+    alone, busy, whole = f["publish_alone_rate_ratio"], f["publish_rate_ratio"], f["kafka_ratio"]
+    per_second = rows / f["publish_alone_s"]["median"] / 1e6
     return [
         "",
         f"Through Kafka onto two shards, all on the same cores; {f['repeats']} repeats after one that does not count.",
         "",
         "| measured | roundhouse | rival | ratio | goal |",
         "|---|---|---|---|---|",
-        f"| publishing: received file to committed in Kafka ({per_second:.2f} M rows/s), while shards store; "
-        f"rates against librdkafka sending the same messages alone | {seconds(f['publish_s'])} | "
-        f"{seconds(f['raw_s'])} | {times(rate)} | ≥ {GOALS['publish_rate_ratio']}: "
-        f"{goal(GOALS['publish_rate_ratio'], rate['median'])} |",
+        f"| publishing: received file to judged and committed in Kafka ({per_second:.2f} M rows/s), rates against "
+        f"librdkafka sending the same messages; both without shards | {seconds(f['publish_alone_s'])} | "
+        f"{seconds(f['raw_s'])} | {times(alone)} | ≥ {GOALS['publish_rate_ratio']}: "
+        f"{goal(GOALS['publish_rate_ratio'], alone['median'])} |",
+        f"| the same while both shards store the rows | {seconds(f['publish_s'])} | {seconds(f['raw_s'])} | "
+        f"{times(busy)} | |",
         f"| first byte to stored, against the embedded topology | {seconds(f['kafka_s'])} | "
         f"{seconds(f['embedded_s'])} | {times(whole)} | ≤ {GOALS['kafka_ratio']}: "
         f"{goal(whole['median'], GOALS['kafka_ratio'])} |",

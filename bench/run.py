@@ -98,8 +98,10 @@ def kafka_summary(repeats: list[through_kafka.Repeat]) -> dict:
 
     return {
         "repeats": len(repeats),
+        "publish_alone_s": spread(column("publish_alone_s")),
         "publish_s": spread(column("publish_s")),
         "raw_s": spread(column("raw_s")),
+        "publish_alone_rate_ratio": ratio_of(column("raw_s"), column("publish_alone_s")),
         "publish_rate_ratio": ratio_of(column("raw_s"), column("publish_s")),
         "kafka_s": spread(column("kafka_s")),
         "embedded_s": spread(column("embedded_s")),

@@ -26,7 +26,10 @@ PARTITIONS = 12  # the default of kafka.partitions
 
 @dataclasses.dataclass
 class Repeat:
-    publish_s: float  # the file is there, until all of it is committed in Kafka; its rows are judged meanwhile
+    # The file is there, until all of it is committed in Kafka; its rows are judged meanwhile. Alone: the
+    # shards are away, as they are for librdkafka alone.
+    publish_alone_s: float
+    publish_s: float
     raw_s: float  # the same messages by librdkafka alone
     kafka_s: float  # first byte to stored, through Kafka onto two shards
     embedded_s: float
@@ -52,15 +55,25 @@ class Stack:
     def down(self) -> None:
         self._run("down")
 
-    def environment(self, number: int) -> dict[str, str]:
+    @contextlib.contextmanager
+    def no_shards(self) -> Iterator[None]:
+        for shard in ("clickhouse-1", "clickhouse-2"):
+            self._run("kill", shard)
+        try:
+            yield
+        finally:
+            for shard in ("clickhouse-1", "clickhouse-2"):
+                self._run("start", shard)
+
+    def environment(self, name: str) -> dict[str, str]:
         ours = {name: value for name, value in self.env.items() if name.startswith("ROUNDHOUSE_")}
         return {
             **os.environ,
             **ours,
             "ROUNDHOUSE_LOG": "kafka",
-            "ROUNDHOUSE_KAFKA_TOPIC": f"bets-{number}",
-            "ROUNDHOUSE_KAFKA_CONTROL_TOPIC": f"uploads-{number}",
-            "ROUNDHOUSE_KAFKA_GROUP": f"group-{number}",
+            "ROUNDHOUSE_KAFKA_TOPIC": f"bets-{name}",
+            "ROUNDHOUSE_KAFKA_CONTROL_TOPIC": f"uploads-{name}",
+            "ROUNDHOUSE_KAFKA_GROUP": f"group-{name}",
         }
 
     def drop_tables(self) -> None:
@@ -115,7 +128,13 @@ def one_repeat(
 ) -> Repeat:
     brokers = running.env["STACK_KAFKA"]
     running.drop_tables()
-    with Server(binary, scratch / "kafka", running.environment(number)) as server:
+    with (
+        Server(binary, scratch / "alone", running.environment(f"alone-{number}")) as server,
+        running.no_shards(),
+    ):
+        publish_alone_s = measure.publish(server, Body(file))
+    running.drop_tables()
+    with Server(binary, scratch / "kafka", running.environment(str(number))) as server:
         through = measure.store(server, Body(file))
     messages = scratch / "messages"
     rows = dump(brokers, f"bets-{number}", messages)
@@ -132,6 +151,7 @@ def one_repeat(
     if alone.totals != through.totals:
         raise RuntimeError(f"the two ways hold different figures: {alone.totals}, {through.totals}")
     return Repeat(
+        publish_alone_s=publish_alone_s,
         publish_s=through.stages_s["publish"],
         raw_s=float(raw.stdout),
         kafka_s=through.seconds,

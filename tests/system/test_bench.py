@@ -23,7 +23,16 @@ def test_the_benchmark_runs_and_reports_every_figure(tmp_path):
         assert 0 < figures[name]["least"] <= figures[name]["median"] <= figures[name]["most"], name
     for name in ("store_ratio", "store_utf8_ratio", "cpu_ratio", "reconcile_ratio"):
         assert figures[name]["median"] > 0, name
-    for name in ("publish_s", "raw_s", "kafka_s", "embedded_s", "publish_rate_ratio", "kafka_ratio"):
+    for name in (
+        "publish_alone_s",
+        "publish_s",
+        "raw_s",
+        "kafka_s",
+        "embedded_s",
+        "publish_alone_rate_ratio",
+        "publish_rate_ratio",
+        "kafka_ratio",
+    ):
         assert figures["kafka"][name]["median"] > 0, name
     # With one repeat the ratio is that of the two figures it is made of.
     assert figures["store_ratio"]["median"] == figures["store_s"]["median"] / figures["insert_s"]["median"]
