@@ -17,7 +17,8 @@ from native_stack import Stack, clear
 ALONE = "alone"
 KAFKA = "kafka"  # rows go through Kafka into the server's own ClickHouse
 CLUSTER = "cluster"  # through Kafka onto two shards
-ALL = (ALONE, KAFKA, CLUSTER)
+CONSUMED = "consumed"  # the same, and the shards read the topic themselves
+ALL = (ALONE, KAFKA, CLUSTER, CONSUMED)
 PARTITIONS = "4"  # two for each shard
 
 
@@ -61,12 +62,14 @@ class Servers:
     def make(self, data: pathlib.Path, *arguments: str, environment: dict[str, str] | None = None) -> Server:
         settings = {} if self.topology == ALONE else self.brokers.environment()
         shards = []
-        if self.topology == CLUSTER:
+        if self.topology in (CLUSTER, CONSUMED):
             stack = Stack(data.parent / f"{data.name}-shards")
             self.shards.append(stack)
             env = stack.up("clickhouse-1", "clickhouse-2").env()
             settings |= {name: env[name] for name in ("ROUNDHOUSE_STORE", "ROUNDHOUSE_CLICKHOUSE_CLUSTER")}
             shards = [env["STACK_CLICKHOUSE_1"], env["STACK_CLICKHOUSE_2"]]
+        if self.topology == CONSUMED:
+            settings["ROUNDHOUSE_CONSUMER"] = "clickhouse"
         return Server(data, *arguments, environment=settings | (environment or {}), shards=shards)
 
     def down(self) -> None:
