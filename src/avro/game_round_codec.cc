@@ -91,22 +91,44 @@ bool get_decimal(const char*& at, const char* end, int64_t& micros) {
     return micros >= -model::kMoneyMicrosMax && micros <= model::kMoneyMicrosMax;
 }
 
+bool get_string(const char*& at, const char* end, std::string_view& text) {
+    int64_t bytes = 0;
+    if (!get_long(at, end, bytes) || bytes < 0 || end - at < bytes) {
+        return false;
+    }
+    text = {at, static_cast<size_t>(bytes)};
+    at += bytes;
+    return true;
+}
+
+bool get_record(const char*& at, const char* end, GameRound& round) {
+    bool good = get_long(at, end, round.created_ms) && get_long(at, end, round.game_instance_id) &&
+                get_string(at, end, round.user_id) && get_long(at, end, round.game_id);
+    for (int64_t& amount : round.amount) {
+        good = good && get_decimal(at, end, amount);
+    }
+    int64_t row_number = 0;
+    good = good && get_string(at, end, round.game_name) && get_string(at, end, round.provider) &&
+           get_string(at, end, round.upload_id) && round.upload_id.size() == kUuidChars &&
+           get_long(at, end, row_number) && row_number >= 1;
+    round.row_number = static_cast<uint64_t>(row_number);
+    return good;
+}
+
 // Where the next string of a column goes: room for all of it is there already.
 struct TextSink {
+    explicit TextSink(model::StringColumn& of, size_t text_bytes_max)
+        : column(of), chars(of.chars.size()) {
+        column.chars.resize(chars + text_bytes_max);
+    }
+
+    void put(std::string_view text, size_t row) {
+        chars += text.copy(column.chars.data() + chars, text.size());
+        column.ends[row] = static_cast<uint32_t>(chars);
+    }
+
     model::StringColumn& column;
     size_t chars;
-
-    bool get(const char*& at, const char* end, size_t row) {
-        int64_t bytes = 0;
-        if (!get_long(at, end, bytes) || bytes < 0 || end - at < bytes) {
-            return false;
-        }
-        std::memcpy(column.chars.data() + chars, at, static_cast<size_t>(bytes));
-        at += bytes;
-        chars += static_cast<size_t>(bytes);
-        column.ends[row] = static_cast<uint32_t>(chars);
-        return true;
-    }
 };
 
 void resize(model::RowBatch& batch, size_t rows) {
@@ -136,37 +158,26 @@ std::unexpected<Error> damaged(size_t row, std::string_view what) {
                             row, what));
 }
 
-// Reads one record into row `i`, for which there is room. False if the bytes are no such record.
-struct RecordReader {
-    explicit RecordReader(model::RowBatch& batch, size_t text_bytes_max)
+// Writes rounds into rows for which there is room.
+class RowWriter {
+  public:
+    RowWriter(model::RowBatch& batch, size_t text_bytes_max)
         : batch_(batch),
-          user_id_{batch.user_id, batch.user_id.chars.size()},
-          game_name_{batch.game_name, batch.game_name.chars.size()},
-          provider_{batch.provider, batch.provider.chars.size()} {
-        for (auto* text : {&batch.user_id, &batch.game_name, &batch.provider}) {
-            text->chars.resize(text->chars.size() + text_bytes_max);
-        }
-    }
+          user_id_(batch.user_id, text_bytes_max),
+          game_name_(batch.game_name, text_bytes_max),
+          provider_(batch.provider, text_bytes_max) {}
 
-    bool get(const char*& at, const char* end, const EncodedUploadId& id, size_t i) {
-        int64_t row_number = 0;
-        bool good = get_long(at, end, batch_.created_ms[i]) &&
-                    get_long(at, end, batch_.game_instance_id[i]) && user_id_.get(at, end, i) &&
-                    get_long(at, end, batch_.game_id[i]);
-        for (auto& amounts : batch_.amount) {
-            good = good && get_decimal(at, end, amounts[i]);
+    void put(const GameRound& round, size_t i) {
+        batch_.row_number[i] = round.row_number;
+        batch_.created_ms[i] = round.created_ms;
+        batch_.game_instance_id[i] = round.game_instance_id;
+        batch_.game_id[i] = round.game_id;
+        for (size_t a = 0; a < round.amount.size(); ++a) {
+            batch_.amount[a][i] = round.amount[a];
         }
-        good = good && game_name_.get(at, end, i) && provider_.get(at, end, i);
-        if (!good || end - at < static_cast<ptrdiff_t>(id.size()) ||
-            std::memcmp(at, id.data(), id.size()) != 0) {
-            return false;
-        }
-        at += id.size();
-        if (!get_long(at, end, row_number) || row_number < 1) {
-            return false;
-        }
-        batch_.row_number[i] = static_cast<uint64_t>(row_number);
-        return true;
+        user_id_.put(round.user_id, i);
+        game_name_.put(round.game_name, i);
+        provider_.put(round.provider, i);
     }
 
   private:
@@ -214,32 +225,35 @@ void encode_messages(const model::RowBatch& batch, size_t begin, size_t end,
     encode(batch, begin, end, id, prefix, out, [&](size_t at) { ends.push_back(at); });
 }
 
-std::optional<RecordName> record_name(std::string_view record) {
+std::optional<GameRound> read_record(std::string_view record) {
     const char* at = record.data();
     const char* const end = at + record.size();
-    int64_t number = 0;
-    const auto skip_long = [&] { return get_long(at, end, number); };
-    const auto skip_bytes = [&] {
-        if (!get_long(at, end, number) || number < 0 || end - at < number) {
-            return false;
-        }
-        at += number;
-        return true;
+    GameRound round;
+    if (!get_record(at, end, round) || at != end) {
+        return std::nullopt;
+    }
+    return round;
+}
+
+bool append_row(const GameRound& round, model::RowBatch& batch) {
+    const auto fits = [](const model::StringColumn& column, std::string_view text) {
+        return column.chars.size() + text.size() <= UINT32_MAX;
     };
-    bool good = skip_long() && skip_long() && skip_bytes() && skip_long();
-    for (int field = 0; field < 4 + 2; ++field) {  // amounts, names
-        good = good && skip_bytes();
+    if (!fits(batch.user_id, round.user_id) || !fits(batch.game_name, round.game_name) ||
+        !fits(batch.provider, round.provider)) {
+        return false;
     }
-    if (!good || !get_long(at, end, number) || number != int64_t{kUuidChars} ||
-        end - at < static_cast<ptrdiff_t>(kUuidChars)) {
-        return std::nullopt;
+    batch.row_number.push_back(round.row_number);
+    batch.created_ms.push_back(round.created_ms);
+    batch.game_instance_id.push_back(round.game_instance_id);
+    batch.game_id.push_back(round.game_id);
+    for (size_t a = 0; a < round.amount.size(); ++a) {
+        batch.amount[a].push_back(round.amount[a]);
     }
-    const auto id = model::parse_upload_id({at, kUuidChars});
-    at += kUuidChars;
-    if (!id || !get_long(at, end, number) || number < 1 || at != end) {
-        return std::nullopt;
-    }
-    return RecordName{*id, static_cast<uint64_t>(number)};
+    batch.user_id.push_back(round.user_id);
+    batch.game_name.push_back(round.game_name);
+    batch.provider.push_back(round.provider);
+    return true;
 }
 
 Result<void> decode_rows(std::string_view bytes, uint64_t rows, const model::UploadId& id,
@@ -254,17 +268,19 @@ Result<void> decode_rows(std::string_view bytes, uint64_t rows, const model::Upl
             return damaged(0, "has more text than a batch can hold");
         }
     }
-    const EncodedUploadId upload = encoded_upload_id(id);
-    RecordReader reader(batch, bytes.size());
+    const std::string upload = model::to_string(id);
+    RowWriter writer(batch, bytes.size());
     resize(batch, held + rows);
+    GameRound round;
     const char* at = bytes.data();
     const char* const end = at + bytes.size();
     for (size_t i = held; i < held + rows; ++i) {
-        if (!reader.get(at, end, upload, i)) {
+        if (!get_record(at, end, round) || round.upload_id != upload) {
             shrink(batch, held);
             return damaged(i - held, "is not a game round of this upload");
         }
-        const uint64_t number = batch.row_number[i];
+        writer.put(round, i);
+        const uint64_t number = round.row_number;
         if (i > 0 && (number <= batch.row_number[i - 1] ||
                       model::cell_of(number) != model::cell_of(batch.row_number[0]))) {
             shrink(batch, held);

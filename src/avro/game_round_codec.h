@@ -3,6 +3,7 @@
 // not trusted: whatever the bytes are, it stays inside them and answers with rows or an Error.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -33,12 +34,22 @@ void encode_messages(const model::RowBatch& batch, size_t begin, size_t end,
                      const model::UploadId& id, std::string_view prefix, std::string& out,
                      std::vector<size_t>& ends);
 
-// Whose row a record is, without decoding the rest; nullopt if the bytes are no whole record.
-struct RecordName {
-    model::UploadId upload_id;
+// One record; texts point into its bytes.
+struct GameRound {
+    int64_t created_ms = 0;
+    int64_t game_instance_id = 0;
+    std::string_view user_id;
+    int64_t game_id = 0;
+    std::array<int64_t, 4> amount{};  // micros, indexed by model::Amount
+    std::string_view game_name;
+    std::string_view provider;
+    std::string_view upload_id;  // 36 characters
     uint64_t row_number = 0;
 };
-std::optional<RecordName> record_name(std::string_view record);
+// nullopt if the bytes are not exactly one record.
+std::optional<GameRound> read_record(std::string_view record);
+// False, and nothing is appended, if the batch's text has no room for the round's.
+bool append_row(const GameRound& round, model::RowBatch& batch);
 
 // Appends exactly `rows` records to the batch; they must fill `bytes`, belong to `id` and have
 // ascending row numbers in one cell, that of the rows already in the batch. Error internal

@@ -50,6 +50,28 @@ TEST(GameRoundCodec, reads_the_bytes_of_the_specification) {
     EXPECT_TRUE(same_rows(batch, one_row()));
 }
 
+TEST(GameRoundCodec, reads_one_record_as_it_reads_many) {
+    const auto round = read_record(kOneRecord);
+    ASSERT_TRUE(round);
+    EXPECT_EQ(round->upload_id, model::to_string(kId));
+    EXPECT_EQ(round->user_id, "ab");
+    const uint64_t seed = test_seed();
+    RecordProperty("seed", std::to_string(seed));
+    SCOPED_TRACE(seed);
+    const model::RowBatch batch = RandomBatches(seed).extreme(500, 1, 13);
+    model::RowBatch decoded;
+    for (size_t i = 0; i < batch.size(); ++i) {
+        std::string out;
+        encode_rows(batch, i, i + 1, kId, out);
+        const auto one = read_record(out);
+        ASSERT_TRUE(one);
+        ASSERT_TRUE(append_row(*one, decoded));
+    }
+    EXPECT_TRUE(same_rows(decoded, batch));
+    EXPECT_FALSE(read_record(kOneRecord + kOneRecord));
+    EXPECT_FALSE(read_record(""));
+}
+
 TEST(GameRoundCodec, gives_back_random_rows_in_pieces) {
     const uint64_t seed = test_seed();
     RecordProperty("seed", std::to_string(seed));
@@ -79,6 +101,7 @@ TEST(GameRoundCodec, refuses_every_record_cut_short_and_keeps_the_batch) {
         batch.row_number = {6};
         const auto decoded = decode_rows({cut.data(), cut.size()}, 1, kId, batch);
         ASSERT_FALSE(decoded) << bytes;
+        ASSERT_FALSE(read_record({cut.data(), cut.size()})) << bytes;
         EXPECT_EQ(decoded.error().code, "avro_damaged");
         EXPECT_EQ(batch.size(), 1U);
         EXPECT_EQ(batch.user_id.chars.size(), 2U);
@@ -90,10 +113,14 @@ TEST(GameRoundCodec, a_flipped_bit_is_an_error_or_one_other_row) {
         std::vector<char> bytes(kOneRecord.begin(), kOneRecord.end());
         bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
         model::RowBatch batch;
+        const auto round = read_record({bytes.data(), bytes.size()});
+        const bool same_upload = round && round->upload_id == model::to_string(kId);
         if (decode_rows({bytes.data(), bytes.size()}, 1, kId, batch)) {
+            EXPECT_TRUE(same_upload) << bit;
             EXPECT_EQ(batch.size(), 1U);
             EXPECT_FALSE(same_rows(batch, one_row())) << bit;
         } else {
+            EXPECT_FALSE(same_upload) << bit;
             EXPECT_TRUE(batch.empty());
         }
     }

@@ -69,6 +69,9 @@ class Producer {
     Result<void> begin_transaction();
     // Delivers what was sent and commits it. After an Error nobody knows whether it was committed.
     Result<void> commit_transaction();
+    // Ends the open transaction, without a word if that fails: the brokers do it later, and until
+    // then nobody reads past it. Waits for two seconds at most.
+    void abort_transaction();
 
     // Queues copies of the records, and waits while the queue is full. Whether they arrive is in
     // `delivery` after flush() or commit_transaction().

@@ -7,7 +7,8 @@
 namespace rh::kafka {
 namespace {
 
-constexpr const char* kQueuedKbytes = "32768";  // of fetched records that wait to be polled
+// Of fetched records that wait to be polled; librdkafka needs about five times as much memory.
+constexpr const char* kQueuedKbytes = "8192";
 constexpr int kCommitAttempts = 3;
 // How soon partitions that were added to the topic are read; librdkafka's own is five minutes.
 constexpr const char* kNewPartitionsMs = "15000";
@@ -97,6 +98,8 @@ Result<std::unique_ptr<Consumer>> Consumer::create(const Cluster& cluster,
         {"topic.metadata.refresh.interval.ms", kNewPartitionsMs},
         {"fetch.wait.max.ms", "50"},
         {"fetch.error.backoff.ms", "50"},
+        // How long a full queue puts off the next fetch; librdkafka's own is a second.
+        {"fetch.queue.backoff.ms", "10"},
         {"queued.max.messages.kbytes", kQueuedKbytes},
     };
     if (member) {

@@ -16,7 +16,7 @@
     X(conf_set_dr_msg_cb) X(conf_set_rebalance_cb) \
     X(destroy) X(poll) X(flush) X(purge) \
     X(topic_new) X(topic_destroy) X(produce_batch) X(produceva) X(msg_partitioner_murmur2) \
-    X(init_transactions) X(begin_transaction) X(commit_transaction) \
+    X(init_transactions) X(begin_transaction) X(commit_transaction) X(abort_transaction) \
     X(error_code) X(error_string) X(error_is_retriable) X(error_destroy) \
     X(fatal_error) \
     X(poll_set_consumer) X(subscribe) X(assign) X(consumer_close) \

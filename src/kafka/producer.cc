@@ -16,6 +16,7 @@ namespace {
 constexpr const char* kTransactionMs = "20000";
 constexpr int kCommitMs = 25'000;
 constexpr int kQueueFullWaitMs = 50;
+constexpr int kAbortMs = 2'000;
 constexpr int kSliceMs = 300;  // between two questions whether to wait on
 constexpr size_t kBatch = 8'192;
 
@@ -142,7 +143,7 @@ Result<std::unique_ptr<Producer>> Producer::create(const Cluster& cluster,
                          {"batch.size", "1000000"},
                          {"compression.type", "lz4"},
                          {"queue.buffering.max.messages", "500000"},
-                         {"queue.buffering.max.kbytes", "32768"}};
+                         {"queue.buffering.max.kbytes", "16384"}};
     if (!transactional_id.empty()) {
         settings.emplace_back("transactional.id", transactional_id);
         settings.emplace_back("transaction.timeout.ms", kTransactionMs);
@@ -174,6 +175,13 @@ Result<void> Producer::commit_transaction() {
     return impl_->dropped_unless(impl_->in_slices(kCommitMs, "committing a transaction", [&] {
         return impl_->handle.library().commit_transaction(impl_->handle.get(), kSliceMs);
     }));
+}
+
+void Producer::abort_transaction() {
+    const Library& library = impl_->handle.library();
+    if (auto* error = library.abort_transaction(impl_->handle.get(), kAbortMs); error != nullptr) {
+        library.error_destroy(error);
+    }
 }
 
 int32_t Producer::partition_of(std::string_view key, int32_t partitions) const {

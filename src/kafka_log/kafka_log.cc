@@ -66,8 +66,100 @@ Result<void> KafkaLog::connect() {
     return {};
 }
 
-Result<std::unique_ptr<log::Writer>> KafkaLog::begin(const model::UploadId& id, uint32_t epoch) {
-    return staged_.begin(id, epoch);
+// Seals rows on this machine, and sends them as they come for as long as that works.
+class AheadWriter final : public log::Writer {
+  public:
+    AheadWriter(KafkaLog& log, const model::UploadId& id, uint32_t epoch,
+                std::unique_ptr<log::Writer> staged, log::Log::KeepGoing keep_going)
+        : log_(log),
+          id_(id),
+          epoch_(epoch),
+          staged_(std::move(staged)),
+          keep_going_(std::move(keep_going)) {}
+
+    Result<void> append(const model::RowBatch& batch) override {
+        RH_TRY(staged_->append(batch));
+        if (ended_because_.empty()) {
+            if (const auto sent = send(batch); !sent) {
+                ended_because_ = sent.error().message;
+                fenced_ = sent.error().code == "kafka_fenced";
+                sender_.reset();
+            }
+        }
+        return {};
+    }
+
+    Result<log::Manifest> seal() override {
+        RH_ASSIGN(auto manifest, staged_->seal());
+        if (sender_ != nullptr || fenced_) {
+            log_.keep_ahead(id_, std::move(sender_));
+        }
+        if (!ended_because_.empty()) {
+            log_event(LogLevel::info, "rows are sent when all of them are judged",
+                      {{"upload_id", model::to_string(id_)}, {"reason", ended_because_}});
+        }
+        return manifest;
+    }
+
+  private:
+    Result<void> send(const model::RowBatch& batch) {
+        if (sender_ == nullptr) {
+            RH_ASSIGN(sender_, log_.open_sender(id_, epoch_, keep_going_));
+            if (sender_ == nullptr) {
+                ended_because_ = "all of them are there already";
+                return {};
+            }
+        }
+        return sender_->send(batch);
+    }
+
+    KafkaLog& log_;
+    const model::UploadId id_;
+    const uint32_t epoch_;
+    const std::unique_ptr<log::Writer> staged_;
+    const log::Log::KeepGoing keep_going_;
+    std::unique_ptr<RowSender> sender_;
+    std::string ended_because_;  // why rows are not sent any more; empty: they are
+    bool fenced_ = false;        // by another process
+};
+
+Result<std::unique_ptr<log::Writer>> KafkaLog::begin(const model::UploadId& id, uint32_t epoch,
+                                                     const KeepGoing& keep_going) {
+    take_ahead(id);
+    RH_ASSIGN(auto staged, staged_.begin(id, epoch));
+    if (!keep_going || !may_send_ahead(id)) {
+        return staged;
+    }
+    return std::make_unique<AheadWriter>(*this, id, epoch, std::move(staged), keep_going);
+}
+
+// Not while the brokers have never answered, nor what another process publishes. Nor what was given
+// up once: a file that fails again and again would leave its rows each time.
+bool KafkaLog::may_send_ahead(const model::UploadId& id) const {
+    const auto published = control_.published(id);
+    return schema_id_ >= 0 &&
+           (!published || (published->state == Published::State::begun && is_ours(id)));
+}
+
+void KafkaLog::keep_ahead(const model::UploadId& id, std::unique_ptr<RowSender> sender) {
+    const std::scoped_lock lock(ahead_mutex_);
+    ahead_[id] = std::move(sender);
+}
+
+std::optional<std::unique_ptr<RowSender>> KafkaLog::take_ahead(const model::UploadId& id) {
+    const std::scoped_lock lock(ahead_mutex_);
+    auto taken = ahead_.extract(id);
+    return taken ? std::optional(std::move(taken.mapped())) : std::nullopt;
+}
+
+bool KafkaLog::was_sent(const model::UploadId& id) const {
+    const std::scoped_lock lock(ahead_mutex_);
+    return sent_.contains(id);
+}
+
+void KafkaLog::forget_sent(const model::UploadId& id) {
+    const std::scoped_lock lock(ahead_mutex_);
+    sent_.erase(id);
 }
 
 Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_progress) {
@@ -82,6 +174,11 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
         return renamed;
     }
     Rival rival(options_.node);
+    bool fenced = false;
+    RH_TRY(finish_ahead(id, epoch, on_progress, fenced));
+    if (fenced) {
+        rival.has_fenced_us();
+    }
     while (!is_published(control_.published(id), epoch)) {
         const uint64_t change = control_.changes();
         const auto published = control_.published(id);
@@ -97,15 +194,35 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
         rival.has_fenced_us();
         RH_TRY(control_.catch_up());
     }
+    forget_sent(id);
     kill_point("kafka_before_unstage");
     return staged_.remove(id);
 }
 
-Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
-                                 const OnProgress& on_progress) {
+// If all rows were sent while they were judged, only the manifest is missing.
+Result<void> KafkaLog::finish_ahead(const model::UploadId& id, uint32_t epoch,
+                                    const OnProgress& on_progress, bool& fenced) {
+    const auto ahead = take_ahead(id);
+    if (!ahead) {
+        return {};
+    }
+    fenced = *ahead == nullptr;
+    if (fenced || (*ahead)->published().epoch < epoch) {
+        return {};
+    }
+    (*ahead)->set_on_wait([&] { return on_progress((*ahead)->published().totals.rows); });
+    const auto finished = (*ahead)->finish(Published::State::complete);
+    fenced = !finished && finished.error().code == "kafka_fenced";
+    if (!finished && !fenced) {
+        return finished;
+    }
+    return control_.catch_up();
+}
+
+Result<std::unique_ptr<RowSender>> KafkaLog::open_sender(const model::UploadId& id, uint32_t epoch,
+                                                         std::function<Result<void>()> on_wait) {
     RH_ASSIGN(auto producer, kafka::Producer::create(options_.cluster, transactional_id(id)));
-    uint64_t rows_sent = 0;
-    producer->set_on_wait([&] { return on_progress(rows_sent); });
+    producer->set_on_wait(std::move(on_wait));
     RH_TRY(producer->init_transactions());
     // From here on nobody else can commit rows of this upload, so what is read now is the last
     // word.
@@ -122,24 +239,37 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
         published.partitions.resize(static_cast<size_t>(partitions));
     }
     if (published.state == Published::State::complete) {
-        return {};
+        return nullptr;
     }
     published.publisher = options_.node;
-    RH_ASSIGN(const auto reader,
-              staged_.read(id, published.last_row == 0 ? 0 : model::cell_of(published.last_row)));
-    RowSender sender(std::move(producer), options_.topic, control_.topic(), schema_id_,
-                     std::move(published));
+    {
+        const std::scoped_lock lock(ahead_mutex_);
+        sent_.insert(id);
+    }
+    return std::make_unique<RowSender>(std::move(producer), options_.topic, control_.topic(),
+                                       schema_id_, std::move(published));
+}
+
+Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
+                                 const OnProgress& on_progress) {
+    uint64_t rows_sent = 0;
+    RH_ASSIGN(const auto sender, open_sender(id, epoch, [&] { return on_progress(rows_sent); }));
+    if (sender == nullptr) {
+        return {};
+    }
+    const uint64_t last_row = sender->published().last_row;
+    RH_ASSIGN(const auto reader, staged_.read(id, last_row == 0 ? 0 : model::cell_of(last_row)));
     model::RowBatch batch;
     while (true) {
         RH_ASSIGN(const bool more, reader->next(batch));
         if (!more) {
             break;
         }
-        rows_sent = sender.published().totals.rows;
+        rows_sent = sender->published().totals.rows;
         RH_TRY(on_progress(rows_sent));
-        RH_TRY(sender.send(batch));
+        RH_TRY(sender->send(batch));
     }
-    return sender.finish(Published::State::complete);
+    return sender->finish(Published::State::complete);
 }
 
 // Says `state` of rows that this process owns from then on, unless it is too late for that.
@@ -189,8 +319,15 @@ Result<std::unique_ptr<log::RowReader>> KafkaLog::read(const model::UploadId& id
 }
 
 Result<void> KafkaLog::remove(const model::UploadId& id) {
+    take_ahead(id);
     RH_TRY(staged_.remove(id));
     const auto published = control_.published(id);
+    // What was sent last may be committed, and not be known yet.
+    if (!published && was_sent(id)) {
+        RH_TRY(declare(id, Published::State::abandoned));
+        forget_sent(id);
+        return {};
+    }
     if (!published || published->state == Published::State::abandoned || !is_ours(id) ||
         control_.stored(id)) {
         return {};

@@ -1,8 +1,8 @@
 // The log in Kafka (docs/formats/kafka.md): topic staging-bets has nothing but rows, one message a
 // row, and the control topic what is committed of which upload. Rows are first sealed in an
-// embedded log on this machine, since a file is published only when all of it is judged; publish()
-// sends them in transactions, each with a record of how far it is, so that whoever goes on after a
-// crash goes on at the exact row. The last one is the manifest.
+// embedded log on this machine; publish() sends them in transactions, each with a record of how far
+// it is, so that whoever goes on after a crash goes on at the exact row. The last one is the
+// manifest. Rows that nothing can refuse any more are sent while the rest of their file is judged.
 //
 // Two processes that have the same file do not send it twice: each upload has a transactional id of
 // its own, so that one of them is fenced, follows the other's progress, and takes over when there
@@ -12,13 +12,19 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "base/result.h"
 #include "kafka/client.h"
 #include "kafka/registry.h"
 #include "kafka_log/control_topic.h"
+#include "kafka_log/row_sender.h"
 #include "log/embedded_log.h"
 #include "log/log.h"
 
@@ -50,7 +56,8 @@ class KafkaLog : public log::Log {
     // Of the schema of rows, once it is connected; −1 before.
     int32_t schema_id() const { return schema_id_; }
 
-    Result<std::unique_ptr<log::Writer>> begin(const model::UploadId& id, uint32_t epoch) override;
+    Result<std::unique_ptr<log::Writer>> begin(const model::UploadId& id, uint32_t epoch,
+                                               const KeepGoing& keep_going) override;
     Result<void> publish(const model::UploadId& id, const OnProgress& on_progress) override;
     Result<log::Manifest> manifest(const model::UploadId& id) const override;
     // Every row of the manifest, whatever `first_cell` is.
@@ -67,8 +74,20 @@ class KafkaLog : public log::Log {
     Result<void> take_over(const model::UploadId& id);
 
   private:
+    friend class AheadWriter;
     Result<void> send_rows(const model::UploadId& id, uint32_t epoch,
                            const OnProgress& on_progress);
+    Result<void> finish_ahead(const model::UploadId& id, uint32_t epoch,
+                              const OnProgress& on_progress, bool& fenced);
+    // Whose producer is the only one of the upload; null if all of it is published.
+    Result<std::unique_ptr<RowSender>> open_sender(const model::UploadId& id, uint32_t epoch,
+                                                   std::function<Result<void>()> on_wait);
+    bool may_send_ahead(const model::UploadId& id) const;
+    // A null sender: another process has fenced it.
+    void keep_ahead(const model::UploadId& id, std::unique_ptr<RowSender> sender);
+    std::optional<std::unique_ptr<RowSender>> take_ahead(const model::UploadId& id);
+    bool was_sent(const model::UploadId& id) const;
+    void forget_sent(const model::UploadId& id);
     Result<void> declare(const model::UploadId& id, Published::State state);
     std::string transactional_id(const model::UploadId& id) const;
 
@@ -77,6 +96,9 @@ class KafkaLog : public log::Log {
     const KafkaLogOptions options_;
     std::mutex connecting_;
     std::atomic<int32_t> schema_id_ = -1;
+    mutable std::mutex ahead_mutex_;                               // guards the next two
+    std::map<model::UploadId, std::unique_ptr<RowSender>> ahead_;  // all rows sent, sealed
+    std::set<model::UploadId> sent_;  // of which something may be in the topic, by this process
 };
 
 }  // namespace rh::kafka_log

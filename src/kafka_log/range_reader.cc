@@ -94,16 +94,21 @@ class RangeReader final : public log::RowReader {
     // False if the row belongs to another cell than those in the batch.
     Result<bool> take(const kafka::Message& message, model::RowBatch& batch) {
         const auto value = kafka::parse_wire_value(message.value);
-        const auto name = value ? avro::record_name(value->record) : std::nullopt;
-        if (!name || name->upload_id != published_.upload_id || name->row_number <= last_row_) {
+        const auto round = value ? avro::read_record(value->record) : std::nullopt;
+        if (!round || round->upload_id != upload_id_ || round->row_number <= last_row_) {
             return true;  // of another upload, or sent twice
         }
         if (!batch.empty() &&
-            model::cell_of(batch.row_number.front()) != model::cell_of(name->row_number)) {
+            model::cell_of(batch.row_number.front()) != model::cell_of(round->row_number)) {
             return false;
         }
-        RH_TRY(avro::decode_rows(value->record, 1, published_.upload_id, batch));
-        last_row_ = name->row_number;
+        if (!avro::append_row(*round, batch)) {
+            return log::log_damaged(
+                fmt::format("row {} of the upload in topic {} has more text "
+                            "than a cell can hold",
+                            round->row_number, topic_));
+        }
+        last_row_ = round->row_number;
         ++rows_;
         return true;
     }
@@ -126,6 +131,7 @@ class RangeReader final : public log::RowReader {
     const std::unique_ptr<kafka::Consumer> consumer_;
     const std::string topic_;
     const Published published_;
+    const std::string upload_id_ = model::to_string(published_.upload_id);
     uint32_t given_ = 0;
     size_t partition_ = 0;  // the one that is being read
     bool assigned_ = false;

@@ -104,7 +104,8 @@ Result<void> EmbeddedLog::recover_entry(const std::string& name) {
     return {};
 }
 
-Result<std::unique_ptr<Writer>> EmbeddedLog::begin(const model::UploadId& id, uint32_t epoch) {
+Result<std::unique_ptr<Writer>> EmbeddedLog::begin(const model::UploadId& id, uint32_t epoch,
+                                                   const KeepGoing& /*nothing is published*/) {
     const std::string path = staged_path(id);
     RH_TRY(io::remove_tree(path));
     RH_TRY(io::make_directories(path));

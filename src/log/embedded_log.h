@@ -19,7 +19,8 @@ class EmbeddedLog : public Log {
     // sealed and not published stays: the caller publishes or removes it.
     static Result<EmbeddedLog> open(std::string directory, bool deflate);
 
-    Result<std::unique_ptr<Writer>> begin(const model::UploadId& id, uint32_t epoch) override;
+    Result<std::unique_ptr<Writer>> begin(const model::UploadId& id, uint32_t epoch,
+                                          const KeepGoing& keep_going = {}) override;
     Result<void> publish(const model::UploadId& id, const OnProgress& on_progress = {}) override;
     bool is_sealed(const model::UploadId& id) const;  // staged and complete
     bool is_published(const model::UploadId& id) const;

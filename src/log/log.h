@@ -86,8 +86,12 @@ inline bool is_unusable(const Error& error) {
 class Log {
   public:
     virtual ~Log() = default;
-    // Starts afresh: what was staged of the upload is removed.
-    virtual Result<std::unique_ptr<Writer>> begin(const model::UploadId& id, uint32_t epoch) = 0;
+    // Starts afresh: what was staged of the upload is removed. With `keep_going` nothing can refuse
+    // the rows any more, and the log may publish some of them before it has all; it is asked now
+    // and then while the Writer waits, and its Error ends that.
+    using KeepGoing = std::function<Result<void>()>;
+    virtual Result<std::unique_ptr<Writer>> begin(const model::UploadId& id, uint32_t epoch,
+                                                  const KeepGoing& keep_going) = 0;
     // Of what is sealed. A higher epoch takes the place of the published one; the same or a lower
     // one is dropped. Again: no error. `on_progress` (may be empty) is called with the rows that
     // are published so far; its Error ends the call, which may be made again and then goes on.

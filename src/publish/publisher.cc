@@ -148,13 +148,15 @@ Result<void> Publisher::change(Upload& upload, State to, Run& run) {
 }
 
 Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
+    // Later epochs are repairs, whose rows the sink takes from the log alone.
+    const bool ahead =
+        upload.epoch == 1 && !upload.request.dry_run && rejects_max(upload.request) == UINT64_MAX;
     std::unique_ptr<log::Writer> writer;
     if (!upload.request.dry_run) {
-        RH_ASSIGN(writer, log_.begin(upload.id, upload.epoch));
+        const log::Log::KeepGoing going = [&] { return keep_going(run); };
+        RH_ASSIGN(writer,
+                  log_.begin(upload.id, upload.epoch, ahead ? going : log::Log::KeepGoing()));
     }
-    // Later epochs are repairs, whose rows the sink takes from the log alone.
-    const bool offered = run.offer && upload.epoch == 1 && !upload.request.dry_run &&
-                         rejects_max(upload.request) == UINT64_MAX;
     uint64_t rows_told = 0;
     int64_t told_at = 0;
     const ValidationInput input{.upload = upload,
@@ -162,7 +164,7 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
                                 .rejects = layout_.rejects(upload.id),
                                 .spill = layout_.directory(upload.id) + "/ids.tmp",
                                 .log = writer.get(),
-                                .take_rows = offered ? run.offer(upload) : TakeRows{},
+                                .take_rows = ahead && run.offer ? run.offer(upload) : TakeRows{},
                                 .rejects_max = rejects_max(upload.request),
                                 .on_progress = [&](uint64_t rows, uint64_t bytes) -> Result<void> {
                                     RH_TRY(keep_going(run));

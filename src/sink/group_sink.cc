@@ -18,8 +18,12 @@ namespace {
 
 constexpr size_t kPollMax = 16'384;
 constexpr int kPollMs = 50;
-// As many rows to an INSERT as the embedded sink's eight cells have.
-constexpr size_t kRowsPerInsert = 8 * model::kCellRows;
+// To an INSERT; as many again wait while a shard takes them.
+constexpr size_t kRowsPerInsert = 4 * model::kCellRows;
+// Fewer go after this time: each INSERT makes parts that ClickHouse has to merge.
+constexpr int64_t kInsertMs = 1'000;
+// So long a shard is waited for before reading is paused, which drops what was fetched ahead.
+constexpr auto kShardPatience = std::chrono::milliseconds(2'000);
 constexpr int64_t kCommitMs = 500;
 constexpr int64_t kTendMs = 1'000;
 constexpr auto kSessionRetry = std::chrono::milliseconds(1'000);
@@ -33,6 +37,7 @@ GroupSink::GroupSink(GroupSinkContext context)
       dead_letters_(context_.store, context_.log.options().cluster, topic_),
       complete_(context_.store.shards()),
       complete_rows_(context_.store.shards()),
+      given_at_(context_.store.shards()),
       losses_(context_.control, topic_),
       group_offsets_(context_.log.options().cluster, context_.group, topic_) {
     for (size_t shard = 0; shard < context_.store.shards(); ++shard) {
@@ -123,7 +128,7 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
             }
         }
         close_finished();
-        write(messages.empty());
+        write(messages.empty() && open_.empty());
         take_done();
         RH_TRY(hold_back());
         RH_TRY(commit(messages.empty()));
@@ -221,33 +226,36 @@ Result<void> GroupSink::take(const kafka::Message& message) {
                            context_.log.schema_id()));
         return {};
     }
-    const auto name = avro::record_name(value->record);
-    if (!name) {
+    const auto round = avro::read_record(value->record);
+    const model::UploadId* const id = round ? upload_id_of(round->upload_id) : nullptr;
+    if (id == nullptr) {
         reject(message, "not_a_game_round", "The value is no whole record of the schema.");
         return {};
     }
-    RH_ASSIGN(const Announced* const upload,
-              announced_at(name->upload_id, partition, message.offset));
+    RH_ASSIGN(const Announced* const upload, announced_at(*id, partition, message.offset));
     if (upload == nullptr) {
         reject(message, "unknown_upload",
-               fmt::format("No process has published an upload {}.",
-                           model::to_string(name->upload_id)));
+               fmt::format("No process has published an upload {}.", model::to_string(*id)));
         return {};
     }
-    if (!upload->has(partition, message.offset)) {
-        return {};
+    if (upload->has(partition, message.offset)) {
+        add_to_cell({partition, *id}, message, *round, state);
     }
-    const CellKey key{partition, name->upload_id};
+    return {};
+}
+
+void GroupSink::add_to_cell(const CellKey& key, const kafka::Message& message,
+                            const avro::GameRound& round, Partition& state) {
     auto open = open_.find(key);
     if (open != open_.end() &&
-        model::cell_of(open->second.rows.row_number.front()) != model::cell_of(name->row_number)) {
+        model::cell_of(open->second.rows.row_number.front()) != model::cell_of(round.row_number)) {
         close_cell(open);
         open = open_.end();
     }
     if (open == open_.end()) {
         open = open_
-                   .emplace(key, PartitionCell{.upload_id = name->upload_id,
-                                               .partition = partition,
+                   .emplace(key, PartitionCell{.upload_id = key.second,
+                                               .partition = key.first,
                                                .assignment = state.assignment,
                                                .first_offset = message.offset,
                                                .rows = {}})
@@ -255,21 +263,33 @@ Result<void> GroupSink::take(const kafka::Message& message) {
         state.open.insert(message.offset);
     }
     model::RowBatch& rows = open->second.rows;
-    if (!rows.empty() && name->row_number <= rows.row_number.back()) {
-        if (!std::ranges::binary_search(rows.row_number, name->row_number)) {
+    if (!rows.empty() && round.row_number <= rows.row_number.back()) {
+        if (!std::ranges::binary_search(rows.row_number, round.row_number)) {
             reject(message, "out_of_order",
-                   fmt::format("Row {} of upload {} comes after row {}.", name->row_number,
-                               model::to_string(name->upload_id), rows.row_number.back()));
+                   fmt::format("Row {} of upload {} comes after row {}.", round.row_number,
+                               round.upload_id, rows.row_number.back()));
         }
-        return {};  // sent twice
+        return;  // sent twice
     }
-    if (const auto decoded = avro::decode_rows(value->record, 1, name->upload_id, rows); !decoded) {
-        reject(message, "not_a_game_round", decoded.error().message);
+    if (!avro::append_row(round, rows)) {
+        reject(message, "not_a_game_round", "Its cell has more text than a cell can hold.");
         if (rows.empty()) {
             drop_cell(open);
         }
     }
-    return {};
+}
+
+// Null if it is not written as roundhouse writes it. Most rows are of the same upload as the last.
+const model::UploadId* GroupSink::upload_id_of(std::string_view text) {
+    if (text != last_upload_text_) {
+        const auto id = model::parse_upload_id(text);
+        if (!id || model::to_string(*id) != text) {
+            return nullptr;
+        }
+        last_upload_text_ = text;
+        last_upload_id_ = *id;
+    }
+    return &last_upload_id_;
 }
 
 bool GroupSink::is_known_schema(int32_t id) {
@@ -364,17 +384,27 @@ void GroupSink::close_finished() {
     }
 }
 
-// Gives complete cells to the shards' writers: enough of them, or all there are.
+// Gives complete cells to the shards' writers: enough of them, those that have waited, or, if
+// nothing more is known to come, all there are.
 void GroupSink::write(bool all) {
+    const int64_t now = monotonic_ms();
     for (size_t shard = 0; shard < complete_.size(); ++shard) {
-        const bool enough = complete_rows_[shard] >= kRowsPerInsert;
-        const bool wanted = enough || (all && !complete_[shard].empty());
-        if (wanted && writers_[shard]->can_take()) {
-            writers_[shard]->give(std::exchange(complete_[shard], {}));
-            complete_rows_[shard] = 0;
+        if (complete_[shard].empty()) {
+            given_at_[shard] = now;
+        } else if ((all || is_full(shard) || now - given_at_[shard] >= kInsertMs) &&
+                   writers_[shard]->can_take()) {
+            give(shard);
         }
     }
 }
+
+void GroupSink::give(size_t shard) {
+    writers_[shard]->give(std::exchange(complete_[shard], {}));
+    complete_rows_[shard] = 0;
+    given_at_[shard] = monotonic_ms();
+}
+
+bool GroupSink::is_full(size_t shard) const { return complete_rows_[shard] >= kRowsPerInsert; }
 
 void GroupSink::take_done() {
     uint64_t rows = 0;
@@ -395,11 +425,17 @@ void GroupSink::take_done() {
     }
 }
 
-// A shard that does not take rows as fast as they come stops the reading of all partitions.
+// A shard that does not take rows as fast as they come stops the reading of all partitions. While
+// it is waited for, nothing is polled; while reading is paused, the group's questions are answered.
 Result<void> GroupSink::hold_back() {
+    const auto until = std::chrono::steady_clock::now() + kShardPatience;
     bool full = false;
     for (size_t shard = 0; shard < complete_.size(); ++shard) {
-        full = full || complete_rows_[shard] >= kRowsPerInsert;
+        if (is_full(shard) &&
+            (paused_ ? writers_[shard]->can_take() : writers_[shard]->can_take_before(until))) {
+            give(shard);
+        }
+        full = full || is_full(shard);
     }
     if (full == paused_) {
         return {};

@@ -25,6 +25,7 @@
 #include <thread>
 #include <vector>
 
+#include "avro/game_round_codec.h"
 #include "base/result.h"
 #include "clickhouse/store.h"
 #include "kafka_log/control_topic.h"
@@ -85,16 +86,20 @@ class GroupSink : public TopicConsumer {
     Result<std::vector<kafka::Position>> assigned(const std::vector<int32_t>& partitions);
     void revoked(const std::vector<int32_t>& partitions);
     Result<void> take(const kafka::Message& message);
+    void add_to_cell(const CellKey& key, const kafka::Message& message,
+                     const avro::GameRound& round, Partition& state);
+    const model::UploadId* upload_id_of(std::string_view text);
     Result<const Announced*> announced_at(const model::UploadId& id, uint32_t partition,
                                           int64_t offset);
     const Announced* announced(const model::UploadId& id);
-    // By partition: the offsets [from, to) are gone and were not read.
     bool is_known_schema(int32_t id);
     void reject(const kafka::Message& message, std::string_view reason, std::string detail);
     void close_cell(Cells::iterator cell);
     void drop_cell(Cells::iterator cell);
     void close_finished();
     void write(bool all);
+    void give(size_t shard);
+    bool is_full(size_t shard) const;
     void take_done();
     Result<void> commit(bool now);
     Result<void> keep_dead_letters();
@@ -115,9 +120,12 @@ class GroupSink : public TopicConsumer {
     Cells open_;
     std::vector<std::vector<PartitionCell>> complete_;  // by shard: not given to the writer yet
     std::vector<size_t> complete_rows_;
+    std::vector<int64_t> given_at_;  // when complete_ was empty last
     std::vector<DeadLetter> letters_;
     std::map<model::UploadId, Announced> announced_;  // as long as the control topic stays the same
     std::map<int32_t, bool> schemas_;
+    std::string last_upload_text_;
+    model::UploadId last_upload_id_;
     uint64_t control_seen_ = 0;
     bool caught_up_ = false;  // with the control topic, since the last poll
     bool paused_ = false;

@@ -29,6 +29,11 @@ bool ShardWriter::can_take() const {
     return waiting_.empty();
 }
 
+bool ShardWriter::can_take_before(std::chrono::steady_clock::time_point time) const {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_until(lock, time, [this] { return waiting_.empty(); });
+}
+
 void ShardWriter::give(std::vector<PartitionCell> cells) {
     {
         const std::scoped_lock lock(mutex_);
@@ -46,6 +51,7 @@ void ShardWriter::run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     while (changed_.wait(lock, stop, [this] { return !waiting_.empty(); })) {
         std::vector<PartitionCell> cells = std::exchange(waiting_, {});
+        changed_.notify_all();
         int64_t retry_ms = kRetryFirstMs;
         while (!stop.stop_requested()) {
             lock.unlock();

@@ -2,6 +2,7 @@
 // after the other and tries each again until it is in. One thread gives and takes.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -35,6 +36,8 @@ class ShardWriter {
 
     // Two INSERTs may be under way, one sent and one waiting.
     bool can_take() const;
+    // Waits until it can, at most until `time`; whether it can.
+    bool can_take_before(std::chrono::steady_clock::time_point time) const;
     void give(std::vector<PartitionCell> cells);
     // What is in ClickHouse since the last call; rows are left out.
     std::vector<PartitionCell> take_done();
@@ -46,7 +49,7 @@ class ShardWriter {
     const clickhouse::Client& owner_;
     const std::function<void(const Error&)> on_error_;
     mutable std::mutex mutex_;  // guards all below but the thread
-    std::condition_variable_any changed_;
+    mutable std::condition_variable_any changed_;
     std::vector<PartitionCell> waiting_;
     std::vector<PartitionCell> done_;
     std::jthread thread_;

@@ -5,6 +5,7 @@ read out of the topic by confluent-kafka with its AvroDeserializer, what must be
 """
 
 import contextlib
+import json
 import signal
 import time
 from decimal import Decimal
@@ -14,6 +15,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from kafka_site import (
+    CONTROL,
+    ROWS,
     TOPIC,
     check_exactly_once,
     check_matched,
@@ -66,7 +69,8 @@ def test_the_topic_has_exactly_the_accepted_rows(site, rng):
 
 @pytest.mark.parametrize("point", KILLED_AT)
 def test_killed_at_each_named_stage(site, rng, point):
-    content, rows = make_file(rng)
+    # What is published in two transactions, where the second one counts.
+    content, rows = make_file(rng, 150_000 if point.startswith("kafka") else ROWS)
     server = site.start(environment={"ROUNDHOUSE_KILL_AT": point})
     upload_id = None
     with contextlib.suppress(httpx.HTTPError):
@@ -107,6 +111,31 @@ def test_killed_at_random_moments(site, rng):
     check_exactly_once(server, rows)
     check_matched(server, upload_id)
     assert site.count(upload_id) == len(rows)
+
+
+def test_cancelled_while_it_is_judged_and_sent(site, rng):
+    """Some of its rows are in the topic by then, and count nowhere."""
+    content, rows = make_file(rng, 600_000)
+    server = site.start()
+    small, small_rows = make_file(rng, 5_000)
+    upload_id = send(server, content, filename="cancelled.csv")
+    key = f"published/{upload_id}".encode()
+
+    def said() -> list:
+        return [json.loads(m.value())["state"] for m in site.messages(CONTROL) if m.key() == key]
+
+    wait_for(lambda: "begun" in said(), "some rows are committed")
+    assert server.get(f"/v1/uploads/{upload_id}").json()["state"] in ("validating", "publishing")
+    assert server.post(f"/v1/uploads/{upload_id}/cancel").status_code == 200
+    wait_for(lambda: server.get(f"/v1/uploads/{upload_id}").json()["state"] == "cancelled", "it is cancelled")
+    wait_for(lambda: said()[-1] == "abandoned", "everybody knows that its rows do not count")
+    wait_stored(server, send(server, small, filename="behind.csv"))
+    check_exactly_once(server, small_rows)
+    assert served(server, rows) == []
+    assert send(server, content, filename="cancelled.csv") == upload_id
+    wait_stored(server, upload_id)
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
 
 
 def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
