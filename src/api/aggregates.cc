@@ -211,14 +211,16 @@ class Answer {
 }  // namespace
 
 void add_aggregates_routes(http::Router& router, const clickhouse::Store& store,
-                           std::function<Result<uint64_t>(bool partial)> current_version) {
-    router.add({"GET", "/v1/aggregates", http::Scope::read, aggregates::parameter_names(),
-                [&store, current_version =
-                             std::move(current_version)](http::Exchange& exchange) -> Result<void> {
-                    RH_ASSIGN(const Question question,
-                              read_question(exchange.request(), current_version));
-                    return Answer(exchange, store, question).send();
-                }});
+                           std::function<Result<uint64_t>(bool partial)> current_version,
+                           std::function<Result<void>(uint64_t version)> check_complete) {
+    router.add(
+        {"GET", "/v1/aggregates", http::Scope::read, aggregates::parameter_names(),
+         [&store, current_version = std::move(current_version),
+          check_complete = std::move(check_complete)](http::Exchange& exchange) -> Result<void> {
+             RH_ASSIGN(const Question question, read_question(exchange.request(), current_version));
+             RH_TRY(check_complete(question.version));
+             return Answer(exchange, store, question).send();
+         }});
 }
 
 }  // namespace rh::api

@@ -19,8 +19,11 @@
 namespace rh::api {
 
 // `store` must live as long as the router. `current_version` is the newest version that readers may
-// see (uploads::Ledger::current_version); it is called from worker threads, once a request.
+// see (uploads::Ledger::current_version); `check_complete` gives the error that is answered in
+// place of the figures of a version (sink::LostUploads::check). Both are called from worker
+// threads, once a request.
 void add_aggregates_routes(http::Router& router, const clickhouse::Store& store,
-                           std::function<Result<uint64_t>(bool partial)> current_version);
+                           std::function<Result<uint64_t>(bool partial)> current_version,
+                           std::function<Result<void>(uint64_t version)> check_complete);
 
 }  // namespace rh::api

@@ -107,8 +107,13 @@ class UploadApiTest : public ::testing::Test {
         receiver_ = std::make_unique<receive::Receiver>(*layout_, *ledger_, board_, limits);
         service_ = std::make_unique<FakeService>(*ledger_);
         idempotency_ = *IdempotencyStore::open(directory_);
-        add_upload_routes(router_,
-                          {*receiver_, *layout_, *ledger_, board_, *service_, *idempotency_});
+        add_upload_routes(router_, {.receiver = *receiver_,
+                                    .layout = *layout_,
+                                    .ledger = *ledger_,
+                                    .board = board_,
+                                    .service = *service_,
+                                    .idempotency = *idempotency_,
+                                    .is_lost = [](const model::UploadId&) { return false; }});
     }
     ~UploadApiTest() override {
         ledger_.reset();

@@ -30,7 +30,20 @@ Result<bool> is_verbose(const http::Request& request) {
                : http::boolean_parameter(request, "verbose", false);
 }
 
-// "not ready: …", with what is in the way.
+// Without what is needed the server is not ready, without the rest degraded.
+enum class Readiness : uint8_t { ready, degraded, not_ready };
+
+Readiness judge(const std::vector<HealthCheck>& checks) {
+    Readiness found = Readiness::ready;
+    for (const HealthCheck& check : checks) {
+        if (!check.ok) {
+            found = std::max(found, check.needed ? Readiness::not_ready : Readiness::degraded);
+        }
+    }
+    return found;
+}
+
+// "not ready: …" or "degraded: …", with what is in the way.
 std::string plain_answer(const std::vector<HealthCheck>& checks, bool names_only) {
     std::string reasons;
     for (const HealthCheck& check : checks) {
@@ -39,7 +52,15 @@ std::string plain_answer(const std::vector<HealthCheck>& checks, bool names_only
                                    names_only || check.detail.empty() ? check.name : check.detail);
         }
     }
-    return reasons.empty() ? "ready\n" : fmt::format("not ready: {}\n", reasons);
+    switch (judge(checks)) {
+        case Readiness::ready:
+            return "ready\n";
+        case Readiness::degraded:
+            return fmt::format("degraded: {}\n", reasons);
+        case Readiness::not_ready:
+            break;
+    }
+    return fmt::format("not ready: {}\n", reasons);
 }
 
 Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks, bool exposed) {
@@ -47,7 +68,8 @@ Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks, b
     if (exchange.stopping()) {
         checks.push_back({"server", false, "The server is shutting down."});
     }
-    const bool ready = std::ranges::all_of(checks, &HealthCheck::ok);
+    const Readiness readiness = judge(checks);
+    const bool ready = readiness != Readiness::not_ready;
     const int status = ready ? 200 : 503;
     http::Headers headers = {{"Cache-Control", "no-store"}};
     if (!ready) {
@@ -66,7 +88,9 @@ Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks, b
     }
     return exchange.send({.status = status,
                           .body = boost::json::serialize(
-                              boost::json::object{{"ready", ready}, {"checks", std::move(list)}}),
+                              boost::json::object{{"ready", ready},
+                                                  {"degraded", readiness != Readiness::ready},
+                                                  {"checks", std::move(list)}}),
                           .headers = std::move(headers)});
 }
 

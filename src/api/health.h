@@ -15,6 +15,8 @@ struct HealthCheck {
     std::string name;  // "clickhouse", "ledger", "disk" …
     bool ok = false;
     std::string detail;  // a sentence; empty when there is nothing to say
+    // Not ok, and not needed: the server is ready and says that it is degraded.
+    bool needed = true;
 };
 
 // Both are called on worker threads, once a request. `metrics` gives Prometheus' text format.

@@ -2,6 +2,8 @@
 // delete, void. Handlers parse, call one room, and write; they hold nothing.
 #pragma once
 
+#include <functional>
+
 #include "api/idempotency.h"
 #include "api/upload_service.h"
 #include "http/router.h"
@@ -20,6 +22,8 @@ struct UploadDependencies {
     uploads::ProgressBoard& board;
     UploadService& service;
     IdempotencyStore& idempotency;
+    // Stored, and ClickHouse has lost it (sink::LostUploads::contains).
+    std::function<bool(const model::UploadId&)> is_lost;
 };
 
 void add_upload_routes(http::Router& router, const UploadDependencies& dependencies);
@@ -34,8 +38,9 @@ void add_upload_event_route(http::Router& router, const UploadDependencies& depe
 // upload_not_found, also for what is no id.
 Result<uploads::Upload> find_upload(const UploadDependencies& dependencies,
                                     const http::Request& request);
-// The JSON of an upload with its progress, and with the first faults of a refused one.
-std::string current_upload_json(const UploadDependencies& dependencies,
-                                const uploads::Upload& upload, bool duplicate = false);
+// The JSON of an upload with its progress, with the first faults of a refused one, and with the
+// warning figures_incomplete if it is lost.
+std::string current_upload_json(const UploadDependencies& dependencies, uploads::Upload upload,
+                                bool duplicate = false);
 
 }  // namespace rh::api

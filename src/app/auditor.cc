@@ -1,5 +1,6 @@
 #include "app/auditor.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -19,11 +20,12 @@ constexpr uint64_t kSweepIntervalS = 600;  // without audits
 }  // namespace
 
 Auditor::Auditor(const clickhouse::Store& store, uploads::Ledger& ledger,
-                 const uploads::Layout& layout, uint64_t interval_s,
+                 const uploads::Layout& layout, sink::LostUploads& lost, uint64_t interval_s,
                  std::function<bool(const model::UploadId&)> is_foreign)
     : store_(store),
       ledger_(ledger),
       layout_(layout),
+      lost_(lost),
       interval_s_(interval_s),
       is_foreign_(std::move(is_foreign)),
       last_(INT64_MAX, model::UploadId{}),
@@ -42,16 +44,14 @@ void Auditor::run(const std::stop_token& stop) {
         std::unique_lock lock(mutex_);
         wake_.wait(lock, stop, [this] { return begun_; });
     }
-    bool counted = false;
+    bool swept = false;
     while (!stop.stop_requested()) {
         const auto done = without_exceptions([&]() -> Result<void> {
-            if (!counted) {
-                RH_TRY(count_uploads());
-                counted = true;
-                return sweep_if_due();
-            }
+            RH_TRY(lost_.compare());
             RH_TRY(sweep_if_due());
-            return interval_s_ > 0 ? audit_next() : Result<void>();
+            // The first comes an interval after the start, which has enough to do.
+            const bool first = !std::exchange(swept, true);
+            return first || interval_s_ == 0 ? Result<void>() : audit_next();
         });
         if (!done && !stop.stop_requested()) {
             log_event(LogLevel::warning, "an audit could not be made",
@@ -62,26 +62,6 @@ void Auditor::run(const std::stop_token& stop) {
                        std::chrono::seconds(interval_s_ > 0 ? interval_s_ : kSweepIntervalS),
                        [] { return false; });
     }
-}
-
-Result<void> Auditor::count_uploads() {
-    RH_ASSIGN(const uint64_t version, ledger_.current_version());
-    RH_ASSIGN(const auto states, ledger_.count_by_state());
-    RH_ASSIGN(const uint64_t known, sink::uploads_known(store_, version));
-    RH_ASSIGN(const uint64_t version_now, ledger_.current_version());
-    const uint64_t stored = states[static_cast<size_t>(uploads::State::stored)];
-    if (version_now != version || known >= stored) {
-        return {};  // a change in between makes the two counts of different times
-    }
-    log_event(
-        LogLevel::error,
-        "ClickHouse does not have all uploads that were stored, so their figures are missing; "
-        "its directory was lost or is an old one: restore it, or void them and send the files "
-        "again with allow_duplicate",
-        {{"stored", stored}, {"in_clickhouse", known}});
-    const std::scoped_lock lock(mutex_);
-    missing_ = stored - known;
-    return {};
 }
 
 Result<void> Auditor::sweep_if_due() {
@@ -128,7 +108,9 @@ Result<void> Auditor::audit_next() {
     }
     uploads::Upload& upload = found.front();
     last_ = {upload.created_at, upload.id};
-    RH_ASSIGN(const std::string wrong, audit(upload));
+    RH_ASSIGN(const Found audited, audit(upload));
+    const std::string& wrong = audited.wrong;
+    lost_.note(upload.id, audited.lost);
     {
         const std::scoped_lock lock(mutex_);
         ++audits_;
@@ -149,58 +131,67 @@ Result<void> Auditor::audit_next() {
     return ledger_.add_warnings(upload.id, {warning});
 }
 
-Result<std::string> Auditor::audit(const uploads::Upload& upload) const {
+Result<Auditor::Found> Auditor::audit(const uploads::Upload& upload) const {
     RH_ASSIGN(const auto tables,
               sink::stored_totals(store_, upload.id, upload.created_ms_min, upload.created_ms_max));
-    std::string wrong = sink::differences(tables, upload.totals);
-    RH_ASSIGN(const std::string invisible, audit_visibility(upload));
-    if (!invisible.empty()) {
-        wrong += (wrong.empty() ? "" : " ") + invisible;
+    Found found{.wrong = sink::differences(tables, upload.totals)};
+    found.lost = upload.totals.rows > 0 && std::ranges::any_of(tables, [](const auto& table) {
+                     return table.by_hour && table.totals.rows == 0;
+                 });
+    RH_ASSIGN(const Found invisible, audit_visibility(upload));
+    if (!invisible.wrong.empty()) {
+        found.wrong += (found.wrong.empty() ? "" : " ") + invisible.wrong;
+        found.lost = found.lost || invisible.lost;
     }
-    return wrong;
+    return found;
 }
 
-Result<std::string> Auditor::audit_visibility(const uploads::Upload& upload) const {
-    std::string wrong;
+Result<Auditor::Found> Auditor::audit_visibility(const uploads::Upload& upload) const {
+    Found found;
     for (size_t shard = 0; shard < store_.shards(); ++shard) {
-        RH_ASSIGN(const std::string here, audit_visibility_on(shard, upload));
-        if (!here.empty()) {
-            wrong += wrong.empty() ? "" : " ";
-            wrong +=
-                store_.is_cluster() ? fmt::format("On {}: {}", store_.name(shard), here) : here;
+        RH_ASSIGN(const Found here, audit_visibility_on(shard, upload));
+        if (!here.wrong.empty()) {
+            found.wrong += found.wrong.empty() ? "" : " ";
+            found.wrong += store_.is_cluster()
+                               ? fmt::format("On {}: {}", store_.name(shard), here.wrong)
+                               : here.wrong;
+            found.lost = found.lost || here.lost;
         }
     }
-    return wrong;
+    return found;
 }
 
 // While a version is being made, ClickHouse is ahead of the ledger: then this looks another time.
-Result<std::string> Auditor::audit_visibility_on(size_t shard,
-                                                 const uploads::Upload& upload) const {
+Result<Auditor::Found> Auditor::audit_visibility_on(size_t shard,
+                                                    const uploads::Upload& upload) const {
     RH_ASSIGN(const auto seen, sink::visible_versions(store_.owner(shard), upload.id));
     RH_ASSIGN(const auto open, ledger_.open_reservation());
     RH_ASSIGN(const auto now, ledger_.find(upload.id));
     if (open || !now || now->voided_version != upload.voided_version) {
-        return std::string();
+        return Found();
     }
     if (!seen) {
-        return std::string("The table uploads does not have it, so it counts nowhere.");
+        return Found{.wrong = "The table uploads does not have it, so it counts nowhere.",
+                     .lost = true};
     }
     const uint64_t stored = upload.stored_version.value_or(0);
     const uint64_t voided = upload.voided_version.value_or(UINT64_MAX);
     if (seen->stored == stored && seen->voided == voided) {
-        return std::string();
+        return Found();
     }
     const auto range = [](uint64_t from, uint64_t to) {
         return to == UINT64_MAX ? fmt::format("from {} on", from)
                                 : fmt::format("from {} to before {}", from, to);
     };
-    return fmt::format("The table uploads lets it count in versions {}, the ledger {}.",
-                       range(seen->stored, seen->voided), range(stored, voided));
+    return Found{
+        .wrong = fmt::format("The table uploads lets it count in versions {}, the ledger {}.",
+                             range(seen->stored, seen->voided), range(stored, voided)),
+        .lost = seen->stored > stored || seen->voided < voided};
 }
 
 Auditor::Health Auditor::health() const {
     const std::scoped_lock lock(mutex_);
-    return {audits_, mismatched_.size(), missing_};
+    return {audits_, mismatched_.size()};
 }
 
 }  // namespace rh::app

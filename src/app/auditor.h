@@ -1,9 +1,9 @@
 // The audit that made an upload stored, again and again over old uploads in the background: one
 // upload each interval, newest first and round again, and with it the row of `uploads` that makes
-// it visible. First of all it counts those rows, so that lost tables are known at once. Of stored
-// uploads it only reports (a warning on the upload, a metric, readiness): repairing what someone
-// changed is a person's decision (docs/decisions/0010-lost-tables-are-reported.md). One thread of
-// its own.
+// it visible. Before each it compares all those rows with the ledger (sink/lost_uploads.h). Of
+// stored uploads it only reports (a warning on the upload, metrics, readiness): repairing what
+// someone changed is a person's decision (docs/decisions/0010-lost-tables-are-reported.md). One
+// thread of its own.
 #pragma once
 
 #include <condition_variable>
@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "clickhouse/store.h"
+#include "sink/lost_uploads.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
 
@@ -25,7 +26,8 @@ class Auditor {
     // interval_s 0: no background audit; leftovers are still looked for. Rows of uploads that
     // `is_foreign` (may be empty: none) are another process's, and no leftovers.
     Auditor(const clickhouse::Store& store, uploads::Ledger& ledger, const uploads::Layout& layout,
-            uint64_t interval_s, std::function<bool(const model::UploadId&)> is_foreign);
+            sink::LostUploads& lost, uint64_t interval_s,
+            std::function<bool(const model::UploadId&)> is_foreign);
     ~Auditor();
 
     void begin();  // ClickHouse may be asked from now on
@@ -34,29 +36,32 @@ class Auditor {
     struct Health {
         uint64_t audits = 0;  // since the start
         uint64_t mismatched =
-            0;                 // uploads whose last audit found other figures than their manifest
-        uint64_t missing = 0;  // stored uploads that `uploads` did not have at the start
+            0;  // uploads whose last audit found other figures than their manifest
     };
     Health health() const;
 
   private:
     static constexpr unsigned kSweeps = 2;
     void run(const std::stop_token& stop);
-    Result<void> count_uploads();
     Result<void> audit_next();
     // Rows of uploads that ended without being stored, or were deleted (sink/leftovers.h): looked
     // for at the start, after each round, and when such an upload came up; twice, since an INSERT
     // may end later.
     Result<void> sweep_if_due();
     Result<void> sweep(const model::UploadId& id);
-    // What is wrong with it; empty if nothing is.
-    Result<std::string> audit(const uploads::Upload& upload) const;
-    Result<std::string> audit_visibility(const uploads::Upload& upload) const;
-    Result<std::string> audit_visibility_on(size_t shard, const uploads::Upload& upload) const;
+    struct Found {
+        std::string wrong;  // sentences; empty if nothing is
+        bool lost =
+            false;  // it counts in fewer versions than it should, or a rollup has none of it
+    };
+    Result<Found> audit(const uploads::Upload& upload) const;
+    Result<Found> audit_visibility(const uploads::Upload& upload) const;
+    Result<Found> audit_visibility_on(size_t shard, const uploads::Upload& upload) const;
 
     const clickhouse::Store& store_;
     uploads::Ledger& ledger_;
     const uploads::Layout& layout_;
+    sink::LostUploads& lost_;
     const uint64_t interval_s_;
     const std::function<bool(const model::UploadId&)> is_foreign_;
     unsigned sweeps_due_ = kSweeps;  // the thread's own, like the next two
@@ -67,7 +72,6 @@ class Auditor {
     bool begun_ = false;
     uint64_t audits_ = 0;
     std::set<model::UploadId> mismatched_;
-    uint64_t missing_ = 0;
     std::jthread thread_;
 };
 

@@ -66,7 +66,9 @@ Result<std::optional<model::UploadId>> BringUp::attempt(const std::stop_token& s
         RH_TRY(connect_());
     }
     stage_ = Stage::recovering;
-    return versions_.recover();
+    RH_ASSIGN(auto holder, versions_.recover());
+    RH_TRY(lost_.compare());
+    return holder;
 }
 
 std::string BringUp::reason() const {

@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "clickhouse/store.h"
 #include "model/upload_id.h"
+#include "sink/lost_uploads.h"
 #include "sink/versions.h"
 
 namespace rh::app {
@@ -31,17 +32,18 @@ class BringUp {
 
     // All outlive the BringUp. `connect` (may be empty) makes sure that the log may be used.
     // on_ready is called once, by run().
-    BringUp(const clickhouse::Store& store, sink::Versions& versions,
+    BringUp(const clickhouse::Store& store, sink::Versions& versions, sink::LostUploads& lost,
             std::function<Result<void>()> connect, std::function<void()> on_ready)
         : store_(store),
           versions_(versions),
+          lost_(lost),
           connect_(std::move(connect)),
           on_ready_(std::move(on_ready)) {}
 
-    // Waits for ClickHouse, applies queries/, connects the log, and settles what a crash left of
-    // the versions; the upload that holds the next one, if any, must be stored before all others.
-    // What may pass is waited out. An Error is for good, but for unavailable stopping, when `stop`
-    // was requested.
+    // Waits for ClickHouse, applies queries/, connects the log, settles what a crash left of the
+    // versions, and looks which stored uploads ClickHouse has lost; the upload that holds the next
+    // one, if any, must be stored before all others. What may pass is waited out. An Error is for
+    // good, but for unavailable stopping, when `stop` was requested.
     Result<std::optional<model::UploadId>> run(const std::stop_token& stop);
 
     // Nothing once it is ready; until then Error unavailable clickhouse_unavailable, or
@@ -56,6 +58,7 @@ class BringUp {
 
     const clickhouse::Store& store_;
     sink::Versions& versions_;
+    sink::LostUploads& lost_;
     const std::function<Result<void>()> connect_;
     const std::function<void()> on_ready_;
     std::atomic<Stage> stage_ = Stage::starting;

@@ -39,6 +39,7 @@
 #include "publish/publisher.h"
 #include "receive/receiver.h"
 #include "reconcile/reconciler.h"
+#include "sink/lost_uploads.h"
 #include "sink/versions.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
@@ -260,7 +261,8 @@ Result<void> serve(const Config& config) {
     sink::LedgerVersions ledger_versions(*store, *ledger);
     sink::Versions& versions =
         kafka ? static_cast<sink::Versions&>(kafka->versions()) : ledger_versions;
-    Auditor auditor(*store, *ledger, *layout, config.audit_interval_s,
+    sink::LostUploads lost(*store, *ledger);
+    Auditor auditor(*store, *ledger, *layout, lost, config.audit_interval_s,
                     kafka ? [&](const auto& id) { return kafka->is_foreign(id); }
                           : std::function<bool(const model::UploadId&)>());
     RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),
@@ -268,7 +270,7 @@ Result<void> serve(const Config& config) {
     RH_ASSIGN(const auto idempotency, api::IdempotencyStore::open(data));
     Fatal fatal;
     BringUp bring_up(
-        *store, versions,
+        *store, versions, lost,
         kafka ? [&] { return kafka->log().connect(); } : std::function<Result<void>()>(), [&] {
             auditor.begin();
             reconciler->begin();
@@ -298,6 +300,7 @@ Result<void> serve(const Config& config) {
                                 .publisher = publisher,
                                 .pipeline = pipeline,
                                 .auditor = auditor,
+                                .lost = lost,
                                 .consumer = kafka ? &kafka->consumer() : nullptr,
                                 .requests = requests,
                                 .free_disk_bytes_min = config.upload_free_disk_bytes_min});
@@ -307,15 +310,18 @@ Result<void> serve(const Config& config) {
                                     .ledger = *ledger,
                                     .board = board,
                                     .service = pipeline,
-                                    .idempotency = *idempotency});
-    api::add_aggregates_routes(router, *store, [&](bool partial) -> Result<uint64_t> {
+                                    .idempotency = *idempotency,
+                                    .is_lost = [&](const auto& id) { return lost.contains(id); }});
+    const auto current_version = [&](bool partial) -> Result<uint64_t> {
         RH_ASSIGN(const uint64_t version, ledger->current_version());
         // What counts up to this version is on the shards that answer, whatever is being prepared.
         if (!partial || !store->is_cluster() || version == 0) {
             RH_TRY(bring_up.check());
         }
         return version;
-    });
+    };
+    api::add_aggregates_routes(router, *store, current_version,
+                               [&](uint64_t version) { return lost.check(version); });
     api::add_reconciliation_routes(router, *reconciler);
     api::add_health_routes(
         router, [&status] { return status.checks(); }, [&status] { return status.metrics(); },

@@ -81,23 +81,34 @@ api::HealthCheck check_kafka(const sink::TopicConsumer& consumer) {
     return {"kafka", !health.last_error, std::move(detail)};
 }
 
+// Uploads that differ are reported only. Lost ones take the figures away, but not the uploads: a
+// server that got no requests any more could not take files either.
+api::HealthCheck check_audit(const Auditor::Health& audit, const sink::LostUploads& lost) {
+    const auto count = lost.count();
+    if (!count) {
+        return {"audit", false, count.error().message, false};
+    }
+    std::string detail = fmt::format(
+        "{} audits made, {} uploads differ from their manifest, {} are lost in ClickHouse",
+        audit.audits, audit.mismatched, *count);
+    if (*count > 0) {
+        detail += " (figures_incomplete: figures of versions that count them are not given)";
+    }
+    return {"audit", *count == 0, std::move(detail), false};
+}
+
 double as_value(uint64_t count) { return static_cast<double>(count); }
 
 }  // namespace
 
 std::vector<api::HealthCheck> Status::checks() const {
-    const auto audit = context_.auditor.health();
     std::vector<api::HealthCheck> checks = {
         {"server", !stopping_, stopping_ ? "it is stopping" : ""},
         check_clickhouse(context_.store, context_.bring_up),
         check_ledger(context_.ledger),
         check_disk(context_.layout.data_directory(), context_.free_disk_bytes_min),
         check_sink(context_.pipeline.health()),
-        // Reported, but no reason to take the server out of service: its figures did not change.
-        {"audit", true,
-         fmt::format("{} audits made, {} uploads differ from their manifest, {} were not in "
-                     "ClickHouse at the start",
-                     audit.audits, audit.mismatched, audit.missing)},
+        check_audit(context_.auditor.health(), context_.lost),
     };
     if (context_.consumer != nullptr) {
         checks.push_back(check_kafka(*context_.consumer));
@@ -174,9 +185,11 @@ std::string Status::metrics() const {
     append_metric(out, "roundhouse_audit_mismatched_uploads", "gauge",
                   "Stored uploads whose rows are not what their manifest says.",
                   {{"", as_value(audit.mismatched)}});
-    append_metric(out, "roundhouse_missing_uploads", "gauge",
-                  "Stored uploads that ClickHouse did not have at the start.",
-                  {{"", as_value(audit.missing)}});
+    if (const auto lost = context_.lost.count()) {
+        append_metric(out, "roundhouse_missing_uploads", "gauge",
+                      "Stored uploads that count and that ClickHouse has lost.",
+                      {{"", as_value(*lost)}});
+    }
     if (const auto free = io::free_bytes(context_.layout.data_directory())) {
         append_metric(out, "roundhouse_disk_free_bytes", "gauge",
                       "Free space of the data directory.", {{"", as_value(*free)}});

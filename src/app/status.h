@@ -14,6 +14,7 @@
 #include "clickhouse/store.h"
 #include "publish/publisher.h"
 #include "receive/receiver.h"
+#include "sink/lost_uploads.h"
 #include "sink/topic_consumer.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
@@ -30,6 +31,7 @@ struct StatusContext {
     const publish::Publisher& publisher;
     const Pipeline& pipeline;
     const Auditor& auditor;
+    const sink::LostUploads& lost;
     const sink::TopicConsumer* consumer;  // of the log in Kafka; null: the log is the embedded one
     const RequestMetrics& requests;
     uint64_t free_disk_bytes_min;

@@ -1,5 +1,5 @@
 // `roundhouse health`: what a container's or a supervisor's health check runs. Exit codes: 0 fine,
-// 1 not, 5 nobody answers.
+// 1 not, or only in part (degraded), 5 nobody answers.
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -16,8 +16,8 @@ Result<int> health(bool live, const Invocation& invocation) {
     RH_ASSIGN(const app::Resolved settings, invocation.settings());
     RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
     RH_ASSIGN(const ApiClient::Plain answer, api.get_plain(live ? "/livez" : "/readyz"));
-    const bool fine = answer.status == 200;
     const std::string text(trim_blanks(answer.text, kBlanksAndLineEnds));
+    const bool fine = answer.status == 200 && !text.starts_with("degraded");
     RH_TRY(write_out(
         invocation.json
             ? boost::json::serialize(boost::json::object{{"ok", fine}, {"detail", text}}) + "\n"

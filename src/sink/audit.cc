@@ -115,7 +115,7 @@ Result<std::vector<TableTotals>> totals_on(const clickhouse::Client& owner,
     RH_ASSIGN(const auto found, rollups(owner));
     RH_ASSIGN(const std::string raw, owner.query(kRawSql, {parameters[0]}, kAuditSettings));
     RH_ASSIGN(const auto raw_totals, parse_totals("game_rounds", raw));
-    std::vector<TableTotals> tables = {{"game_rounds", raw_totals}};
+    std::vector<TableTotals> tables = {{"game_rounds", raw_totals, false}};
     for (const Rollup& rollup : found) {
         const std::string sql = rollup_sql(rollup);
         const bool ranged = sql.find("{from:") != std::string::npos;
@@ -123,7 +123,7 @@ Result<std::vector<TableTotals>> totals_on(const clickhouse::Client& owner,
                   owner.query(sql, ranged ? parameters : clickhouse::Parameters{parameters[0]},
                               kAuditSettings));
         RH_ASSIGN(const auto totals, parse_totals(rollup.name, line));
-        tables.push_back({rollup.name, totals});
+        tables.push_back({rollup.name, totals, ranged});
     }
     return tables;
 }
@@ -139,17 +139,22 @@ void add(std::vector<TableTotals>& sums, std::vector<TableTotals> more) {
     }
 }
 
-Result<uint64_t> uploads_known_on(const clickhouse::Client& owner, uint64_t version) {
-    RH_ASSIGN(const std::string line,
-              owner.query("SELECT count() FROM uploads FINAL "
-                          "WHERE stored_version <= {version:UInt64} FORMAT TSV",
-                          {{"version", std::to_string(version)}}));
-    uint64_t count = 0;
-    if (!parse_count(line, count)) {
-        return fail(ErrorKind::internal, "clickhouse_error",
-                    fmt::format("ClickHouse's count of uploads cannot be read: {}", line));
+Result<std::set<model::UploadId>> uploads_known_on(const clickhouse::Client& owner) {
+    // A number that was reserved and given up again leaves a row that no version reaches.
+    RH_ASSIGN(const std::string text,
+              owner.query("SELECT upload_id FROM uploads FINAL "
+                          "WHERE stored_version != 18446744073709551615 FORMAT TSV"));
+    std::set<model::UploadId> found;
+    for (const std::string_view line : split(text, '\n')) {
+        const auto id = model::parse_upload_id(line);
+        if (id) {
+            found.insert(*id);
+        } else if (!line.empty()) {
+            return fail(ErrorKind::internal, "clickhouse_error",
+                        fmt::format("ClickHouse's id of an upload cannot be read: {}", line));
+        }
     }
-    return count;
+    return found;
 }
 
 Result<void> delete_rows_on(const clickhouse::Client& owner, const model::UploadId& id) {
@@ -204,14 +209,15 @@ Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client
     return versions;
 }
 
-Result<uint64_t> uploads_known(const clickhouse::Store& store, uint64_t version) {
-    uint64_t fewest = UINT64_MAX;
-    for (const auto& known : store.on_every_shard(
-             [&](size_t shard) { return uploads_known_on(store.owner(shard), version); })) {
-        RH_TRY(known);
-        fewest = std::min(fewest, *known);
+Result<std::set<model::UploadId>> uploads_known(const clickhouse::Store& store) {
+    auto found =
+        store.on_every_shard([&](size_t shard) { return uploads_known_on(store.owner(shard)); });
+    RH_ASSIGN(std::set<model::UploadId> known, found[0]);
+    for (size_t shard = 1; shard < found.size(); ++shard) {
+        RH_TRY(found[shard]);
+        std::erase_if(known, [&](const auto& id) { return !found[shard]->contains(id); });
     }
-    return fewest;
+    return known;
 }
 
 std::string differences(const std::vector<TableTotals>& tables, const model::Totals& expected) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@ namespace rh::sink {
 struct TableTotals {
     std::string table;
     model::Totals totals;
+    bool by_hour = false;  // a rollup that figures are read from
 };
 
 // The totals of one upload in each table, over all shards, game_rounds first. created_ms_min and
@@ -39,9 +41,8 @@ struct VisibleVersions {
 };
 Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client& owner,
                                                         const model::UploadId& id);
-// How many uploads `uploads` has that were stored at `version` or before, voided ones included; of
-// the shard that has fewest.
-Result<uint64_t> uploads_known(const clickhouse::Store& store, uint64_t version);
+// The uploads that `uploads` of every shard has, voided ones included.
+Result<std::set<model::UploadId>> uploads_known(const clickhouse::Store& store);
 
 // Ends its INSERTs and removes every row of the upload from game_rounds and the rollups of every
 // shard.

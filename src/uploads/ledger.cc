@@ -292,6 +292,25 @@ Result<StateCounts> Ledger::count_by_state() const {
     }
 }
 
+Result<std::vector<Ledger::StoredVersions>> Ledger::stored_versions() const {
+    const std::lock_guard lock(impl_->mutex);
+    RH_ASSIGN(Statement select,
+              impl_->database.use("SELECT id, stored_version, coalesce(voided_version, -1) "
+                                  "FROM uploads WHERE state = 'stored'"));
+    std::vector<StoredVersions> found;
+    while (true) {
+        RH_ASSIGN(const bool row, select.step());
+        if (!row) {
+            return found;
+        }
+        StoredVersions upload;
+        RH_ASSIGN(upload.id, take_id(select));
+        upload.stored = select.take_count();
+        upload.voided = select.take_count();  // -1 is UINT64_MAX
+        found.push_back(upload);
+    }
+}
+
 // ---- see ledger.h, "Versions"
 
 Result<std::optional<Ledger::OpenReservation>> Ledger::Impl::reservation() {

@@ -67,6 +67,14 @@ class Ledger {
     Result<uint64_t> count(const ListFilter& filter) const;
     Result<std::vector<Upload>> unfinished() const;  // oldest first: what a restart must go on with
     Result<StateCounts> count_by_state() const;      // how many uploads are in each
+    // Of every upload that was stored: the versions that count it are those from `stored` to before
+    // `voided`.
+    struct StoredVersions {
+        model::UploadId id;
+        uint64_t stored = 0;
+        uint64_t voided = UINT64_MAX;  // UINT64_MAX: not voided
+    };
+    Result<std::vector<StoredVersions>> stored_versions() const;
 
     // Versions. The current one is what readers see; 0: nothing was ever stored. An upload reserves
     // the next number before its row is written to ClickHouse and keeps it over restarts (a reserve

@@ -12,16 +12,6 @@ std::unexpected<Error> unreadable(std::string_view what) {
                 fmt::format("The ledger holds a value that this program cannot read ({}).", what));
 }
 
-Result<model::UploadId> take_id(Statement& row) {
-    const std::string bytes = row.take_blob();
-    model::UploadId id;
-    if (bytes.size() != id.bytes.size()) {
-        return unreadable("an upload's id");
-    }
-    std::ranges::copy(bytes, reinterpret_cast<char*>(id.bytes.data()));
-    return id;
-}
-
 Result<void> take_request(Statement& row, Request& request) {
     request.filename = row.take_text();
     const auto encoding = csv::parse_encoding(row.take_text());
@@ -224,6 +214,16 @@ Result<void> write_lists(Database& database, const Upload& upload) {
 }
 
 }  // namespace
+
+Result<model::UploadId> take_id(Statement& row) {
+    const std::string bytes = row.take_blob();
+    model::UploadId id;
+    if (bytes.size() != id.bytes.size()) {
+        return unreadable("an upload's id");
+    }
+    std::ranges::copy(bytes, reinterpret_cast<char*>(id.bytes.data()));
+    return id;
+}
 
 Result<std::vector<Upload>> read_uploads(Database& database, Statement& select) {
     std::vector<Upload> uploads;

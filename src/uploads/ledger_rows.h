@@ -22,6 +22,7 @@ namespace rh::uploads {
     "created_ms_max, epoch, checkpoint_cell, stored_version, voided_version, finished_at, "       \
     "error_code, error_message, held_by"
 
+Result<model::UploadId> take_id(Statement& row);
 // All uploads that a bound `SELECT RH_UPLOAD_COLUMNS FROM uploads …` gives.
 Result<std::vector<Upload>> read_uploads(Database& database, Statement& select);
 Result<std::optional<Upload>> read_upload(Database& database, const model::UploadId& id);

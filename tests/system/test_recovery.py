@@ -4,15 +4,18 @@ what is wrong; it never counts a row twice, loses one, or waits for ever.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 
 import httpx
 import pytest
+from roundhouse import BINARY
 from rounds import expected_hourly, make_rows, served_hourly, to_csv
 
 ROWS = 70_000  # two cells
@@ -272,28 +275,133 @@ def test_a_server_ends_though_its_engine_hangs(start_server, rng):
     assert sorted(served_hourly(server.aggregates())) == sorted(expected)
 
 
-def test_lost_tables_are_reported_and_not_hidden(start_server, rng):
-    """The engine's directory is gone: stored files count nowhere any more, and the server says so."""
+FIGURES = [
+    ({}, {}),
+    ({"granularity": "total", "group_by": "none"}, {}),
+    ({}, {"Accept": "text/csv"}),
+    ({"limit": 7}, {"Accept": "text/csv"}),
+    ({}, {"Accept": "application/x-ndjson"}),
+    ({"count": "exact"}, {}),
+]
+
+
+def refused_figures(server, **params) -> str:
+    """Every kind of answer is a problem with one and the same detail."""
+    details = set()
+    for query, headers in FIGURES:
+        answer = server.get("/v1/aggregates", params={**query, **params}, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json"), (
+            answer.text
+        )
+        assert answer.json()["code"] == "figures_incomplete" and answer.headers["retry-after"]
+        details.add(answer.json()["detail"])
+    assert len(details) == 1
+    return details.pop()
+
+
+def check_of(server, name: str) -> dict:
+    return next(check for check in server.get("/readyz?verbose").json()["checks"] if check["name"] == name)
+
+
+def lost_warnings(upload: dict) -> list[str]:
+    return [warning["detail"] for warning in upload["warnings"] if warning["code"] == "figures_incomplete"]
+
+
+def test_figures_of_lost_tables_are_not_given(start_server, rng, tmp_path):
+    """The engine's directory is gone. The server says so wherever figures or the files are asked for, goes on
+    taking files, and gives the figures again when the directory is back."""
     server = start_server("data", "--audit-interval-s", "1")
-    content, _ = make_file(rng, 100)
+    contents, expected = zip(*(make_file(rng, 100) for _ in range(3)), strict=True)
+    uploads = [server.stored(content) for content in contents]
+    etag = server.get("/v1/aggregates").headers["etag"]
+    assert server.stop() == 0
+    (server.data / "clickhouse").rename(tmp_path / "kept")
+    server.start()
+    detail = refused_figures(server)
+    assert "3 stored uploads" in detail and "version 3" in detail and "allow_duplicate" in detail, detail
+    assert "1 stored upload " in refused_figures(server, as_of=1)
+    assert server.get("/v1/aggregates", headers={"If-None-Match": etag}).status_code == 503
+    audit = check_of(server, "audit")
+    assert audit["ok"] is False and "3 are lost" in audit["detail"]
+    ready = server.get("/readyz")
+    assert ready.status_code == 200 and ready.text.startswith("degraded: ") and "3 are lost" in ready.text
+    verbose = server.get("/readyz?verbose").json()
+    assert verbose["ready"] is True and verbose["degraded"] is True
+    assert "roundhouse_missing_uploads 3\n" in server.get("/metrics").text
+
+    again = server.upload(contents[0]).json()
+    assert again["duplicate"] is True and lost_warnings(again)
+    listed = server.get("/v1/uploads").json()["data"]
+    assert all(lost_warnings(upload) for upload in listed) and len(listed) == 3
+    more, more_expected = make_file(rng, 100)
+    assert not lost_warnings(server.stored(more))
+    refused_figures(server)
+
+    # Voided, they are missed by no version from then on.
+    for upload in uploads:
+        assert server.post(f"/v1/uploads/{upload['id']}/void").status_code == 200
+    assert sorted(served_hourly(server.aggregates())) == sorted(more_expected)
+    refused_figures(server, as_of=3)
+    assert check_of(server, "audit")["ok"] is True and server.get("/readyz").text == "ready\n"
+
+    assert server.stop() == 0
+    shutil.rmtree(server.data / "clickhouse")
+    (tmp_path / "kept").rename(server.data / "clickhouse")
+    server.start()
+    assert sorted(served_hourly(server.aggregates(as_of=1))) == sorted(expected[0])
+    assert "1 stored upload " in refused_figures(server)  # what came while the directory was away
+
+
+def test_lost_tables_are_found_by_the_audit_too(start_server, rng):
+    """Emptied by hand while the server runs, in ways that its list of uploads does not show."""
+    server = start_server("data", "--audit-interval-s", "1")
+    content, expected = make_file(rng, 100)
     upload = server.stored(content)
+    kept = server.clickhouse("SELECT * FROM hourly FORMAT TSV")
+    server.clickhouse("TRUNCATE TABLE hourly")
+    wait_until(lambda: server.get("/v1/aggregates").status_code == 503)
+    refused_figures(server)
+    found = server.get(f"/v1/uploads/{upload['id']}").json()
+    assert lost_warnings(found)
+    assert any(w["code"] == "audit_mismatch" and "hourly" in w["detail"] for w in found["warnings"])
+    assert "roundhouse_audit_mismatched_uploads 1\n" in server.get("/metrics").text
+    server.clickhouse("TRUNCATE TABLE hourly_by_game")
+    server.clickhouse(f"INSERT INTO hourly FORMAT TSV\n{kept}")
+    wait_until(lambda: server.get("/v1/aggregates").status_code == 200)
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+    assert not lost_warnings(server.get(f"/v1/uploads/{upload['id']}").json())
+
+    rows = server.clickhouse("SELECT * FROM uploads FINAL FORMAT TSV")
+    server.clickhouse("TRUNCATE TABLE uploads")
+    wait_until(lambda: server.get("/v1/aggregates").status_code == 503)
+    server.clickhouse(f"INSERT INTO uploads FORMAT TSV\n{rows}")
+    wait_until(lambda: server.get("/v1/aggregates").status_code == 200)
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
+def test_the_command_line_says_that_figures_are_lost(start_server, rng, tmp_path):
+    server = start_server("data")
+    content, _ = make_file(rng, 100)
+    server.stored(content)
     assert server.stop() == 0
     shutil.rmtree(server.data / "clickhouse")
     server.start()
-    wait_until(lambda: "roundhouse_missing_uploads 1\n" in server.get("/metrics").text)
-    found = wait_until(
-        lambda: [
-            warning
-            for warning in server.get(f"/v1/uploads/{upload['id']}").json()["warnings"]
-            if warning["code"] == "audit_mismatch"
-        ]
-    )
-    assert "uploads" in found[0]["detail"] and "game_rounds" in found[0]["detail"]
-    metrics = server.get("/metrics").text
-    assert "roundhouse_audit_mismatched_uploads 1" in metrics
-    other, expected = make_file(rng, 100)
-    server.stored(other)
-    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [str(BINARY), *arguments, "--server", server.url], capture_output=True, text=True, timeout=60
+        )
+
+    figures = run("aggregates", "--all")
+    assert figures.returncode == 5 and not figures.stdout and "1 stored upload " in figures.stderr
+    health = run("health")
+    assert health.returncode == 1 and health.stdout.startswith("degraded: ")
+    assert json.loads(run("health", "--json").stdout)["ok"] is False
+    assert run("health", "--live").returncode == 0
+    path = tmp_path / "rounds.csv"
+    path.write_bytes(content)
+    again = run("upload", str(path))
+    assert again.returncode == 0 and "warning: ClickHouse has lost its rows" in again.stdout
 
 
 @pytest.mark.parametrize(
