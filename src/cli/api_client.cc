@@ -18,7 +18,7 @@ namespace rh::cli {
 namespace {
 
 constexpr size_t kFaultsShownMax = 5;
-constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kFlagOfParameter = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kFlagOfParameter = {
     {{"Send it with Content-Encoding: gzip or zstd, or", "Let its name end in .gz or .zst, or"},
      {"send allow_negative=true", "say --allow-negative"},
      {"allow_duplicate=LABEL", "--allow-duplicate LABEL"},
@@ -28,7 +28,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kFlagOfP
      {"on_error (", "--on-error ("},
      {"max_errors=", "--max-errors "},
      {"max_errors (", "--max-errors ("},
-     {"without dry_run", "without --dry-run"}}};
+     {"without dry_run", "without --dry-run"},
+     {" (the + as %2B)", ""}}};
 constexpr std::string_view kHowToGiveAKey =
     "--key-file FILE or ROUNDHOUSE_API_KEY gives one; `roundhouse keys create --data DIR --scope "
     "SCOPE` makes one.";

@@ -1,6 +1,8 @@
 // `roundhouse clickhouse`: the engine itself, and how to reach the one that a server runs;
 // `roundhouse migrate`: the tables and views of queries/.
+#include <array>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -27,6 +29,27 @@ struct Connection {
     std::string url, user, password, database;
 };
 
+// A server that was killed leaves the file behind, and its ClickHouse ended with it. Then neither
+// process nor port are ClickHouse's any more, and a password must not go to whoever has them now.
+Result<bool> is_alive(const boost::json::object& connection) {
+    std::array<char, 4096> command{};  // the child as clickhouse/server.cc starts it
+    auto file = io::File::open_read(fmt::format("/proc/{}/cmdline", text_at(connection, "pid")));
+    const auto got = file ? file->read(command) : Result<size_t>(0);
+    constexpr std::string_view kWords("\0clickhouse\0server\0", 19);
+    if (!got || !std::string_view(command.data(), *got).contains(kWords)) {
+        return false;
+    }
+    RH_ASSIGN(auto endpoint, clickhouse::parse_endpoint(text_at(connection, "url")));
+    return clickhouse::Client(std::move(endpoint)).ping().has_value();
+}
+
+std::unexpected<Error> not_running(const std::string& data, std::string_view why) {
+    return fail(ErrorKind::unavailable, "clickhouse_not_running",
+                fmt::format("No server runs on {}, or its ClickHouse does not answer ({}). Start "
+                            "one with `roundhouse serve --data {}`.",
+                            data, why, data));
+}
+
 Result<Connection> read_connection(const std::string& data, bool read_only) {
     const std::string path = data + "/clickhouse/connection.json";
     const auto text = io::read_file(path);
@@ -34,11 +57,7 @@ Result<Connection> read_connection(const std::string& data, bool read_only) {
         if (text.error().kind != ErrorKind::not_found) {
             return std::unexpected(text.error());
         }
-        return fail(
-            ErrorKind::unavailable, "clickhouse_not_running",
-            fmt::format("No server runs on {}, or its ClickHouse has not answered yet ({} is "
-                        "not there). Start one with `roundhouse serve --data {}`.",
-                        data, path, data));
+        return not_running(data, path + " is not there");
     }
     boost::system::error_code error;
     const auto value = boost::json::parse(*text, error);
@@ -47,6 +66,10 @@ Result<Connection> read_connection(const std::string& data, bool read_only) {
                     fmt::format("{} is damaged; the server writes it anew when it starts.", path));
     }
     const auto& object = value.get_object();
+    RH_ASSIGN(const bool alive, is_alive(object));
+    if (!alive) {
+        return not_running(data, path + " is of one that ended");
+    }
     const auto& user = object_at(object, read_only ? "reader" : "owner");
     return Connection{text_at(object, "url"), text_at(user, "user"), text_at(user, "password"),
                       text_at(object, "database")};

@@ -58,7 +58,9 @@ Result<void> write_rows(JudgedFile& judged, AvroFile avro) {
     RH_TRY(avro.flush());
     if (const auto& refusal = judged.refusal(); !refusal.code.empty()) {
         return fail(ErrorKind::invalid_content, refusal.code,
-                    fmt::format("{}: {}", judged.upload().request.filename, refusal.message));
+                    fmt::format("{}: {} Nothing was written; `roundhouse check` lists the refused "
+                                "rows.",
+                                judged.upload().request.filename, refusal.reason));
     }
     return {};
 }

@@ -136,11 +136,17 @@ Result<boost::json::object> upload_and_wait(const ApiClient& api, const Argument
 }
 
 Result<int> run_uploads(const Arguments& arguments, const Invocation& invocation) {
-    RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
     if (arguments.files.size() > 1 && !arguments.filename.empty()) {
         return fail(ErrorKind::invalid_request, "usage", "--filename goes with one file only.");
     }
+    // The first file would take the other's place, and the rest of the correction be refused.
+    if (arguments.files.size() > 1 && !arguments.replaces.empty()) {
+        return fail(ErrorKind::invalid_request, "usage",
+                    "--replaces goes with one file only. Put all corrected rows into one file, or "
+                    "void the upload and send the files without it.");
+    }
+    RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
     int code = kExitOk;
     for (const std::string& file : arguments.files) {
         const auto upload = upload_and_wait(api, arguments, file);

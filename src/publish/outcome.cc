@@ -35,7 +35,7 @@ void write_report(const Validated& validated, uploads::Upload& upload) {
 
 uploads::Warning would_be_refused(const Refusal& refusal, const model::RowCounts& rows) {
     return {.code = "would_be_refused",
-            .detail = fmt::format("{}: {}", refusal.code, refusal.message),
+            .detail = fmt::format("{}: {}", refusal.code, refusal.message()),
             .count = rows.rejected,
             .upload_id = ""};
 }
@@ -44,24 +44,26 @@ uint64_t rejects_max(const uploads::Request& request) {
     return request.abort_on_error ? 0 : request.errors_max.value_or(UINT64_MAX);
 }
 
+std::string Refusal::message() const {
+    return reason +
+           " Nothing was published. The list of rejects says why; correct the rows and send the "
+           "file again.";
+}
+
 Refusal judge_by_policy(const uploads::Request& request, const model::RowCounts& rows) {
-    constexpr std::string_view kRemedy =
-        "Nothing was published. The list of rejects says why; correct the rows and send the file "
-        "again.";
     if (rows.rejected > rejects_max(request)) {
         const bool abort = request.abort_on_error;
         return {.code = abort ? "rejects_found" : "too_many_rejects",
-                .message = fmt::format("{} of {} {} refused, and {}. {}", rows.rejected,
-                                       counted(rows.read, "row"), rows.rejected == 1 ? "is" : "are",
-                                       abort ? std::string("on_error=abort bears none")
-                                             : fmt::format("max_errors={} bears no more",
-                                                           request.errors_max.value_or(0)),
-                                       kRemedy)};
+                .reason = fmt::format("{} of {} {} refused, and {}.", rows.rejected,
+                                      counted(rows.read, "row"), rows.rejected == 1 ? "is" : "are",
+                                      abort ? std::string("on_error=abort bears none")
+                                            : fmt::format("max_errors={} bears no more",
+                                                          request.errors_max.value_or(0)))};
     }
     if (rows.accepted == 0) {
         return {.code = "no_accepted_rows",
-                .message = fmt::format("Of {}, none is accepted, so nothing is left to store. {}",
-                                       counted(rows.read, "row"), kRemedy)};
+                .reason = fmt::format("Of {}, none is accepted, so nothing is left to store.",
+                                      counted(rows.read, "row"))};
     }
     return {};
 }

@@ -17,8 +17,10 @@ uint64_t rejects_max(const uploads::Request& request);
 
 // Why the policy refuses the file; an empty code if it does not.
 struct Refusal {
-    std::string code;  // rejects_found | too_many_rejects | no_accepted_rows
-    std::string message;
+    std::string code;    // rejects_found | too_many_rejects | no_accepted_rows
+    std::string reason;  // a sentence
+    // Of an upload: the reason, and what to do.
+    std::string message() const;
 };
 Refusal judge_by_policy(const uploads::Request& request, const model::RowCounts& rows);
 // What a dry run says of a file that is refused.

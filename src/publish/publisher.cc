@@ -194,7 +194,7 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
     }
     if (!refusal.code.empty()) {
         upload.error_code = refusal.code;
-        upload.error_message = refusal.message;
+        upload.error_message = refusal.message();
         writer.reset();
         RH_TRY(change(upload, State::refused, run));
         return log_.remove(upload.id);

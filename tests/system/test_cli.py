@@ -85,6 +85,17 @@ def test_a_mistyped_command_names_the_nearest(words, meant):
     assert f"Did you mean `{meant}`?" in text and "There is no command" in text
 
 
+@pytest.mark.parametrize("flag", ["--replaces=56e14c68-d694-8330-9e4e-9c07553ebd3e", "--filename=rounds.csv"])
+def test_what_goes_with_one_file_is_refused_before_anything_is_sent(tmp_path, flag):
+    """With several the first would replace the upload, and the next ones be refused. Nothing listens there, which
+    would be exit code 5."""
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for file in files:
+        file.write_text("x")
+    done = run("upload", flag, *files, code=2, ROUNDHOUSE_SERVER="http://127.0.0.1:9")
+    assert b"one file only" in done.stderr and done.stdout == b""
+
+
 def test_usage_errors_as_json():
     problem = json.loads(run("serve", "--json", "--listen", "8080", code=2).stdout)
     assert problem["code"] == "bad_setting" and problem["status"] == 400 and "--listen" in problem["detail"]
@@ -288,7 +299,8 @@ def test_check_warns_as_an_upload_does_and_fails_where_it_would_be_refused(tmp_p
     assert warning["code"] == "would_be_refused" and "no_accepted_rows" in warning["detail"]
     text = run("check", "--strict", file, code=1).stdout.decode()
     assert "no_accepted_rows" in text and "say --allow-negative" in text and "allow_negative" not in text
-    run("convert", file, "-o", tmp_path / "none.avro", code=1)
+    said = run("convert", file, "-o", tmp_path / "none.avro", code=1).stderr.decode()
+    assert "roundhouse check" in said and "published" not in said and "send the file" not in said
     assert not (tmp_path / "none.avro").exists()
     run("check", "--allow-negative", file)
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from decimal import Decimal
 
 import pytest
@@ -151,6 +152,35 @@ def test_clickhouse_info_and_migrate(run, server):
     assert owner["url"].count("/") == 2 and owner["url"] == reader["url"]
     assert owner["user"] != reader["user"] and owner["password"] != reader["password"]
     assert json.loads(run("migrate", "--data", server.data, "--json"))["applied"]
+
+
+@pytest.mark.topologies(ALONE)
+def test_clickhouse_info_of_a_killed_server_gives_no_password(run, start_server):
+    """It left its file behind, and its port is anybody's now."""
+    server = start_server("data")
+    engine = server.clickhouse_pid()
+    password = json.loads(run("clickhouse", "info", "--data", server.data, "--json"))["password"]
+    server.kill()
+    while os.path.exists(f"/proc/{engine}"):
+        time.sleep(0.02)
+    assert (server.data / "clickhouse" / "connection.json").exists()
+    said = run("clickhouse", "info", "--data", server.data, "--json", code=5)
+    assert json.loads(said)["code"] == "clickhouse_not_running" and password not in said
+    assert password not in run("clickhouse", "info", "--data", server.data, code=5)
+    run("migrate", "--data", server.data, code=5)
+    server.start()
+    assert json.loads(run("clickhouse", "info", "--data", server.data, "--json"))["password"] == password
+
+
+def test_no_message_advises_what_only_an_address_needs(run):
+    """A plus is written as %2B in a URL, and as it is on the command line."""
+    for flag, wrong, right in (
+        ("--from", "2024-01-01T02:00:00%2B02:00", "2024-01-01T02:00:00+02:00"),
+        ("--timezone", "+05:30", "+05:00"),
+    ):
+        assert "%2B (" not in run.errors("aggregates", flag, wrong, code=2)
+        assert "as %2B" not in run.errors("aggregates", flag, wrong, code=2)
+        run("aggregates", flag, right, "--granularity", "day")
 
 
 @pytest.mark.parametrize(
