@@ -28,6 +28,14 @@ std::string_view first_line(std::string_view head) {
     return head.substr(0, std::min(head.find_first_of("\r\n"), head.size()));
 }
 
+// Excel reads a first line `sep=;` as the delimiter; no other program does.
+bool is_excel_hint(std::string_view line) {
+    constexpr std::string_view kHint = "sep=";
+    return line.size() <= kHint.size() + 1 && line.size() >= kHint.size() &&
+           std::ranges::equal(line.substr(0, kHint.size()), kHint,
+                              [](char a, char b) { return (a | 0x20) == (b | 0x20); });
+}
+
 // For a file whose header no delimiter splits into the ten columns: the delimiter its first line
 // has most of, so that the reader's complaint names the columns that are missing.
 Result<char> most_likely_delimiter(std::string_view head) {
@@ -157,6 +165,12 @@ Result<void> judge_header(const std::string& original, std::optional<char> asked
     SeesRecord consumer;
     csv::Reader reader(request.csv, consumer);
     auto judged = read_until_record(file, head, reader, consumer);
+    if (const std::string_view line = first_line(head); !judged && is_excel_hint(line)) {
+        judged.error().message += fmt::format(
+            " The line {} is a hint to Excel and no header: remove it, and name the delimiter with "
+            "the upload if it is not found without.",
+            line);
+    }
     if (!judged && asked_delimiter && sniffed && *sniffed != *asked_delimiter) {
         judged.error().message += fmt::format(
             " The upload says delimiter={}, but {} would fit this header.",

@@ -65,10 +65,9 @@ Result<uploads::Upload> find_to_void(const uploads::Ledger& ledger, const model:
     if (upload->state != uploads::State::stored) {
         return fail(
             ErrorKind::conflict, "upload_not_stored",
-            fmt::format(
-                "The upload is {}, not stored, so none of its rows are in the figures. Cancel or "
-                "delete it.",
-                uploads::name(upload->state)));
+            fmt::format("The upload is {}, not stored, so none of its rows are in the figures. {}",
+                        uploads::name(upload->state),
+                        uploads::is_final(upload->state) ? "DELETE removes it." : "Cancel it."));
     }
     return std::move(*upload);
 }

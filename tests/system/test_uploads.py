@@ -248,14 +248,37 @@ def test_delete_of_what_is_not_stored(server, rng):
     assert server.request("DELETE", f"/v1/uploads/{upload_id}").status_code == 404
 
 
+def test_a_refused_void_advises_what_can_be_done(server, rng):
+    checked = server.upload(to_csv(make_rows(rng, 10)).encode(), dry_run="true").json()
+    assert checked["state"] == "checked"
+    answer = server.post(f"/v1/uploads/{checked['id']}/void")
+    assert answer.status_code == 409 and answer.json()["code"] == "upload_not_stored"
+    assert "ancel" not in answer.json()["detail"] and "DELETE" in answer.json()["detail"]
+    assert server.request("DELETE", f"/v1/uploads/{checked['id']}").status_code == 204
+
+
+def test_a_hint_to_excel_is_named(server, rng):
+    for hint, delimiter in ((b"sep=;\r\n", ";"), (b"SEP=,\n", ",")):
+        content = to_csv(make_rows(rng, 3)).replace(",", delimiter).encode()
+        answer = server.upload(hint + content)
+        assert answer.status_code == 422 and "hint to Excel" in answer.json()["detail"], answer.text
+        assert server.upload(content, dry_run="true").json()["rows"]["accepted"] == 3
+
+
 def test_delete_of_a_stored_upload_is_a_conflict(server, rng):
     upload = server.stored(to_csv(make_rows(rng, 10)).encode())
     answer = server.request("DELETE", f"/v1/uploads/{upload['id']}")
     assert answer.status_code == 409 and answer.json()["code"] == "upload_stored"
-    assert server.post(f"/v1/uploads/{upload['id']}/void").status_code == 200
+    voided = server.post(f"/v1/uploads/{upload['id']}/void")
+    assert voided.status_code == 200
     answer = server.request("DELETE", f"/v1/uploads/{upload['id']}")
     assert answer.status_code == 409 and answer.json()["code"] == "upload_voided"
-    assert "out of the figures since version" in answer.json()["detail"]
+    first, end = upload["stored_version"], voided.json()["voided_version"]
+    assert f"out of the figures since version {end}. " in answer.json()["detail"]
+    counted = (
+        f"version {first} counts it" if end == first + 1 else f"the versions from {first} to {end - 1} count it"
+    )
+    assert f"because {counted}." in answer.json()["detail"]
     assert server.get(f"/v1/uploads/{upload['id']}").status_code == 200
 
 
