@@ -63,7 +63,7 @@ constexpr std::array kOptions = {
     Option{"upload.simultaneous_max", count, server, &Config::upload_simultaneous_max,
            "Uploads received at once; one more is answered with 429.", 1, 10'000},
     Option{"upload.free_disk_bytes_min", bytes, server, &Config::upload_free_disk_bytes_min,
-           "Free disk space that uploads must leave.", 0, 64 * kTiB},
+           "Free disk space that uploads and statements must leave.", 0, 64 * kTiB},
 
     Option{"avro.deflate", boolean, server, &Config::avro_deflate,
            "Compress the log's Avro files with deflate."},

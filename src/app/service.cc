@@ -186,6 +186,7 @@ reconcile::ReconcilerOptions reconciler_options(const Config& config, const std:
     options.program = "/proc/self/exe";
     options.libchdb = config.clickhouse_libchdb;
     options.limits.ratio_max = config.upload_decompression_ratio_max;
+    options.limits.free_bytes_min = config.upload_free_disk_bytes_min;
     options.simultaneous_max = static_cast<unsigned>(config.reconcile_simultaneous_max);
     return options;
 }

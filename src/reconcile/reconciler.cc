@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "reconcile/space.h"
 #include "reconcile/statement_header.h"
 
 namespace rh::reconcile {
@@ -120,7 +121,7 @@ Result<void> Reconciler::check_room() const {
                                 queue_.size()),
                     Verdict::retry);
     }
-    return {};
+    return check_space(options_.directory, options_.limits.free_bytes_min);
 }
 
 Result<void> Reconciler::enqueue(const Reconciliation& reconciliation) {
@@ -231,7 +232,8 @@ void Reconciler::run_one(Reconciliation reconciliation) {
     // The record first: a statement is needed until its verdict is on disk.
     const auto saved = save(reconciliation);
     auto removed = saved;
-    for (const std::string_view name : {kStatementFile, kScratchDirectory}) {
+    for (const std::string_view name :
+         {kStatementFile, kScratchDirectory, kKeysFile, kExtentFile}) {
         if (removed) {
             removed = io::remove_tree(fmt::format("{}/{}", directory, name));
         }

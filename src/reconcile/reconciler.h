@@ -46,7 +46,7 @@ class Reconciler {
     void stop();    // ends what runs; it stays `running` on disk and is run again at the next start
 
     // Errors: not_found upload_not_found; conflict upload_not_stored; busy
-    // too_many_reconciliations.
+    // too_many_reconciliations; storage_full.
     Result<Reconciliation> submit(const model::UploadId& id);
 
     // A statement: spool() its body, then submit() it, or drop it and its directory is removed.
@@ -65,7 +65,7 @@ class Reconciler {
         std::string directory_;  // empty once it belongs to a reconciliation
         StatementWriter writer_;
     };
-    // Error busy too_many_reconciliations.
+    // Errors: busy too_many_reconciliations; storage_full.
     Result<Spool> spool(io::ContentEncoding packing);
     // Errors of StatementWriter::finish, of read_statement_header, and of submit above.
     Result<Reconciliation> submit(Spool spool, StatementOptions options, Scope scope);

@@ -16,6 +16,7 @@
 #include "reconcile/key_stream.h"
 #include "reconcile/records.h"
 #include "reconcile/rollups.h"
+#include "reconcile/space.h"
 #include "reconcile/stored.h"
 #include "uploads/original.h"
 #include "uploads/reject_file.h"
@@ -281,11 +282,10 @@ Result<CompareResult> compare_sides(const RunContext& context, const std::string
     return result;
 }
 
-}  // namespace
-
-Result<void> run(const RunContext& context, const std::string& directory, Reconciliation& r) {
+Result<void> compare_all(const RunContext& context, const std::string& directory,
+                         Reconciliation& r) {
     const std::string scratch = fmt::format("{}/{}", directory, kScratchDirectory);
-    const std::string keys_file = directory + "/original.keys";
+    const std::string keys_file = fmt::format("{}/{}", directory, kKeysFile);
     RH_ASSIGN(r.version, context.ledger.current_version());
     r.warnings.clear();
     r.rejected_examples.clear();
@@ -302,7 +302,7 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
         selection.upload_id = r.upload_id;
     } else {
         original = statement_original(directory, *r.statement);
-        const std::string extent_file = directory + "/extent.json";
+        const std::string extent_file = fmt::format("{}/{}", directory, kExtentFile);
         RH_TRY(read_original(context, scratch, original, extent_sql(original.rules, extent_file)));
         RH_ASSIGN(const bool any, complete_scope(extent_file, r.scope));
         RH_TRY(io::remove_file(extent_file));
@@ -359,6 +359,26 @@ Result<void> run(const RunContext& context, const std::string& directory, Reconc
     r.matched =
         balanced && r.discrepancies == 0 && r.original == r.stored && r.stored == r.aggregated;
     return {};
+}
+
+}  // namespace
+
+Result<void> run(const RunContext& context, const std::string& directory, Reconciliation& r) {
+    SpaceWatch space(directory);
+    RunContext watched = context;
+    watched.stopping = [&] {
+        space.look();
+        return context.stopping();
+    };
+    auto ran = compare_all(watched, directory, r);
+    if (!ran && ran.error().kind == ErrorKind::internal && space.ran_full()) {
+        return space.full(ran.error().message);
+    }
+    // What the engine does not answer for is no row that was missed, then.
+    if (ran && r.rows.read != r.rows.accepted + r.rows.rejected && space.ran_full()) {
+        return space.full("The engine's answer is cut.");
+    }
+    return ran;
 }
 
 }  // namespace rh::reconcile

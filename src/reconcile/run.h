@@ -28,6 +28,9 @@ inline constexpr std::string_view kRecordFile = "record.json";
 inline constexpr std::string_view kFindingsFile = "discrepancies.ndjson";
 inline constexpr std::string_view kStatementFile = "statement.csv";
 inline constexpr std::string_view kScratchDirectory = "engine";
+// What the engine answers: figures by key, and what a statement covers.
+inline constexpr std::string_view kKeysFile = "original.keys";
+inline constexpr std::string_view kExtentFile = "extent.json";
 
 // Fills everything but id, state, created_at and finished_at of `reconciliation`, and writes the
 // discrepancies. It is matched only if all sides were read to their end and agree in rows, sums,

@@ -4,11 +4,19 @@
 
 #include <fmt/format.h>
 
-namespace rh::reconcile {
+#include "reconcile/space.h"
 
-StatementWriter::StatementWriter(io::File file, io::ContentEncoding packing,
+namespace rh::reconcile {
+namespace {
+
+constexpr uint64_t kBytesBetweenSpaceChecks = 32ULL << 20;
+
+}  // namespace
+
+StatementWriter::StatementWriter(std::string path, io::File file, io::ContentEncoding packing,
                                  const StatementLimits& limits)
-    : file_(std::move(file)),
+    : path_(std::move(path)),
+      file_(std::move(file)),
       packing_(packing),
       limits_(limits),
       unpacker_(io::Unpacker::make(packing)) {}
@@ -17,7 +25,7 @@ Result<StatementWriter> StatementWriter::create(const std::string& path,
                                                 io::ContentEncoding packing,
                                                 const StatementLimits& limits) {
     RH_ASSIGN(auto file, io::File::create(path));
-    return StatementWriter(std::move(file), packing, limits);
+    return StatementWriter(path, std::move(file), packing, limits);
 }
 
 Result<void> StatementWriter::keep(std::string_view bytes) {
@@ -34,6 +42,10 @@ Result<void> StatementWriter::keep(std::string_view bytes) {
                     fmt::format("The body unpacks to more than {} times its size, which is the "
                                 "limit. Send the file less compressed.",
                                 limits_.ratio_max));
+    }
+    if (unpacked_ - space_checked_at_ >= kBytesBetweenSpaceChecks) {
+        space_checked_at_ = unpacked_;
+        RH_TRY(check_space(path_, limits_.free_bytes_min));
     }
     detector_.feed(bytes);
     return file_.write_all(bytes);

@@ -20,6 +20,7 @@ struct StatementLimits {
     uint64_t bytes_max = 4ULL << 30;         // unpacked
     uint64_t ratio_max = 200;                // unpacked : packed,
     uint64_t ratio_free_bytes = 8ULL << 20;  // once more than this are unpacked
+    uint64_t free_bytes_min = 0;             // that must stay free on the disk
 };
 
 class StatementWriter {
@@ -28,22 +29,24 @@ class StatementWriter {
                                           const StatementLimits& limits);
 
     // Errors: too_large statement_too_large, decompression_ratio; invalid_content bad_gzip,
-    // bad_zstd.
+    // bad_zstd; storage_full.
     Result<void> write(std::string_view body);
     // The end of the body; the encoding to read it in. Errors (invalid_content): truncated_gzip,
     // truncated_zstd, empty_file, and those of CharsetDetector::judge.
     Result<Charset> finish(std::optional<Charset> asked);
 
   private:
-    StatementWriter(io::File file, io::ContentEncoding packing, const StatementLimits& limits);
+    StatementWriter(std::string path, io::File file, io::ContentEncoding packing,
+                    const StatementLimits& limits);
     Result<void> keep(std::string_view bytes);
 
+    std::string path_;
     io::File file_;
     io::ContentEncoding packing_;
     StatementLimits limits_;
     std::unique_ptr<io::Unpacker> unpacker_;
     CharsetDetector detector_;
-    uint64_t packed_ = 0, unpacked_ = 0;
+    uint64_t packed_ = 0, unpacked_ = 0, space_checked_at_ = 0;
 };
 
 }  // namespace rh::reconcile

@@ -72,6 +72,9 @@ TEST(StatementWriter, RefusesWhatIsCutWrongOrTooLarge) {
     EXPECT_EQ(kept("", Packing::none, 1), "empty_file");
     EXPECT_EQ(kept(text, Packing::none, 1000, {.bytes_max = 99'999}), "statement_too_large");
     EXPECT_EQ(kept(text, Packing::none, 1000, {.bytes_max = 100'000}), text);
+    EXPECT_EQ(
+        kept(std::string(33 << 20, 'x'), Packing::none, 1 << 20, {.free_bytes_min = UINT64_MAX}),
+        "storage_full");
     const std::string bomb(40 << 20, 'x');
     EXPECT_EQ(kept(zstd(bomb), Packing::zstd, 1 << 20), "decompression_ratio");
 }

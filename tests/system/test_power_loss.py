@@ -71,7 +71,8 @@ class ServerOnADisk(Server):
     def start(self, environment=None, timeout=60):
         command = self.machine.inside(BINARY, "serve", "--data", self.data, "--listen", "127.0.0.1:0")
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            env = {**os.environ, **(environment or {})}
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
         line = self._first_line(timeout)
         found = re.search(r"http://\S+", line)
         assert found, self.log_tail()
@@ -137,6 +138,31 @@ def test_full_disk_refuses_with_507_and_recovers(machine, rng):
     server.stored(content)
     assert sorted(served_hourly(server.aggregates())) == sorted(expected_hourly(rows))
     assert server.stop() == 0
+    machine.unmount()
+
+
+@pytest.mark.timeout(300)
+def test_a_disk_that_runs_full_while_reconciling_is_named_and_gives_no_verdict(machine, rng):
+    """The engine says nothing when it cannot write the end of its answer."""
+    machine.plug_in()
+    server = ServerOnADisk(machine)
+    kept = server.data / "reconciliations"
+    machine.run("mkdir", "-p", kept)
+    machine.run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", kept)
+    server.start({"ROUNDHOUSE_UPLOAD_FREE_DISK_BYTES_MIN": "0"})
+    rows = make_rows(rng, 60_000, players=3000)
+    upload = server.stored(to_csv(rows).encode())
+    ask = {"json": {"upload_id": upload["id"]}, "headers": {"Prefer": "wait=60"}}
+    answer = server.post("/v1/reconciliations", **ask).json()
+    assert (answer["state"], answer["verdict"]) == ("failed", None), answer
+    assert answer["error"]["code"] == "storage_full" and "Free some space" in answer["error"]["detail"]
+    machine.run("mount", "-o", "remount,size=500m", kept)
+    assert server.post("/v1/reconciliations", **ask).json()["verdict"] == "matched"
+    listing = machine.inside("find", kept, "-type", "f", "-printf", "%f\\n")
+    files = set(subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split())
+    assert files == {"record.json", "discrepancies.ndjson"}
+    assert server.stop() == 0
+    machine.run("umount", kept)
     machine.unmount()
 
 

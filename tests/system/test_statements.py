@@ -62,6 +62,14 @@ def test_a_file_that_cannot_be_used_is_refused_as_an_upload_of_it_is(server, cas
     assert kept == set(known)
 
 
+def test_what_cannot_be_kept_is_not_begun(start_server):
+    server = start_server("data", "--upload-free-disk-bytes-min", "60TiB")
+    answer = send(server, RAW.encode())
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage_full"), answer.text
+    assert "must stay free" in answer.json()["detail"]
+    assert list((server.data / "reconciliations").iterdir()) == []
+
+
 def test_zeros_behind_gzip_are_no_error(server):
     """Some tools fill the last block with them."""
     packed = gzip.compress(RAW.encode()) + bytes(500)
