@@ -1,7 +1,6 @@
 #include "sink/lost_uploads.h"
 
 #include <algorithm>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,54 +14,52 @@ Result<void> LostUploads::compare() {
     // In this order: one that becomes stored in between is in `uploads` already.
     RH_ASSIGN(const auto stored, ledger_.stored_versions());
     RH_ASSIGN(const auto known, uploads_known(store_));
-    std::set<model::UploadId> absent;
-    for (const auto& upload : stored) {
-        if (!known.contains(upload.id)) {
-            absent.insert(upload.id);
-        }
-    }
-    const size_t lacking = absent.size();
+    size_t lacking = 0;
+    bool is_news = false;
     {
         const std::scoped_lock lock(mutex_);
-        const bool is_news = absent != absent_;
-        absent_ = std::move(absent);
-        if (!is_news || lacking == 0) {
-            return {};
+        for (const auto& upload : stored) {
+            if (!known.contains(upload.id)) {
+                ++lacking;
+                is_news = lost_.insert(upload.id).second || is_news;
+            }
         }
     }
-    log_event(LogLevel::error,
-              "ClickHouse does not have all uploads that were stored, so their figures are not "
-              "given; its directory was lost or is an old one: restore it, or void them and send "
-              "the files again with allow_duplicate",
-              {{"stored", stored.size()}, {"in_clickhouse", stored.size() - lacking}});
+    if (is_news) {
+        log_event(LogLevel::error,
+                  "ClickHouse does not have all uploads that were stored, so their figures are "
+                  "not given; its directory was lost or is an old one: restore it, or void them "
+                  "and send the files again with allow_duplicate",
+                  {{"stored", stored.size()}, {"in_clickhouse", stored.size() - lacking}});
+    }
     return {};
 }
 
 void LostUploads::note(const model::UploadId& id, bool lost) {
     const std::scoped_lock lock(mutex_);
     if (lost) {
-        hollow_.insert(id);
+        lost_.insert(id);
     } else {
-        hollow_.erase(id);
+        lost_.erase(id);
     }
 }
 
 bool LostUploads::contains(const model::UploadId& id) const {
     const std::scoped_lock lock(mutex_);
-    return is_lost(id);
+    return lost_.contains(id);
 }
 
 Result<uint64_t> LostUploads::count_in(uint64_t version) const {
     {
         const std::scoped_lock lock(mutex_);
-        if (absent_.empty() && hollow_.empty()) {
+        if (lost_.empty()) {
             return 0;
         }
     }
     RH_ASSIGN(const auto stored, ledger_.stored_versions());
     const std::scoped_lock lock(mutex_);
     return static_cast<uint64_t>(std::ranges::count_if(stored, [&](const auto& upload) {
-        return upload.stored <= version && version < upload.voided && is_lost(upload.id);
+        return upload.stored <= version && version < upload.voided && lost_.contains(upload.id);
     }));
 }
 

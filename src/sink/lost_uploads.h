@@ -2,7 +2,9 @@
 // or somebody emptied a table. Figures of a version that counts one of them would be too small, so
 // they are not given (docs/decisions/0010-lost-tables-are-reported.md). Known by two ways:
 // `uploads` is compared with the ledger before anything is answered, and again and again; and the
-// background audit tells what it finds. Nothing is kept: the next start looks anew. Any thread.
+// background audit tells what it finds. An upload is lost until an audit finds it whole, since a
+// void writes its row anew and brings no rounds back. Nothing is kept: the next start looks anew.
+// Any thread.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +25,7 @@ class LostUploads {
         : store_(store), ledger_(ledger) {}
 
     // Compares the ledger with `uploads` of every shard. An upload's row is written there before
-    // the ledger calls it stored, so whatever lacks one has lost it. Error: what was known stays.
+    // the ledger calls it stored, so whatever lacks one has lost it.
     Result<void> compare();
     // What the audit of a stored upload found: whether it counts nowhere, or a rollup by hour
     // has no row of it.
@@ -37,15 +39,11 @@ class LostUploads {
 
   private:
     Result<uint64_t> count_in(uint64_t version) const;
-    bool is_lost(const model::UploadId& id) const {
-        return absent_.contains(id) || hollow_.contains(id);
-    }
 
     const clickhouse::Store& store_;
     const uploads::Ledger& ledger_;
-    mutable std::mutex mutex_;          // guards all below
-    std::set<model::UploadId> absent_;  // not in `uploads` of some shard
-    std::set<model::UploadId> hollow_;  // by the audit
+    mutable std::mutex mutex_;
+    std::set<model::UploadId> lost_;  // guarded by mutex_; of all versions
 };
 
 }  // namespace rh::sink
