@@ -218,9 +218,11 @@ std::string keys_sql(const CsvRules& rules, const Scope& scope, const std::strin
 
 std::string extent_sql(const CsvRules& rules, const std::string& out_file) {
     return fmt::format(
-        "SELECT countIf(ok) AS rows, intDiv(minIf(created_ms, ok), 3600000) * 3600000 AS from_ms, "
-        "(intDiv(maxIf(created_ms, ok), 3600000) + 1) * 3600000 AS to_ms, "
-        "groupUniqArrayIf({0})(provider, ok) AS providers FROM ({1}) "
+        "SELECT countIf(ok) AS rows, countIf(NOT time_good) AS untimed, "
+        "intDiv(minIf(created_ms, time_good), 3600000) * 3600000 AS from_ms, "
+        "(intDiv(maxIf(created_ms, time_good), 3600000) + 1) * 3600000 AS to_ms, "
+        "groupUniqArrayIf({0})(provider, names_good) AS providers, "
+        "countIf(NOT names_good) AS unnamed FROM ({1}) "
         "INTO OUTFILE {2} TRUNCATE FORMAT JSONEachRow {3}, output_format_json_quote_64bit_integers "
         "= 0",
         kProvidersMax + 1, row_sql(rules), sql_literal(out_file), settings(rules));

@@ -28,8 +28,9 @@ struct CsvRules {
 // ones too, then the counts of KeyRow::Kind.
 std::string keys_sql(const CsvRules& rules, const Scope& scope, const std::string& out_file);
 
-// One line of JSON into `out_file`: {"rows","from_ms","to_ms","providers":[…]} of the valid rows;
-// hours are whole and half-open; at most kProvidersMax + 1 providers.
+// One line of JSON into `out_file`: {"rows","from_ms","to_ms","untimed","providers":[…],"unnamed"}:
+// valid rows; the hours, whole and half-open, of every row whose time can be read, and how many
+// others there are; the same of providers, of which there are at most kProvidersMax + 1.
 std::string extent_sql(const CsvRules& rules, const std::string& out_file);
 inline constexpr size_t kProvidersMax = 1000;
 

@@ -163,33 +163,58 @@ Original statement_original(const std::string& directory, const StatementOptions
     return original;
 }
 
-// Completes the scope from what the statement itself covers. False: it has no valid row.
-Result<bool> complete_scope(const std::string& extent_file, Scope& scope) {
-    RH_ASSIGN(const std::string text, io::read_file(extent_file));
+// What a statement itself covers, of valid rows and of others.
+struct Extent {
+    uint64_t rows = 0;  // valid ones
+    int64_t from_ms = 0, to_ms = 0;
+    uint64_t untimed = 0;  // rows whose time cannot be read
+    std::vector<std::string> providers;
+    uint64_t unnamed = 0;  // rows whose provider cannot be read
+};
+
+Result<Extent> read_extent(const std::string& file) {
+    RH_ASSIGN(const std::string text, io::read_file(file));
     boost::system::error_code error;
     const auto value = boost::json::parse(text, error);
     const auto* object = error ? nullptr : value.if_object();
-    const auto* rows = object != nullptr ? object->if_contains("rows") : nullptr;
-    const auto* from = object != nullptr ? object->if_contains("from_ms") : nullptr;
-    const auto* to = object != nullptr ? object->if_contains("to_ms") : nullptr;
-    const auto* providers = object != nullptr ? object->if_contains("providers") : nullptr;
-    if (rows == nullptr || from == nullptr || to == nullptr || providers == nullptr ||
-        !providers->is_array()) {
+    bool good = object != nullptr;
+    const auto number = [&]<class Number>(std::string_view name, Number& to) {
+        const auto* member = good ? object->if_contains(name) : nullptr;
+        good = member != nullptr && member->is_number();
+        if (good) {
+            to = member->to_number<Number>(error);
+        }
+    };
+    Extent extent;
+    number("rows", extent.rows);
+    number("from_ms", extent.from_ms);
+    number("to_ms", extent.to_ms);
+    number("untimed", extent.untimed);
+    number("unnamed", extent.unnamed);
+    const auto* providers = good ? object->if_contains("providers") : nullptr;
+    if (providers == nullptr || !providers->is_array() || error) {
         return fail(
             ErrorKind::internal, "engine_failed",
             fmt::format("The engine's answer about the statement cannot be read: {}", text));
     }
-    const bool any = rows->to_number<uint64_t>(error) > 0;
-    if (!scope.from_ms) {
-        scope.from_ms = from->to_number<int64_t>(error);
+    for (const auto& provider : providers->as_array()) {
+        extent.providers.emplace_back(provider.is_string() ? provider.as_string() : "");
     }
-    if (!scope.to_ms) {
-        scope.to_ms = to->to_number<int64_t>(error);
+    return extent;
+}
+
+// Completes the scope by what the statement covers; how many rows, of those that were read, may
+// cover more than that.
+Result<uint64_t> complete_scope(const Extent& extent, Scope& scope) {
+    uint64_t unplaced = 0;
+    if (!scope.from_ms || !scope.to_ms) {
+        unplaced = extent.untimed;
     }
+    scope.from_ms = scope.from_ms.value_or(extent.from_ms);
+    scope.to_ms = scope.to_ms.value_or(extent.to_ms);
     if (scope.providers.empty()) {
-        for (const auto& provider : providers->as_array()) {
-            scope.providers.emplace_back(provider.is_string() ? provider.as_string() : "");
-        }
+        unplaced = std::max(unplaced, extent.unnamed);
+        scope.providers = extent.providers;
     }
     if (scope.providers.size() > kProvidersMax) {
         return fail(ErrorKind::invalid_content, "too_many_providers",
@@ -197,7 +222,7 @@ Result<bool> complete_scope(const std::string& extent_file, Scope& scope) {
                                 "name the providers to compare in the query (provider=…).",
                                 kProvidersMax));
     }
-    return any;
+    return unplaced;
 }
 
 void warn(Reconciliation& r, bool if_true, std::string code, uint64_t count, std::string detail) {
@@ -293,6 +318,8 @@ Result<void> compare_all(const RunContext& context, const std::string& directory
     Original original;
     StoredSelection selection;
     std::optional<uploads::Upload> upload;
+    bool scope_is_whole = true;  // without a look at the statement's rows
+    uint64_t unplaced = 0;
     if (r.upload_id) {
         RH_ASSIGN(upload, context.ledger.find(*r.upload_id));
         if (!upload) {
@@ -304,9 +331,11 @@ Result<void> compare_all(const RunContext& context, const std::string& directory
         original = statement_original(directory, *r.statement);
         const std::string extent_file = fmt::format("{}/{}", directory, kExtentFile);
         RH_TRY(read_original(context, scratch, original, extent_sql(original.rules, extent_file)));
-        RH_ASSIGN(const bool any, complete_scope(extent_file, r.scope));
+        RH_ASSIGN(const auto extent, read_extent(extent_file));
         RH_TRY(io::remove_file(extent_file));
-        if (!any) {
+        scope_is_whole = r.scope.from_ms && r.scope.to_ms && !r.scope.providers.empty();
+        RH_ASSIGN(unplaced, complete_scope(extent, r.scope));
+        if (extent.rows == 0) {
             return fail(ErrorKind::invalid_content, "no_rows",
                         "No row of the statement is valid, so there is nothing to compare. Check "
                         "its encoding, delimiter and columns.");
@@ -348,6 +377,13 @@ Result<void> compare_all(const RunContext& context, const std::string& directory
          fmt::format("{} of the statement not valid: not compared; see rejected_examples. Negative "
                      "amounts are valid with allow_negative=true.",
                      counted(r.rows.rejected, "row")));
+    // Records with too few or too many fields have no place either.
+    unplaced += scope_is_whole ? 0 : reading.counts.malformed + reading.counts.dropped;
+    warn(r, unplaced > 0, "scope_uncertain", unplaced,
+         fmt::format("{} of the statement without a time or a provider that can be read: if they "
+                     "are of other hours or providers than the rest, what is stored there was not "
+                     "compared. Name from, to and provider to be sure.",
+                     counted(unplaced, "row")));
     if (upload) {
         warn(r, upload->voided_version.has_value(), "upload_voided",
              upload->voided_version.value_or(0),

@@ -448,6 +448,27 @@ class TestStatement:
         assert_matched(server, reconciliation, rows)
         assert reconciliation["rows"]["rejected"] == 2
         assert [row["row"] for row in reconciliation["rejected_examples"]] == [3001, 3002]
+        warnings = [(warning["code"], warning["count"]) for warning in reconciliation["warnings"]]
+        assert warnings == [("rows_rejected", 2), ("scope_uncertain", 2)]
+        named = {"from": "2019-01-01", "to": "2020-01-01", "provider": sorted({row[9] for row in rows})}
+        reconciliation = of_statement(server, content, **named)
+        assert_matched(server, reconciliation, rows)
+        assert [warning["code"] for warning in reconciliation["warnings"]] == ["rows_rejected"]
+
+    @pytest.mark.parametrize("column", [0, 9], ids=["hour", "provider"])
+    def test_a_bad_row_is_of_its_hour_and_provider(self, server, rng, column):
+        """The only row of the last hour, or of a provider: what is stored there is compared."""
+        rows = make_rows(rng, 200, hours=3)
+        own = rng.randrange(10**6, 10**9) * 10
+        for row in rows:
+            row[3], row[9] = str(own), f"Provider {own}"
+        rows[7][3] = str(own + 1)
+        rows[7][column] = {0: "2021-05-01 00:00:00", 9: f"Another {own}"}[column]
+        server.stored(to_csv(rows).encode())
+        bad = [*rows[:7], [*rows[7][:4], "500.0000001", *rows[7][5:]], *rows[8:]]
+        reconciliation = of_statement(server, to_csv(bad))
+        assert reconciliation["rows"]["rejected"] == 1
+        assert_only(server, reconciliation, (*key_of(rows[7]), "extra_in_store"))
         assert [warning["code"] for warning in reconciliation["warnings"]] == ["rows_rejected"]
 
     def test_a_bad_date_does_not_widen_the_scope(self, server, stored, rng):
