@@ -85,11 +85,13 @@ class FakeService : public UploadService {
     std::optional<uploads::Upload> find_elsewhere(const model::UploadId&) const override {
         return std::nullopt;
     }
+    std::optional<Error> waits_for(const model::UploadId&) const override { return waiting; }
     Result<uploads::Upload> wait_final(const model::UploadId& id, unsigned,
                                        const std::function<bool()>&) override {
         return **ledger_.find(id);
     }
     std::vector<model::UploadId> submitted;
+    std::optional<Error> waiting;
 
   private:
     uploads::Ledger& ledger_;

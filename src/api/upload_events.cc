@@ -60,6 +60,7 @@ class EventStream {
                 return events_.event(final_event(upload.state), id,
                                      current_upload_json(dependencies_, upload));
             }
+            add_passing_warnings(dependencies_, upload);
             const std::string json = upload_json(upload, change, false);
             if (told != upload.state || !change || change->number > seen) {
                 RH_TRY(events_.event(told == upload.state ? "progress" : "state", id, json));

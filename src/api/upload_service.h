@@ -20,6 +20,8 @@ class UploadService {
     // An upload that this process knows only because another one, which received it, says so; such
     // an upload is error not_found upload_elsewhere for all calls below.
     virtual std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const = 0;
+    // Why the stage of an upload that runs could not go on, and is tried again.
+    virtual std::optional<Error> waits_for(const model::UploadId& id) const = 0;
     // Stops an upload that is not final; the answer is the upload as it then stands. Errors:
     // not_found upload_not_found; conflict upload_finished.
     virtual Result<uploads::Upload> cancel(const model::UploadId& id) = 0;

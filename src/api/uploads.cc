@@ -87,22 +87,6 @@ Result<std::optional<uint64_t>> count_of(const UploadDependencies& dependencies,
     return dependencies.ledger.count(filter);
 }
 
-// Not kept in the ledger: it is over as soon as ClickHouse has the rows again.
-void warn_if_lost(const UploadDependencies& dependencies, Upload& upload) {
-    if (upload.state != uploads::State::stored || upload.voided_version ||
-        !dependencies.is_lost(upload.id)) {
-        return;
-    }
-    uploads::Warning warning;
-    warning.code = "figures_incomplete";
-    warning.count = 1;
-    warning.detail =
-        "ClickHouse has lost its rows, so figures that would count it are not given. Restore "
-        "ClickHouse's directory, or void this upload and send the file again with "
-        "allow_duplicate=LABEL.";
-    upload.warnings.push_back(std::move(warning));
-}
-
 Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exchange) {
     const http::Request& request = exchange.request();
     RH_TRY(http::negotiate(request, std::array{http::kJson}));
@@ -125,7 +109,7 @@ Result<void> list_uploads(const UploadDependencies& dependencies, Exchange& exch
     std::string body = "{\"data\":[";
     for (size_t i = 0; i < found.size(); ++i) {
         body += i == 0 ? "" : ",";
-        warn_if_lost(dependencies, found[i]);
+        add_passing_warnings(dependencies, found[i]);
         body += upload_json(found[i], dependencies.board.find(found[i].id), false);
     }
     http::Response response = json_response({});
@@ -187,9 +171,35 @@ Result<Upload> find_upload(const UploadDependencies& dependencies, const http::R
     return std::move(*upload);
 }
 
+void add_passing_warnings(const UploadDependencies& dependencies, Upload& upload) {
+    if (!uploads::is_final(upload.state)) {
+        if (const auto error = dependencies.service.waits_for(upload.id)) {
+            const auto stage = upload.state == uploads::State::storing ? "Storing" : "Publishing";
+            upload.warnings.push_back(
+                {.code = "waiting",
+                 .detail = fmt::format("{} waits and is tried again until it goes on: {}", stage,
+                                       error->message),
+                 .count = 1,
+                 .upload_id = ""});
+        }
+        return;
+    }
+    if (upload.state != uploads::State::stored || upload.voided_version ||
+        !dependencies.is_lost(upload.id)) {
+        return;
+    }
+    upload.warnings.push_back(
+        {.code = "figures_incomplete",
+         .detail = "ClickHouse has lost its rows, so figures that would count it are not given. "
+                   "Restore ClickHouse's directory, or void this upload and send the file again "
+                   "with allow_duplicate=LABEL.",
+         .count = 1,
+         .upload_id = ""});
+}
+
 std::string current_upload_json(const UploadDependencies& dependencies, Upload upload,
                                 bool duplicate) {
-    warn_if_lost(dependencies, upload);
+    add_passing_warnings(dependencies, upload);
     std::vector<uploads::StoredReject> rejects;
     if (upload.state == uploads::State::refused && upload.rows.rejected > 0) {
         // A report that cannot be read is no reason to keep the state back: …/rejects says why.

@@ -38,8 +38,11 @@ void add_upload_event_route(http::Router& router, const UploadDependencies& depe
 // upload_not_found, also for what is no id.
 Result<uploads::Upload> find_upload(const UploadDependencies& dependencies,
                                     const http::Request& request);
-// The JSON of an upload with its progress, with the first faults of a refused one, and with the
-// warning figures_incomplete if it is lost.
+// Adds what is true at this moment only, and not kept in the ledger: warning `waiting` if its stage
+// could not go on and is tried again, figures_incomplete if it is lost.
+void add_passing_warnings(const UploadDependencies& dependencies, uploads::Upload& upload);
+// The JSON of an upload with its progress, its passing warnings, and the first faults of a refused
+// one.
 std::string current_upload_json(const UploadDependencies& dependencies, uploads::Upload upload,
                                 bool duplicate = false);
 

@@ -133,19 +133,31 @@ void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& st
             to_discard_.push_back(*ahead_);
         }
         ahead_.reset();
+        if (state || state.error().code == "upload_not_found") {  // deleted while it waited
+            publish_errors_.erase(id);
+        }
         changed_.notify_all();
     }
-    if (state) {
-        return;
+    // When the server stops, the next start goes on.
+    if (!state && !stop.stop_requested() && state.error().code != "upload_not_found") {
+        retry_publishing(id, state.error(), stop);
     }
-    if (stop.stop_requested() || state.error().code == "upload_not_found") {
-        return;  // the next start goes on; or it was deleted while it waited
-    }
-    log_event(LogLevel::error, "publishing an upload is tried again",
-              {{"upload_id", model::to_string(id)},
-               {"code", state.error().code},
-               {"detail", state.error().message}});
+}
+
+void Pipeline::retry_publishing(const model::UploadId& id, const Error& error,
+                                const std::stop_token& stop) {
+    log_event(
+        LogLevel::error, "publishing an upload is tried again",
+        {{"upload_id", model::to_string(id)}, {"code", error.code}, {"detail", error.message}});
     std::unique_lock lock(mutex_);
+    ++health_.publish_retries;
+    // A conflict is another process's work on the same upload, which is no fault.
+    if (error.kind != ErrorKind::conflict) {
+        publish_errors_.insert_or_assign(id, error);
+    }
+    if (const auto shown = context_.board.find(id)) {
+        context_.board.set(id, shown->state, shown->progress);  // who follows it looks again
+    }
     changed_.wait_for(lock, stop, kPublishRetry, [] { return false; });
     push_once(to_publish_, id);
 }
@@ -210,6 +222,10 @@ void Pipeline::run_sink(const std::stop_token& stop) {
 }
 
 void Pipeline::store_next(const model::UploadId& id, const std::stop_token& stop) {
+    {
+        const std::scoped_lock lock(mutex_);
+        storing_ = id;
+    }
     const auto outcome = sink_.store(id, stop);
     if (outcome != sink::Outcome::stopped && outcome != sink::Outcome::unpublished) {
         finish_on_board(id, outcome);
@@ -223,6 +239,7 @@ void Pipeline::store_next(const model::UploadId& id, const std::stop_token& stop
         push_once(to_publish_, id);
     }
     cancelled_while_storing_.erase(id);
+    storing_.reset();
     health_.last_store_error.reset();
     changed_.notify_all();
 }
@@ -373,7 +390,20 @@ Pipeline::Health Pipeline::health() const {
     Health health = health_;
     health.waiting_to_publish = to_publish_.size();
     health.waiting_to_store = to_store_.size();
+    for (const auto& [id, error] : publish_errors_) {
+        health.waiting_to_publish +=
+            std::ranges::find(to_publish_, id) == to_publish_.end() ? 1 : 0;
+        health.last_publish_error = error;
+    }
     return health;
+}
+
+std::optional<Error> Pipeline::waits_for(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = publish_errors_.find(id); found != publish_errors_.end()) {
+        return found->second;
+    }
+    return storing_ == id ? health_.last_store_error : std::nullopt;
 }
 
 }  // namespace rh::app

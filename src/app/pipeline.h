@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -62,10 +63,14 @@ class Pipeline : public api::UploadService {
     Result<uploads::Upload> wait_final(const model::UploadId& id, unsigned seconds,
                                        const std::function<bool()>& stopping) override;
 
+    std::optional<Error> waits_for(const model::UploadId& id) const override;
+
     struct Health {
-        size_t waiting_to_publish = 0;
+        size_t waiting_to_publish = 0;  // those that are tried again included
         size_t waiting_to_store = 0;
-        uint64_t store_retries = 0;  // since the start
+        uint64_t publish_retries = 0;             // since the start
+        uint64_t store_retries = 0;               // since the start
+        std::optional<Error> last_publish_error;  // of an upload that is tried again
         std::optional<Error>
             last_store_error;  // of the upload now being stored; empty once it goes on
         uint64_t rows_stored = 0;
@@ -80,6 +85,8 @@ class Pipeline : public api::UploadService {
     void run_publisher(const std::stop_token& stop);
     void run_sink(const std::stop_token& stop);
     bool bring_up(const std::stop_token& stop);
+    void retry_publishing(const model::UploadId& id, const Error& error,
+                          const std::stop_token& stop);
     void publish_next(const model::UploadId& id, const std::stop_token& stop);
     publish::TakeRows offer_to_sink(const uploads::Upload& upload);
     void store_next(const model::UploadId& id, const std::stop_token& stop);
@@ -98,6 +105,9 @@ class Pipeline : public api::UploadService {
     Queue to_discard_;
     std::optional<model::UploadId> ahead_;  // its rows go into ClickHouse while it is judged
     bool sink_is_idle_ = false;
+    // Why these could not be published; until they are, or are gone.
+    std::map<model::UploadId, Error> publish_errors_;
+    std::optional<model::UploadId> storing_;
     std::set<model::UploadId> cancelled_while_storing_;
     Health health_;
     unsigned workers_ = 0;

@@ -29,9 +29,16 @@ api::HealthCheck check_sink(const Pipeline::Health& health) {
         return {"sink", false,
                 fmt::format("storing is tried again: {}", health.last_store_error->message)};
     }
-    return {"sink", true,
-            fmt::format("{} uploads wait to be published, {} to be stored",
-                        health.waiting_to_publish, health.waiting_to_store)};
+    return {"sink", true, fmt::format("{} uploads wait to be stored", health.waiting_to_store)};
+}
+
+api::HealthCheck check_publisher(const Pipeline::Health& health) {
+    if (health.last_publish_error) {
+        return {"publisher", false,
+                fmt::format("publishing is tried again: {}", health.last_publish_error->message)};
+    }
+    return {"publisher", true,
+            fmt::format("{} uploads wait to be published", health.waiting_to_publish)};
 }
 
 api::HealthCheck check_clickhouse(const clickhouse::Store& store, const BringUp& bring_up) {
@@ -102,12 +109,14 @@ double as_value(uint64_t count) { return static_cast<double>(count); }
 }  // namespace
 
 std::vector<api::HealthCheck> Status::checks() const {
+    const Pipeline::Health pipeline = context_.pipeline.health();
     std::vector<api::HealthCheck> checks = {
         {"server", !stopping_, stopping_ ? "it is stopping" : ""},
         check_clickhouse(context_.store, context_.bring_up),
         check_ledger(context_.ledger),
         check_disk(context_.layout.data_directory(), context_.free_disk_bytes_min),
-        check_sink(context_.pipeline.health()),
+        check_publisher(pipeline),
+        check_sink(pipeline),
         check_audit(context_.auditor.health(), context_.lost),
     };
     if (context_.consumer != nullptr) {
@@ -167,6 +176,9 @@ void Status::append_upload_metrics(std::string& out) const {
     append_metric(out, "roundhouse_waiting_uploads", "gauge", "Uploads that wait for a stage.",
                   {{"stage=\"publish\"", as_value(pipeline.waiting_to_publish)},
                    {"stage=\"store\"", as_value(pipeline.waiting_to_store)}});
+    append_metric(out, "roundhouse_publish_retries_total", "counter",
+                  "Attempts to publish that were repeated.",
+                  {{"", as_value(pipeline.publish_retries)}});
     append_metric(out, "roundhouse_store_retries_total", "counter",
                   "Attempts to store that were repeated.",
                   {{"", as_value(pipeline.store_retries)}});

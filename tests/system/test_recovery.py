@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sqlite3
@@ -241,6 +242,44 @@ def test_an_upload_deleted_while_it_waits_is_forgotten_by_the_queue(start_server
     other, _ = make_file(rng, 100)
     server.stored(other)  # one queue: the deleted one's turn has come before
     assert "publishing an upload is tried again" not in server.log_tail()
+
+
+def test_publishing_that_cannot_go_on_is_said_wherever_one_looks(start_server, rng, tmp_path):
+    """The log's folder is none for a while, as a full disk or a lost mount makes it."""
+    content, expected = make_file(rng)
+    server = start_server()
+    log, kept = server.data / "log", tmp_path / "kept"
+    log.rename(kept)
+    log.write_text("no folder")
+    path = tmp_path / "rounds.csv"
+    path.write_bytes(content)
+    client = subprocess.Popen(
+        [str(BINARY), "upload", "--server", server.url, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        wait_until(lambda: server.get("/v1/uploads").json()["data"])
+        waiting = wait_until(lambda: [w for w in only_upload(server)["warnings"] if w["code"] == "waiting"])
+        said, reason = waiting[0]["detail"].split(" until it goes on: ")
+        assert said == "Publishing waits and is tried again" and reason in server.log_tail()
+        assert server.get(f"/v1/uploads/{only_upload(server)['id']}").json()["warnings"] == waiting
+        check = check_of(server, "publisher")
+        assert check["ok"] is False and reason in check["detail"]
+        ready = server.get("/readyz")
+        assert ready.status_code == 503 and "publishing is tried again" in ready.text
+        metrics = server.get("/metrics").text
+        assert 'roundhouse_waiting_uploads{stage="publish"} 1\n' in metrics
+        assert int(re.search(r"roundhouse_publish_retries_total (\d+)", metrics).group(1)) >= 1
+        while b"Publishing waits" not in client.stderr.readline():
+            assert client.poll() is None
+    finally:
+        log.unlink()
+        kept.rename(log)
+    out, _ = client.communicate(timeout=60)
+    assert client.returncode == 0 and b": stored as " in out
+    assert only_upload(server)["warnings"] == [] and check_of(server, "publisher")["ok"] is True
+    assert server.get("/readyz").text == "ready\n"
+    assert 'roundhouse_waiting_uploads{stage="publish"} 0\n' in server.get("/metrics").text
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
 
 
 def test_an_engine_that_hangs_delays_and_loses_nothing(start_server, rng):
