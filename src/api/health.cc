@@ -89,7 +89,7 @@ Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks, b
     return exchange.send({.status = status,
                           .body = boost::json::serialize(
                               boost::json::object{{"ready", ready},
-                                                  {"degraded", readiness != Readiness::ready},
+                                                  {"degraded", readiness == Readiness::degraded},
                                                   {"checks", std::move(list)}}),
                           .headers = std::move(headers)});
 }

@@ -302,6 +302,23 @@ TEST_F(LedgerTest, AReplacementVoidsTheOtherInTheSameVersion) {
     EXPECT_FALSE(ledger_->find(rival.id).value());
 }
 
+TEST_F(LedgerTest, TellsWhichVersionsCountEachStoredUpload) {
+    const Upload voided = make_stored(sample(1));
+    const Upload counted = make_stored(sample(2));
+    make(sample(3), State::failed);
+    make(sample(4), State::storing);
+    const uint64_t at = ledger_->reserve_version(voided.id).value();
+    ASSERT_TRUE(ledger_->commit_voided(voided.id, at));
+    const auto found = ledger_->stored_versions().value();
+    ASSERT_EQ(found.size(), 2U);
+    for (const auto& upload : found) {
+        const bool is_voided = upload.id == voided.id;
+        EXPECT_EQ(upload.id, is_voided ? voided.id : counted.id);
+        EXPECT_EQ(upload.stored, is_voided ? voided.stored_version : counted.stored_version);
+        EXPECT_EQ(upload.voided, is_voided ? at : UINT64_MAX);
+    }
+}
+
 TEST_F(LedgerTest, LearnsWhatOthersStoredUnlessItIsOnItsWayHere) {
     Upload foreign = sample(1);
     foreign.state = State::stored;

@@ -266,6 +266,8 @@ def test_publishing_that_cannot_go_on_is_said_wherever_one_looks(start_server, r
         assert check["ok"] is False and reason in check["detail"]
         ready = server.get("/readyz")
         assert ready.status_code == 503 and "publishing is tried again" in ready.text
+        verbose = server.get("/readyz?verbose").json()
+        assert verbose["ready"] is False and verbose["degraded"] is False
         metrics = server.get("/metrics").text
         assert 'roundhouse_waiting_uploads{stage="publish"} 1\n' in metrics
         assert int(re.search(r"roundhouse_publish_retries_total (\d+)", metrics).group(1)) >= 1
