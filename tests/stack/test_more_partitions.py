@@ -58,8 +58,8 @@ def test_partitions_are_added_while_files_go_through(site, rng):
     second_id = wait_stored(server, send(server, second, filename="after.csv"))["id"]
     assert partitions_of(site, second_id) == set(range(AFTER))
 
-    # Half published, it keeps the partitions it began with.
-    third, third_rows = make_file(rng)
+    # Half published, in the first of two transactions, it keeps the partitions it began with.
+    third, third_rows = make_file(rng, 150_000)
     assert server.stop() == 0
     server.start({"ROUNDHOUSE_KILL_AT": "kafka_before_commit:2"})
     third_id = send(server, third, filename="between.csv")
