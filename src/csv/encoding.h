@@ -1,8 +1,10 @@
 // Which encoding a file has, and UTF-8 out of each. Pure, streaming, one thread.
-// A BOM decides; else the pattern of zero bytes (UTF-16 LE or BE); else UTF-8, unless invalid bytes
-// outnumber valid multi-byte sequences in the whole file (then Windows-1252).
+// A BOM decides; else on which side the units at the beginning that are ASCII have their zero byte
+// (UTF-16 LE or BE); else UTF-16 that the sender named, if there are zero bytes; else UTF-8, unless
+// invalid bytes outnumber valid multi-byte sequences in the whole file (then Windows-1252).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +25,8 @@ std::optional<Encoding> parse_encoding(std::string_view text);
 // Sees the whole file once, in pieces of any size; the verdict does not depend on the cuts.
 class EncodingSniffer {
   public:
+    // `asked`: what the sender says, which decides where the bytes leave it open.
+    explicit EncodingSniffer(std::optional<Encoding> asked = std::nullopt) : asked_(asked) {}
     void feed(std::string_view bytes);
     struct Verdict {
         Encoding encoding = Encoding::utf8;
@@ -32,6 +36,7 @@ class EncodingSniffer {
         uint64_t invalid_bytes = 0;
         uint64_t multi_byte_sequences = 0;
         bool has_nul = false;  // zero bytes that no UTF-16 explains (in UTF-16: U+0000): binary
+        bool ends_inside_pair = false;  // of UTF-16: the last unit is a high surrogate
     };
     Verdict decide() const;
 
@@ -40,17 +45,19 @@ class EncodingSniffer {
         Encoding encoding = Encoding::utf8;
         bool bom = false;
     };
-    static Kind kind_of(std::string_view head);
+    Kind kind_of(std::string_view head) const;
     void count(std::string_view bytes);
     void count_utf16(std::string_view bytes);
     void count_utf8(std::string_view bytes);
 
+    std::optional<Encoding> asked_;
     std::string head_;          // the first bytes, until they decide about UTF-16
     std::optional<Kind> kind_;  // once they have
     std::string pending_;       // half a unit of UTF-16, or a sequence of UTF-8 not yet complete
     uint64_t invalid_bytes_ = 0;
     uint64_t multi_byte_sequences_ = 0;
     bool has_nul_ = false;
+    std::array<uint8_t, 2> last_unit_{};  // of UTF-16, as it stands in the file
 };
 
 // Bytes in `encoding` → UTF-8 without BOM, piece by piece. What cannot be decoded (a lone

@@ -10,6 +10,9 @@ namespace rh::csv {
 namespace {
 
 constexpr size_t kHeadBytes = 4096;
+// A header has more units than this many bytes hold, and is ASCII for the most part. Names in the
+// rows may be full of characters such as U+4E00, whose zero byte is on the other side.
+constexpr size_t kHeaderBytes = 256;
 
 // Bytes at the front of `p` that are ASCII and not zero for certain, in steps of 64.
 size_t plain_blocks(const char* p, size_t n) {
@@ -36,11 +39,29 @@ size_t length_by_lead(char lead) {
     return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
 }
 
+// UTF-16 if at least a third of the units are ASCII in one order of bytes, and a sixteenth of them
+// or less would be in the other.
+std::optional<Encoding> utf16_by_ascii(std::string_view head) {
+    const size_t units = head.size() / 2;
+    size_t le = 0;
+    size_t be = 0;
+    for (size_t i = 0; i < units; ++i) {
+        const auto first = static_cast<uint8_t>(head[2 * i]);
+        const auto second = static_cast<uint8_t>(head[2 * i + 1]);
+        le += second == 0 && first != 0 && first < 0x80 ? 1 : 0;
+        be += first == 0 && second != 0 && second < 0x80 ? 1 : 0;
+    }
+    const auto dominates = [units](size_t many, size_t few) {
+        return many > 0 && many * 3 >= units && few * 16 <= many;
+    };
+    return dominates(le, be)   ? std::optional(Encoding::utf16le)
+           : dominates(be, le) ? std::optional(Encoding::utf16be)
+                               : std::nullopt;
+}
+
 }  // namespace
 
-// No BOM: zero bytes at every other place of text that is ASCII for the most part. At least a third
-// of the units have their zero on one side, and at most a sixteenth of those on the other.
-EncodingSniffer::Kind EncodingSniffer::kind_of(std::string_view head) {
+EncodingSniffer::Kind EncodingSniffer::kind_of(std::string_view head) const {
     if (head.starts_with("\xEF\xBB\xBF")) {
         return {Encoding::utf8, true};
     }
@@ -50,19 +71,14 @@ EncodingSniffer::Kind EncodingSniffer::kind_of(std::string_view head) {
     if (head.starts_with("\xFE\xFF")) {
         return {Encoding::utf16be, true};
     }
-    size_t zeros[2] = {0, 0};
-    for (size_t i = 0; i < head.size(); ++i) {
-        zeros[i % 2] += head[i] == '\0' ? 1 : 0;
+    for (const size_t bytes : {kHeaderBytes, kHeadBytes}) {
+        if (const auto encoding = utf16_by_ascii(head.substr(0, bytes))) {
+            return {*encoding, false};
+        }
     }
-    const size_t units = head.size() / 2;
-    const auto dominates = [units](size_t many, size_t few) {
-        return many > 0 && many * 3 >= units && few * 16 <= many;
-    };
-    if (dominates(zeros[1], zeros[0])) {
-        return {Encoding::utf16le, false};
-    }
-    if (dominates(zeros[0], zeros[1])) {
-        return {Encoding::utf16be, false};
+    const bool may_be_utf16 = asked_ == Encoding::utf16le || asked_ == Encoding::utf16be;
+    if (may_be_utf16 && head.contains('\0')) {
+        return {*asked_, false};
     }
     return {};
 }
@@ -93,6 +109,8 @@ void EncodingSniffer::count(std::string_view bytes) {
 void EncodingSniffer::count_utf16(std::string_view bytes) {
     if (!pending_.empty() && !bytes.empty()) {
         has_nul_ |= pending_[0] == '\0' && bytes[0] == '\0';
+        std::memcpy(last_unit_.data(), pending_.data(), 1);
+        std::memcpy(last_unit_.data() + 1, bytes.data(), 1);
         pending_.clear();
         bytes.remove_prefix(1);
     }
@@ -104,6 +122,9 @@ void EncodingSniffer::count_utf16(std::string_view bytes) {
         any |= unit == 0 ? 1 : 0;
     }
     has_nul_ |= any != 0;
+    if (units > 0) {
+        std::memcpy(last_unit_.data(), bytes.data() + 2 * units - 2, 2);
+    }
     if (bytes.size() % 2 != 0) {
         pending_.assign(1, bytes.back());
     }
@@ -161,6 +182,8 @@ EncodingSniffer::Verdict EncodingSniffer::decide() const {
     verdict.invalid_bytes = last.invalid_bytes_;
     verdict.multi_byte_sequences = last.multi_byte_sequences_;
     verdict.has_nul = last.has_nul_;
+    const uint8_t high = last.last_unit_[verdict.encoding == Encoding::utf16be ? 0 : 1];
+    verdict.ends_inside_pair = high >= 0xD8 && high < 0xDC;
     if (verdict.encoding == Encoding::utf8 && !verdict.bom &&
         verdict.invalid_bytes > verdict.multi_byte_sequences) {
         verdict.encoding = Encoding::windows1252;

@@ -57,8 +57,9 @@ std::string transcode(Encoding encoding, std::string_view bytes,
     return out + (rest ? std::string(*rest) : "!" + rest.error().code);
 }
 
-EncodingSniffer::Verdict sniff(std::string_view bytes, size_t piece = SIZE_MAX) {
-    EncodingSniffer sniffer;
+EncodingSniffer::Verdict sniff(std::string_view bytes, size_t piece = SIZE_MAX,
+                               std::optional<Encoding> asked = std::nullopt) {
+    EncodingSniffer sniffer(asked);
     while (!bytes.empty()) {
         sniffer.feed(bytes.substr(0, piece));
         bytes.remove_prefix(std::min(piece, bytes.size()));
@@ -160,6 +161,41 @@ TEST(Sniffer, VerdictsDoNotDependOnPieces) {
     }
     EXPECT_EQ(sniff(files[13]).multi_byte_sequences, 1U);
     EXPECT_EQ(sniff(files[13]).invalid_bytes, 1U);
+}
+
+// The zero byte of U+4E00 is where that of ASCII is not; of U+1F600 (D83D DE00) too.
+TEST(Sniffer, IsNotMisledByWhatFollowsTheHeader) {
+    std::u32string text;
+    for (const char c : std::string(128, 'h') + "\r\n") {
+        text += static_cast<char32_t>(c);
+    }
+    for (int i = 0; i < 3000; ++i) {
+        text += i % 3 == 0 ? U'\U0001F600' : U'\u4E00';
+    }
+    for (const bool big_endian : {false, true}) {
+        const auto want = big_endian ? Encoding::utf16be : Encoding::utf16le;
+        for (const unsigned piece : {1U, 3U, 5000U}) {
+            const auto found = sniff(utf16(text, big_endian), piece);
+            EXPECT_EQ(found.encoding, want);
+            EXPECT_FALSE(found.has_nul || found.ends_inside_pair);
+        }
+        const auto cut = utf16(text + U'\U0001F600', big_endian);
+        for (const unsigned piece : {1U, 3U, 5000U}) {
+            EXPECT_TRUE(sniff(cut.substr(0, cut.size() - 2), piece).ends_inside_pair);
+        }
+    }
+}
+
+TEST(Sniffer, TakesTheNamedUtf16WhereTheBytesLeaveItOpen) {
+    const std::string open = utf16(U"\u4E00a\u4E00b\u4E00c\u4E00d", true);
+    EXPECT_TRUE(sniff(open).has_nul);
+    for (const auto asked : {Encoding::utf16le, Encoding::utf16be}) {
+        EXPECT_EQ(sniff(open, 3, asked).encoding, asked);
+        EXPECT_FALSE(sniff(open, 3, asked).has_nul);
+    }
+    EXPECT_EQ(sniff("a,b", 3, Encoding::utf16le).encoding, Encoding::utf8);
+    EXPECT_EQ(sniff(utf16(U"a,b", true), 3, Encoding::utf16le).encoding, Encoding::utf16be);
+    EXPECT_EQ(sniff("\xEF\xBB\xBF" + open, 3, Encoding::utf16le).encoding, Encoding::utf8);
 }
 
 TEST(Utf8, RefusesWhatRfc3629Refuses) {

@@ -140,6 +140,12 @@ Result<csv::Encoding> resolve_encoding(const Content& content, std::optional<csv
                                 "in the middle of a character. Send all of it.",
                                 csv::name(encoding), content.bytes));
     }
+    if (is_utf16(encoding) && sniffed.ends_inside_pair) {
+        return fail(ErrorKind::invalid_content, "truncated_encoding",
+                    fmt::format("The file is {} and ends with the first half of a character, so it "
+                                "was cut there. Send all of it.",
+                                csv::name(encoding)));
+    }
     return encoding;
 }
 

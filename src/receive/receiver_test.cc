@@ -277,6 +277,7 @@ TEST_F(ReceiverTest, RefusesFilesThatCannotBeUsedAndKeepsNothing) {
     EXPECT_EQ(code_of(std::string("\x7f") + "ELF" + std::string(500, '\0') + body), "binary_file");
     EXPECT_EQ(code_of(gzip(body)), "binary_file");  // without Content-Encoding
     EXPECT_EQ(code_of(utf16be(body) + "x"), "truncated_encoding");
+    EXPECT_EQ(code_of(utf16be(body) + "\xD8\x3D"), "truncated_encoding");
     Options options;
     options.encoding = csv::Encoding::utf8;
     EXPECT_EQ(code_of(utf16be(body), options), "wrong_encoding");

@@ -27,7 +27,11 @@ class Spooler {
   public:
     Spooler(const std::string& directory, const Options& options, const Limits& limits,
             uploads::OriginalWriter writer)
-        : directory_(directory), options_(options), limits_(limits), writer_(std::move(writer)) {
+        : directory_(directory),
+          options_(options),
+          limits_(limits),
+          writer_(std::move(writer)),
+          sniffer_(options.encoding) {
         if (options.content_encoding != io::ContentEncoding::none &&
             (options.content_sha256 || options.repr_sha256)) {
             sent_digest_.emplace();

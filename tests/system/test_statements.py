@@ -40,6 +40,10 @@ UNUSABLE = {
     "a zero character in a name": (utf16(RAW.replace("ü", "\0")), {}, {}, 422, "binary_file"),
     "bytes of all kinds": (bytes(range(256)) * 40, {}, {}, 422, "binary_file"),
     "half a unit": (utf16(RAW)[:-1], {}, {}, 422, "truncated_encoding"),
+    "half a character": (utf16(RAW + ROW + "\U0001f600")[:-2], {}, {}, 422, "truncated_encoding"),
+    "half a character, the other order": (
+        (RAW + ROW + "\U0001f600").encode("utf-16-le")[:-2], {}, {}, 422, "truncated_encoding",
+    ),
     "UTF-16 named UTF-8": (utf16(RAW), {"encoding": "utf-8"}, {}, 422, "wrong_encoding"),
     "UTF-8 named UTF-16": (RAW.encode(), {"encoding": "utf-16be"}, {}, 422, "wrong_encoding"),
     "a BOM of another encoding": (
@@ -68,6 +72,27 @@ def test_what_cannot_be_kept_is_not_begun(start_server):
     assert (answer.status_code, answer.json()["code"]) == (507, "storage_full"), answer.text
     assert "must stay free" in answer.json()["detail"]
     assert list((server.data / "reconciliations").iterdir()) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "name", ["\U0001f600" * 60, "\u4e00" * 250, "\u4e00\U0001f600ж" * 20], ids=["emoji", "U+4E00", "mixed"]
+)
+def test_utf16_is_seen_whatever_the_names_are_made_of(server, rng, encoding, name):
+    rows = make_rows(rng, 100)
+    for row in rows:
+        row[8], row[9] = name, f"{name[:9]} {row[2]}"
+    content = to_csv(rows).encode(encoding)
+    for params in ({}, {"encoding": encoding}):
+        upload = server.stored(content, **params)
+        assert upload["encoding"] == {"utf-16-le": "utf-16le", "utf-16-be": "utf-16be"}[encoding]
+        assert upload["rows"]["accepted"] == 100
+        reconciliation = send(server, content, **params).json()
+        assert reconciliation["verdict"] == "matched" and reconciliation["rows"]["rejected"] == 0
+    provider = server.clickhouse(
+        "SELECT DISTINCT provider FROM game_rounds WHERE user_id = {user:String}", user=rows[0][2]
+    )
+    assert provider.rstrip("\n") == rows[0][9]
 
 
 def test_zeros_behind_gzip_are_no_error(server):
