@@ -57,7 +57,8 @@ class UploadPost {
         }
         RH_ASSIGN(body_, UploadBody::open(exchange_, options_.content_sha256));
         options_.content_encoding = body_->content_encoding();
-        if (body_->is_multipart()) {
+        options_.in_form = body_->is_multipart();
+        if (options_.in_form) {
             options_.content_sha256.reset();  // of the whole body: UploadBody checks it
             if (options_.filename.empty()) {
                 options_.filename = *body_->filename();

@@ -116,8 +116,12 @@ Result<csv::Encoding> resolve_encoding(const Content& content, std::optional<csv
     const auto& sniffed = content.sniffed;
     if (content.looks_compressed) {
         return fail(ErrorKind::invalid_content, "binary_file",
-                    "The file is compressed. Send it with Content-Encoding: gzip or zstd, or "
-                    "unpack it first.");
+                    content.in_form
+                        ? "The file is compressed. Give its part of the form the type "
+                          "application/gzip or application/zstd (curl: -F "
+                          "'file=@FILE;type=application/gzip'), or unpack it first."
+                        : "The file is compressed. Send it with Content-Encoding: gzip or zstd, or "
+                          "unpack it first.");
     }
     if (sniffed.has_nul) {
         return fail(ErrorKind::invalid_content, "binary_file",

@@ -42,6 +42,7 @@ struct Limits {
 struct Options {
     std::string filename;  // directories are cut off, control characters replaced
     io::ContentEncoding content_encoding = io::ContentEncoding::none;
+    bool in_form = false;  // the file is a part of a form, whose type says how it is packed
     std::optional<csv::Encoding> encoding;  // nullopt: detected
     std::optional<char> delimiter;          // one of , ; tab |; nullopt: sniffed
     int32_t timezone_offset_minutes = 0;

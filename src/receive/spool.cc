@@ -92,6 +92,7 @@ class Spooler {
         RH_TRY(io::sync_directory(directory_));
         content_.sniffed = sniffer_.decide();
         content_.looks_compressed = begins_compressed(head_);
+        content_.in_form = options_.in_form;
         return Spooled{.content = content_, .sha256 = digest};
     }
 

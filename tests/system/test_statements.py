@@ -95,6 +95,16 @@ def test_utf16_is_seen_whatever_the_names_are_made_of(server, rng, encoding, nam
     assert provider.rstrip("\n") == rows[0][9]
 
 
+def test_a_packed_part_of_a_form_is_told_how_to_say_so(server):
+    part = ("rounds.csv.gz", gzip.compress(RAW.encode()))
+    answer = server.post("/v1/uploads", files={"file": (*part, "application/octet-stream")})
+    assert (answer.status_code, answer.json()["code"]) == (422, "binary_file"), answer.text
+    assert "file=@FILE;type=application/gzip" in answer.json()["detail"]
+    assert "Content-Encoding" not in answer.json()["detail"]
+    answer = server.post("/v1/uploads", files={"file": (*part, "application/gzip")})
+    assert answer.status_code in (200, 202), answer.text
+
+
 def test_zeros_behind_gzip_are_no_error(server):
     """Some tools fill the last block with them."""
     packed = gzip.compress(RAW.encode()) + bytes(500)
