@@ -1,5 +1,6 @@
 #include "cli/json.h"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
@@ -37,6 +38,27 @@ const boost::json::object& object_at(const boost::json::object& object, std::str
     static const boost::json::object kEmpty;
     const auto* value = object.if_contains(name);
     return value != nullptr && value->is_object() ? value->get_object() : kEmpty;
+}
+
+std::vector<const boost::json::object*> warnings_of(const boost::json::object& answer) {
+    std::vector<const boost::json::object*> found;
+    if (const auto* value = answer.if_contains("warnings"); value != nullptr && value->is_array()) {
+        for (const auto& warning : value->get_array()) {
+            if (warning.is_object()) {
+                found.push_back(&warning.get_object());
+            }
+        }
+    }
+    return found;
+}
+
+const boost::json::object* find_warning(const boost::json::object& answer, std::string_view code) {
+    for (const boost::json::object* warning : warnings_of(answer)) {
+        if (text_at(*warning, "code") == code) {
+            return warning;
+        }
+    }
+    return nullptr;
 }
 
 }  // namespace rh::cli

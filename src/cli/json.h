@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace boost::json {
 class object;
@@ -19,5 +20,8 @@ std::string text_at(const boost::json::object& object, std::string_view name);
 uint64_t count_at(const boost::json::object& object, std::string_view name);
 bool flag_at(const boost::json::object& object, std::string_view name);
 const boost::json::object& object_at(const boost::json::object& object, std::string_view name);
+// The warnings of an upload or a reconciliation, and the first one of a code; null: there is none.
+std::vector<const boost::json::object*> warnings_of(const boost::json::object& answer);
+const boost::json::object* find_warning(const boost::json::object& answer, std::string_view code);
 
 }  // namespace rh::cli

@@ -1,6 +1,5 @@
 // `roundhouse reconcile FILE_OR_ID`: is what is served what was uploaded, or what a provider
 // states?
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -114,19 +113,6 @@ Result<boost::json::object> wait(const ApiClient& api, const Arguments& argument
     return reconciliation;
 }
 
-// The count of a warning; nullopt: there is none of this code.
-std::optional<uint64_t> warned(const boost::json::object& reconciliation, std::string_view code) {
-    if (const auto* warnings = reconciliation.if_contains("warnings");
-        warnings != nullptr && warnings->is_array()) {
-        for (const auto& warning : warnings->get_array()) {
-            if (warning.is_object() && text_at(warning.get_object(), "code") == code) {
-                return count_at(warning.get_object(), "count");
-            }
-        }
-    }
-    return std::nullopt;
-}
-
 // Rows that were refused: of an upload, or of a statement, which are then not compared.
 uint64_t rejected_rows(const boost::json::object& reconciliation) {
     return count_at(object_at(reconciliation, "rows"), "rejected");
@@ -134,12 +120,13 @@ uint64_t rejected_rows(const boost::json::object& reconciliation) {
 
 // Says of what was compared that it agrees, and of nothing else.
 std::string matched_text(const boost::json::object& reconciliation) {
-    if (warned(reconciliation, "upload_voided")) {
+    if (find_warning(reconciliation, "upload_voided") != nullptr) {
         return "matched: every row is kept exactly once; the upload is voided, so none is in the "
                "figures\n";
     }
     const uint64_t rejected = rejected_rows(reconciliation);
-    const uint64_t outside = warned(reconciliation, "rows_out_of_scope").value_or(0);
+    const auto* const warning = find_warning(reconciliation, "rows_out_of_scope");
+    const uint64_t outside = warning != nullptr ? count_at(*warning, "count") : 0;
     if (rejected + outside == 0) {
         return "matched: every row is counted exactly once\n";
     }
@@ -191,11 +178,8 @@ std::string totals_text(const boost::json::object& reconciliation) {
             with_commas(count_at(rows, "accepted")), with_commas(count_at(rows, "rejected")),
             counted(count_at(rows, "blank"), "blank line"));
     }
-    if (const auto* warnings = reconciliation.if_contains("warnings");
-        warnings != nullptr && warnings->is_array()) {
-        for (const auto& warning : warnings->get_array()) {
-            out += fmt::format("warning: {}\n", in_flags(text_at(warning.as_object(), "detail")));
-        }
+    for (const auto* const warning : warnings_of(reconciliation)) {
+        out += fmt::format("warning: {}\n", in_flags(text_at(*warning, "detail")));
     }
     return out + examples_text(reconciliation) +
            fmt::format("reconciliation {} at version {}\n", text_at(reconciliation, "id"),

@@ -97,24 +97,12 @@ Error lost_sight_of(const std::string& id, Error error) {
     return error;
 }
 
-// A full disk, or Kafka or ClickHouse away: empty if it does not.
-std::string why_it_waits(const boost::json::object& upload) {
-    const auto* warnings = upload.if_contains("warnings");
-    if (warnings != nullptr && warnings->is_array()) {
-        for (const auto& warning : warnings->get_array()) {
-            if (warning.is_object() && text_at(warning.get_object(), "code") == "waiting") {
-                return text_at(warning.get_object(), "detail");
-            }
-        }
-    }
-    return "";
-}
-
 void show(Progress& progress, const boost::json::object& upload) {
     const auto& now = object_at(upload, "progress");
     const uint64_t accepted = count_at(object_at(upload, "rows"), "accepted");
-    if (const std::string why = why_it_waits(upload); !why.empty()) {
-        progress.show(why, 0, 0, false);
+    // A full disk, or Kafka or ClickHouse away.
+    if (const auto* const waiting = find_warning(upload, "waiting"); waiting != nullptr) {
+        progress.show(text_at(*waiting, "detail"), 0, 0, false);
         return;
     }
     const std::string stage = text_at(now, "stage");

@@ -1,7 +1,5 @@
 #include "cli/upload_report.h"
 
-#include <algorithm>
-
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
@@ -14,20 +12,6 @@
 #include "model/row_batch.h"
 
 namespace rh::cli {
-
-namespace {
-
-// A dry run's end says so by a warning.
-bool would_be_refused(const boost::json::object& upload) {
-    const auto* warnings = upload.if_contains("warnings");
-    return warnings != nullptr && warnings->is_array() &&
-           std::ranges::any_of(warnings->get_array(), [](const boost::json::value& warning) {
-               return warning.is_object() &&
-                      text_at(warning.get_object(), "code") == "would_be_refused";
-           });
-}
-
-}  // namespace
 
 std::string upload_text(const boost::json::object& upload) {
     const auto& rows = object_at(upload, "rows");
@@ -79,7 +63,7 @@ int upload_exit_code(const boost::json::object& upload, bool strict) {
     if (state == "failed" || state == "refused" || state == "cancelled") {
         return kExitFailure;
     }
-    if (would_be_refused(upload)) {
+    if (find_warning(upload, "would_be_refused") != nullptr) {  // the end of a dry run
         return kExitFailure;
     }
     const bool rejects = count_at(object_at(upload, "rows"), "rejected") != 0;
