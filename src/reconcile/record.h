@@ -19,7 +19,8 @@ namespace rh::reconcile {
 enum class RunState : uint8_t { running, done, failed };
 
 struct Warning {
-    std::string code;    // line_balance | control_totals | rows_rejected | rows_out_of_scope | scope_uncertain …
+    std::string code;    // line_balance | control_totals | rows_rejected | rows_out_of_scope |
+                         // scope_uncertain …
     std::string detail;  // a sentence with the figures
     uint64_t count = 0;
 };
