@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "http/negotiate.h"
 #include "http/text.h"
 
@@ -77,14 +78,14 @@ Result<void> answer_ready(Exchange& exchange, std::vector<HealthCheck> checks, b
     }
     if (!verbose) {
         http::Response response =
-            text_response(status, http::to_valid_utf8(plain_answer(checks, exposed)));
+            text_response(status, to_valid_utf8(plain_answer(checks, exposed)));
         response.headers = std::move(headers);
         return exchange.send(std::move(response));
     }
     boost::json::array list;
     for (const HealthCheck& check : checks) {
         list.emplace_back(boost::json::object{
-            {"name", check.name}, {"ok", check.ok}, {"detail", http::to_valid_utf8(check.detail)}});
+            {"name", check.name}, {"ok", check.ok}, {"detail", to_valid_utf8(check.detail)}});
     }
     return exchange.send({.status = status,
                           .body = boost::json::serialize(

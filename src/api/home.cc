@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "api/page.h"
+#include "base/utf8.h"
 #include "http/text.h"
 #include "model/timestamp.h"
 
@@ -42,8 +43,7 @@ std::string row_of(const uploads::Upload& upload) {
         "href=\"/v1/uploads/{}/original\">original</a>"
         "</td></tr>",
         id,
-        html_text(upload.request.filename.empty() ? id
-                                                  : http::to_valid_utf8(upload.request.filename)),
+        html_text(upload.request.filename.empty() ? id : to_valid_utf8(upload.request.filename)),
         upload.voided_version ? "stored, voided" : uploads::name(upload.state),
         upload.rows.accepted, rejected, model::format_rfc3339(upload.created_at), id);
 }

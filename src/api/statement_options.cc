@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "api/upload_options.h"
+#include "base/utf8.h"
 #include "http/negotiate.h"
 #include "http/text.h"
 #include "model/timestamp.h"
@@ -111,7 +112,7 @@ Result<void> read_scope(const http::Request& request, reconcile::Scope& scope) {
         scope.games.push_back(game);
     }
     for (const auto& text : request.query_values("provider")) {
-        if (text.size() > kProviderBytesMax || !http::is_valid_utf8(text)) {
+        if (text.size() > kProviderBytesMax || !is_valid_utf8(text)) {
             return bad("bad_provider", "provider is too long or not valid UTF-8.");
         }
         scope.providers.push_back(text);

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "csv/encoding.h"
 #include "http/problem.h"
 #include "http/text.h"
@@ -30,7 +31,7 @@ json::value value_or_null(const std::optional<T>& value) {
 }
 
 json::value text_or_null(const std::string& text) {
-    return text.empty() ? json::value(nullptr) : json::value(http::to_valid_utf8(text));
+    return text.empty() ? json::value(nullptr) : json::value(to_valid_utf8(text));
 }
 
 json::object rows_of(const Upload& upload) {
@@ -123,7 +124,7 @@ json::value error_of(const Upload& upload, std::span<const uploads::StoredReject
     json::object error{{"type", fmt::format("/problems/{}", upload.error_code)},
                        {"title", http::title_of(upload.error_code)},
                        {"status", upload.state == State::refused ? 422 : 500},
-                       {"detail", http::to_valid_utf8(upload.error_message)},
+                       {"detail", to_valid_utf8(upload.error_message)},
                        {"instance", path},
                        {"code", upload.error_code},
                        {"trace_id", upload.trace_id}};
@@ -138,7 +139,7 @@ json::array warnings_of(const Upload& upload) {
     json::array warnings;
     for (const uploads::Warning& warning : upload.warnings) {
         warnings.emplace_back(json::object{{"code", warning.code},
-                                           {"detail", http::to_valid_utf8(warning.detail)},
+                                           {"detail", to_valid_utf8(warning.detail)},
                                            {"count", warning.count},
                                            {"upload_id", text_or_null(warning.upload_id)}});
     }
@@ -157,13 +158,13 @@ std::string upload_json(const Upload& upload,
     }
     json::array ignored;
     for (const std::string& column : upload.ignored_columns) {
-        ignored.emplace_back(http::to_valid_utf8(column));
+        ignored.emplace_back(to_valid_utf8(column));
     }
     const bool has_times = upload.created_ms_min != 0 || upload.created_ms_max != 0;
     json::object object{
         {"id", model::to_string(upload.id)},
         {"state", uploads::name(upload.state)},
-        {"filename", http::to_valid_utf8(request.filename)},
+        {"filename", to_valid_utf8(request.filename)},
         {"bytes", upload.bytes},
         {"sha256", upload.sha256},
         {"encoding", csv::name(request.encoding)},

@@ -16,6 +16,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/trim.h"
+#include "base/utf8.h"
 #include "http/text.h"
 #include "io/file.h"
 
@@ -58,7 +59,7 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 }
 
 bool is_key_name(std::string_view name) {
-    return !name.empty() && name.size() <= kNameBytesMax && http::is_valid_utf8(name) &&
+    return !name.empty() && name.size() <= kNameBytesMax && is_valid_utf8(name) &&
            std::ranges::all_of(
                name, [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
 }

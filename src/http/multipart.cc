@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/trim.h"
+#include "base/utf8.h"
 #include "http/text.h"
 
 namespace rh::http {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/base64.h"
+#include "base/utf8.h"
 #include "http/problem.h"
 #include "http/router.h"
 #include "http/text.h"

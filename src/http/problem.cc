@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "http/text.h"
 
 namespace rh::http {

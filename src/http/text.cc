@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/trim.h"
+#include "base/utf8.h"
 
 namespace rh::http {
 namespace {

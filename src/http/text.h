@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/utf8.h"
-
 namespace rh::http {
 
 bool is_alphanumeric(char c);                 // ASCII
@@ -20,9 +18,6 @@ bool equal_ignoring_case(std::string_view a, std::string_view b);
 // Items of a comma-separated header, trimmed, empty ones left out; commas in "quotes" do not part.
 std::vector<std::string_view> list_items(std::string_view value);
 bool has_list_item(std::string_view value, std::string_view item);  // ignoring case
-
-using rh::is_valid_utf8;
-using rh::to_valid_utf8;
 
 // %XX to bytes; nullopt for a bad escape. `plus_is_blank` as in queries of HTML forms.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_blank);
