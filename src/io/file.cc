@@ -288,4 +288,16 @@ Result<uint64_t> free_bytes(const std::string& path) {
     return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
 }
 
+Result<void> check_free_bytes(const std::string& path, uint64_t least, std::string_view then) {
+    RH_ASSIGN(const uint64_t free, free_bytes(path));
+    if (free < least) {
+        return fail(ErrorKind::storage_full, "storage_full",
+                    fmt::format("{} bytes are left on the disk, and {} must stay free. Free some "
+                                "space and {}.",
+                                free, least, then),
+                    Verdict::retry);
+    }
+    return {};
+}
+
 }  // namespace rh::io

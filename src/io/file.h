@@ -68,5 +68,8 @@ bool exists(const std::string& path);
 // Names in a directory, sorted, without . and ..
 Result<std::vector<std::string>> list_directory(const std::string& path);
 Result<uint64_t> free_bytes(const std::string& path);
+// Error storage_full (retry) if less than `least` is left there; `then` is what to do when there is
+// space again: "send the file again".
+Result<void> check_free_bytes(const std::string& path, uint64_t least, std::string_view then);
 
 }  // namespace rh::io

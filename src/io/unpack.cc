@@ -184,6 +184,18 @@ std::optional<ContentEncoding> parse_content_encoding(std::string_view text) {
     return std::nullopt;
 }
 
+Result<void> check_ratio(ContentEncoding encoding, uint64_t packed, uint64_t unpacked,
+                         const RatioLimit& limit) {
+    if (encoding != ContentEncoding::none && unpacked > limit.free_bytes &&
+        unpacked / limit.ratio_max > packed) {
+        return fail(ErrorKind::too_large, "decompression_ratio",
+                    fmt::format("The body unpacks to more than {} times its size, which is the "
+                                "limit. Send the file less compressed.",
+                                limit.ratio_max));
+    }
+    return {};
+}
+
 std::unique_ptr<Unpacker> Unpacker::make(ContentEncoding encoding) {
     switch (encoding) {
         case ContentEncoding::none:

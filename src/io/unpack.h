@@ -20,6 +20,15 @@ std::optional<ContentEncoding> parse_content_encoding(std::string_view text);
 // RFC 9659: a zstd body may not ask its reader for a larger window than 8 MiB.
 inline constexpr int kZstdWindowLogMax = 23;
 
+// Unpacked bytes for each packed one, once more than `free_bytes` are unpacked.
+struct RatioLimit {
+    uint64_t ratio_max = 0;
+    uint64_t free_bytes = 0;
+};
+// Error too_large decompression_ratio.
+Result<void> check_ratio(ContentEncoding encoding, uint64_t packed, uint64_t unpacked,
+                         const RatioLimit& limit);
+
 class Unpacker {
   public:
     // Takes unpacked bytes; an Error ends the unpacking and is passed through.

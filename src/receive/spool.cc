@@ -70,15 +70,7 @@ class Spooler {
 
     Result<void> check_space() {
         space_checked_at_ = content_.bytes;
-        RH_ASSIGN(const uint64_t free, io::free_bytes(directory_));
-        if (free < limits_.free_bytes_min) {
-            return fail(ErrorKind::storage_full, "storage_full",
-                        fmt::format("{} bytes are left on the disk, and {} must stay free. Free "
-                                    "some space and send the file again.",
-                                    free, limits_.free_bytes_min),
-                        Verdict::retry);
-        }
-        return {};
+        return io::check_free_bytes(directory_, limits_.free_bytes_min, "send the file again");
     }
 
     Result<Spooled> finish() {
@@ -104,15 +96,9 @@ class Spooler {
                                     "it.",
                                     limits_.unpacked_bytes_max));
         }
-        if (options_.content_encoding != io::ContentEncoding::none &&
-            content_.bytes > limits_.ratio_free_bytes &&
-            content_.bytes / limits_.ratio_max > sent_bytes_) {
-            return fail(ErrorKind::too_large, "decompression_ratio",
-                        fmt::format("The body unpacks to more than {} times its size, which is "
-                                    "the limit. Send the file less compressed.",
-                                    limits_.ratio_max));
-        }
-        return {};
+        return io::check_ratio(
+            options_.content_encoding, sent_bytes_, content_.bytes,
+            {.ratio_max = limits_.ratio_max, .free_bytes = limits_.ratio_free_bytes});
     }
 
     Result<void> check_digests(const Sha256& unpacked) {

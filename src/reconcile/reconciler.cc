@@ -121,7 +121,8 @@ Result<void> Reconciler::check_room() const {
                                 queue_.size()),
                     Verdict::retry);
     }
-    return check_space(options_.directory, options_.limits.free_bytes_min);
+    return io::check_free_bytes(options_.directory, options_.limits.free_bytes_min,
+                                "reconcile again");
 }
 
 Result<void> Reconciler::enqueue(const Reconciliation& reconciliation) {

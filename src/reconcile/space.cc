@@ -37,16 +37,4 @@ std::unexpected<Error> SpaceWatch::full(std::string_view what) const {
                 Verdict::retry);
 }
 
-Result<void> check_space(const std::string& directory, uint64_t free_bytes_min) {
-    RH_ASSIGN(const uint64_t free, io::free_bytes(directory));
-    if (free < free_bytes_min) {
-        return fail(ErrorKind::storage_full, "storage_full",
-                    fmt::format("{} bytes are left on the disk, and {} must stay free. Free some "
-                                "space and reconcile again.",
-                                free, free_bytes_min),
-                    Verdict::retry);
-    }
-    return {};
-}
-
 }  // namespace rh::reconcile

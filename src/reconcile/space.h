@@ -26,7 +26,4 @@ class SpaceWatch {
     int64_t looked_at_ms_ = 0;
 };
 
-// Error storage_full if less than `free_bytes_min` are left in `directory`.
-Result<void> check_space(const std::string& directory, uint64_t free_bytes_min);
-
 }  // namespace rh::reconcile

@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "reconcile/space.h"
-
 namespace rh::reconcile {
 namespace {
 
@@ -36,16 +34,12 @@ Result<void> StatementWriter::keep(std::string_view bytes) {
                                 "the parts.",
                                 limits_.bytes_max));
     }
-    if (packing_ != io::ContentEncoding::none && unpacked_ > limits_.ratio_free_bytes &&
-        unpacked_ / limits_.ratio_max > packed_) {
-        return fail(ErrorKind::too_large, "decompression_ratio",
-                    fmt::format("The body unpacks to more than {} times its size, which is the "
-                                "limit. Send the file less compressed.",
-                                limits_.ratio_max));
-    }
+    RH_TRY(
+        io::check_ratio(packing_, packed_, unpacked_,
+                        {.ratio_max = limits_.ratio_max, .free_bytes = limits_.ratio_free_bytes}));
     if (unpacked_ - space_checked_at_ >= kBytesBetweenSpaceChecks) {
         space_checked_at_ = unpacked_;
-        RH_TRY(check_space(path_, limits_.free_bytes_min));
+        RH_TRY(io::check_free_bytes(path_, limits_.free_bytes_min, "reconcile again"));
     }
     detector_.feed(bytes);
     return file_.write_all(bytes);
