@@ -204,16 +204,16 @@ Result<Extent> read_extent(const std::string& file) {
 }
 
 // Completes the scope by what the statement covers; how many rows, of those that were read, may
-// cover more than that.
-Result<uint64_t> complete_scope(const Extent& extent, Scope& scope) {
-    uint64_t unplaced = 0;
+// cover more than that. nullopt: nothing had to be completed.
+Result<std::optional<uint64_t>> complete_scope(const Extent& extent, Scope& scope) {
+    std::optional<uint64_t> unplaced;
     if (!scope.from_ms || !scope.to_ms) {
         unplaced = extent.untimed;
     }
     scope.from_ms = scope.from_ms.value_or(extent.from_ms);
     scope.to_ms = scope.to_ms.value_or(extent.to_ms);
     if (scope.providers.empty()) {
-        unplaced = std::max(unplaced, extent.unnamed);
+        unplaced = std::max(unplaced.value_or(0), extent.unnamed);
         scope.providers = extent.providers;
     }
     if (scope.providers.size() > kProvidersMax) {
@@ -318,8 +318,7 @@ Result<void> compare_all(const RunContext& context, const std::string& directory
     Original original;
     StoredSelection selection;
     std::optional<uploads::Upload> upload;
-    bool scope_is_whole = true;  // without a look at the statement's rows
-    uint64_t unplaced = 0;
+    std::optional<uint64_t> unplaced;
     if (r.upload_id) {
         RH_ASSIGN(upload, context.ledger.find(*r.upload_id));
         if (!upload) {
@@ -333,7 +332,6 @@ Result<void> compare_all(const RunContext& context, const std::string& directory
         RH_TRY(read_original(context, scratch, original, extent_sql(original.rules, extent_file)));
         RH_ASSIGN(const auto extent, read_extent(extent_file));
         RH_TRY(io::remove_file(extent_file));
-        scope_is_whole = r.scope.from_ms && r.scope.to_ms && !r.scope.providers.empty();
         RH_ASSIGN(unplaced, complete_scope(extent, r.scope));
         if (extent.rows == 0) {
             return fail(ErrorKind::invalid_content, "no_rows",
@@ -377,13 +375,14 @@ Result<void> compare_all(const RunContext& context, const std::string& directory
          fmt::format("{} of the statement not valid: not compared; see rejected_examples. Negative "
                      "amounts are valid with allow_negative=true.",
                      counted(r.rows.rejected, "row")));
-    // Records with too few or too many fields have no place either.
-    unplaced += scope_is_whole ? 0 : reading.counts.malformed + reading.counts.dropped;
-    warn(r, unplaced > 0, "scope_uncertain", unplaced,
+    if (unplaced) {  // records with too few or too many fields have no place either
+        *unplaced += reading.counts.malformed + reading.counts.dropped;
+    }
+    warn(r, unplaced.value_or(0) > 0, "scope_uncertain", unplaced.value_or(0),
          fmt::format("{} of the statement without a time or a provider that can be read: if they "
                      "are of other hours or providers than the rest, what is stored there was not "
                      "compared. Name from, to and provider to be sure.",
-                     counted(unplaced, "row")));
+                     counted(unplaced.value_or(0), "row")));
     if (upload) {
         warn(r, upload->voided_version.has_value(), "upload_voided",
              upload->voided_version.value_or(0),
