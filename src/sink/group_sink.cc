@@ -431,8 +431,7 @@ Result<void> GroupSink::hold_back() {
     const auto until = std::chrono::steady_clock::now() + kShardPatience;
     bool full = false;
     for (size_t shard = 0; shard < complete_.size(); ++shard) {
-        if (is_full(shard) &&
-            (paused_ ? writers_[shard]->can_take() : writers_[shard]->can_take_before(until))) {
+        if (is_full(shard) && !paused_ && writers_[shard]->can_take_before(until)) {
             give(shard);
         }
         full = full || is_full(shard);
