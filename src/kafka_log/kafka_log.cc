@@ -1,6 +1,7 @@
 #include "kafka_log/kafka_log.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -82,8 +83,10 @@ class AheadWriter final : public log::Writer {
         if (ended_because_.empty()) {
             if (const auto sent = send(batch); !sent) {
                 ended_because_ = sent.error().message;
-                fenced_ = sent.error().code == "kafka_fenced";
                 sender_.reset();
+                if (sent.error().code == "kafka_fenced") {
+                    fenced_ = sent.error();
+                }
             }
         }
         return {};
@@ -91,7 +94,9 @@ class AheadWriter final : public log::Writer {
 
     Result<log::Manifest> seal() override {
         RH_ASSIGN(auto manifest, staged_->seal());
-        if (sender_ != nullptr || fenced_) {
+        if (fenced_) {
+            log_.keep_ahead(id_, std::unexpected(*fenced_));
+        } else if (sender_ != nullptr) {
             log_.keep_ahead(id_, std::move(sender_));
         }
         if (!ended_because_.empty()) {
@@ -119,13 +124,13 @@ class AheadWriter final : public log::Writer {
     const std::unique_ptr<log::Writer> staged_;
     const log::Log::KeepGoing keep_going_;
     std::unique_ptr<RowSender> sender_;
-    std::string ended_because_;  // why rows are not sent any more; empty: they are
-    bool fenced_ = false;        // by another process
+    std::string ended_because_;    // why rows are not sent any more; empty: they are
+    std::optional<Error> fenced_;  // by another process
 };
 
 Result<std::unique_ptr<log::Writer>> KafkaLog::begin(const model::UploadId& id, uint32_t epoch,
                                                      const KeepGoing& keep_going) {
-    take_ahead(id);
+    std::ignore = take_ahead(id);
     RH_ASSIGN(auto staged, staged_.begin(id, epoch));
     if (!keep_going || !may_send_ahead(id)) {
         return staged;
@@ -141,15 +146,18 @@ bool KafkaLog::may_send_ahead(const model::UploadId& id) const {
            (!published || (published->state == Published::State::begun && is_ours(id)));
 }
 
-void KafkaLog::keep_ahead(const model::UploadId& id, std::unique_ptr<RowSender> sender) {
+void KafkaLog::keep_ahead(const model::UploadId& id, Result<std::unique_ptr<RowSender>> sender) {
     const std::scoped_lock lock(ahead_mutex_);
-    ahead_[id] = std::move(sender);
+    ahead_.insert_or_assign(id, std::move(sender));
 }
 
-std::optional<std::unique_ptr<RowSender>> KafkaLog::take_ahead(const model::UploadId& id) {
+Result<std::unique_ptr<RowSender>> KafkaLog::take_ahead(const model::UploadId& id) {
     const std::scoped_lock lock(ahead_mutex_);
     auto taken = ahead_.extract(id);
-    return taken ? std::optional(std::move(taken.mapped())) : std::nullopt;
+    if (taken.empty()) {
+        return nullptr;
+    }
+    return std::move(taken.mapped());
 }
 
 bool KafkaLog::was_sent(const model::UploadId& id) const {
@@ -174,11 +182,6 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
         return renamed;
     }
     Rival rival(options_.node);
-    bool fenced = false;
-    RH_TRY(finish_ahead(id, epoch, on_progress, fenced));
-    if (fenced) {
-        rival.has_fenced_us();
-    }
     while (!is_published(control_.published(id), epoch)) {
         const uint64_t change = control_.changes();
         const auto published = control_.published(id);
@@ -195,28 +198,9 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
         RH_TRY(control_.catch_up());
     }
     forget_sent(id);
+    std::ignore = take_ahead(id);  // of one that another process overtook
     kill_point("kafka_before_unstage");
     return staged_.remove(id);
-}
-
-// If all rows were sent while they were judged, only the manifest is missing.
-Result<void> KafkaLog::finish_ahead(const model::UploadId& id, uint32_t epoch,
-                                    const OnProgress& on_progress, bool& fenced) {
-    const auto ahead = take_ahead(id);
-    if (!ahead) {
-        return {};
-    }
-    fenced = *ahead == nullptr;
-    if (fenced || (*ahead)->published().epoch < epoch) {
-        return {};
-    }
-    (*ahead)->set_on_wait([&] { return on_progress((*ahead)->published().totals.rows); });
-    const auto finished = (*ahead)->finish(Published::State::complete);
-    fenced = !finished && finished.error().code == "kafka_fenced";
-    if (!finished && !fenced) {
-        return finished;
-    }
-    return control_.catch_up();
 }
 
 Result<std::unique_ptr<RowSender>> KafkaLog::open_sender(const model::UploadId& id, uint32_t epoch,
@@ -252,6 +236,13 @@ Result<std::unique_ptr<RowSender>> KafkaLog::open_sender(const model::UploadId& 
 
 Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
                                  const OnProgress& on_progress) {
+    {  // If all rows were sent while they were judged, only the manifest is missing.
+        RH_ASSIGN(const auto ahead, take_ahead(id));
+        if (ahead != nullptr && ahead->published().epoch >= epoch) {
+            ahead->set_on_wait([&] { return on_progress(ahead->published().totals.rows); });
+            return ahead->finish(Published::State::complete);
+        }
+    }
     uint64_t rows_sent = 0;
     RH_ASSIGN(const auto sender, open_sender(id, epoch, [&] { return on_progress(rows_sent); }));
     if (sender == nullptr) {
@@ -319,7 +310,7 @@ Result<std::unique_ptr<log::RowReader>> KafkaLog::read(const model::UploadId& id
 }
 
 Result<void> KafkaLog::remove(const model::UploadId& id) {
-    take_ahead(id);
+    std::ignore = take_ahead(id);
     RH_TRY(staged_.remove(id));
     const auto published = control_.published(id);
     // What was sent last may be committed, and not be known yet.

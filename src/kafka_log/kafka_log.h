@@ -77,15 +77,13 @@ class KafkaLog : public log::Log {
     friend class AheadWriter;
     Result<void> send_rows(const model::UploadId& id, uint32_t epoch,
                            const OnProgress& on_progress);
-    Result<void> finish_ahead(const model::UploadId& id, uint32_t epoch,
-                              const OnProgress& on_progress, bool& fenced);
     // Whose producer is the only one of the upload; null if all of it is published.
     Result<std::unique_ptr<RowSender>> open_sender(const model::UploadId& id, uint32_t epoch,
                                                    std::function<Result<void>()> on_wait);
     bool may_send_ahead(const model::UploadId& id) const;
-    // A null sender: another process has fenced it.
-    void keep_ahead(const model::UploadId& id, std::unique_ptr<RowSender> sender);
-    std::optional<std::unique_ptr<RowSender>> take_ahead(const model::UploadId& id);
+    // An Error: another process has fenced it. take_ahead() gives null if there is none.
+    void keep_ahead(const model::UploadId& id, Result<std::unique_ptr<RowSender>> sender);
+    Result<std::unique_ptr<RowSender>> take_ahead(const model::UploadId& id);
     bool was_sent(const model::UploadId& id) const;
     void forget_sent(const model::UploadId& id);
     Result<void> declare(const model::UploadId& id, Published::State state);
@@ -96,8 +94,8 @@ class KafkaLog : public log::Log {
     const KafkaLogOptions options_;
     std::mutex connecting_;
     std::atomic<int32_t> schema_id_ = -1;
-    mutable std::mutex ahead_mutex_;                               // guards the next two
-    std::map<model::UploadId, std::unique_ptr<RowSender>> ahead_;  // all rows sent, sealed
+    mutable std::mutex ahead_mutex_;                                       // guards the next two
+    std::map<model::UploadId, Result<std::unique_ptr<RowSender>>> ahead_;  // all rows sent, sealed
     std::set<model::UploadId> sent_;  // of which something may be in the topic, by this process
 };
 
