@@ -150,6 +150,9 @@ Result<void> assign(Config& config, const Option& option, const std::string& tex
     if (option.kind == OptionKind::cluster && !is_cluster_name(text)) {
         return bad_setting("must be a name of letters, digits, _, - and .");
     }
+    if (option.kind == OptionKind::directory && text.empty()) {
+        return bad_setting("must name a directory");
+    }
     config.*std::get<std::string Config::*>(option.member) = text;
     return {};
 }

@@ -96,16 +96,17 @@ struct Config {
 
 enum class OptionKind : uint8_t {
     text,
-    choice,   // one of `choices`
-    boolean,  // true or false
-    count,    // a whole number
-    bytes,    // a whole number, or with KiB, MiB, GiB, TiB behind it
-    address,  // host:port, [v6]:port
-    origins,  // scheme://host:port of web pages, separated by commas
-    cluster,  // a name as it stands in a configuration of ClickHouse
-    shards,   // embedded, or URLs of ClickHouse; shown without user and password
-    url,      // shown without user and password
-    secret,   // environment only, never shown
+    directory,  // a path that is not empty: an empty one would be the root
+    choice,     // one of `choices`
+    boolean,    // true or false
+    count,      // a whole number
+    bytes,      // a whole number, or with KiB, MiB, GiB, TiB behind it
+    address,    // host:port, [v6]:port
+    origins,    // scheme://host:port of web pages, separated by commas
+    cluster,    // a name as it stands in a configuration of ClickHouse
+    shards,     // embedded, or URLs of ClickHouse; shown without user and password
+    url,        // shown without user and password
+    secret,     // environment only, never shown
 };
 
 // Which commands take the option as a flag.

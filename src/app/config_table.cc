@@ -16,7 +16,7 @@ using enum Audience;
 constexpr uint64_t kTiB = 1ULL << 40;
 
 constexpr std::array kOptions = {
-    Option{"data", text, server, &Config::data,
+    Option{"data", directory, server, &Config::data,
            "Directory that holds everything the server keeps: ledger, originals, log, ClickHouse."},
     Option{"listen", address, server, &Config::listen,
            "Address and port to listen on; port 0 takes a free one. Without API keys only loopback "
@@ -151,6 +151,8 @@ std::string values_of(const Option& option) {
     switch (option.kind) {
         case text:
             return "text";
+        case directory:
+            return "a directory";
         case choice: {
             std::string words(option.choices);
             for (size_t at = 0; (at = words.find('|', at)) != std::string::npos; at += 2) {
