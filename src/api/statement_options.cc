@@ -81,25 +81,36 @@ Result<void> read_format(const http::Request& request, reconcile::StatementOptio
     return {};
 }
 
-// Sums are kept by the hour, so a scope cannot begin or end inside of one.
-Result<std::optional<int64_t>> read_hour(const http::Request& request, std::string_view name) {
+// Sums are kept by the hour, so a scope cannot begin or end inside of one. A plain date is midnight
+// where the statement's timestamps without an offset are, as in aggregates.
+Result<std::optional<int64_t>> read_hour(const http::Request& request, std::string_view name,
+                                         int32_t offset_minutes) {
+    constexpr size_t kDateBytes = 10;
     const auto text = request.query_value(name);
     if (!text) {
         return std::nullopt;
     }
-    const auto ms = model::parse_rfc3339(*text);
+    auto ms = model::parse_rfc3339(*text);
+    const bool is_local = ms && text->size() == kDateBytes && offset_minutes != 0;
+    if (is_local) {
+        *ms -= offset_minutes * model::kMsPerMinute;
+    }
     if (!ms || *ms < 0 || *ms % model::kMsPerHour != 0) {
         return bad(fmt::format("bad_{}", name),
                    fmt::format("{}={} is no full hour since 1970 such as 2019-10-22T08:00:00Z or "
-                               "2019-10-22.",
-                               name, *text));
+                               "2019-10-22.{}",
+                               name, *text,
+                               is_local ? " A date without a time begins at midnight in the "
+                                          "statement's timezone."
+                                        : ""));
     }
     return ms;
 }
 
-Result<void> read_scope(const http::Request& request, reconcile::Scope& scope) {
-    RH_ASSIGN(scope.from_ms, read_hour(request, "from"));
-    RH_ASSIGN(scope.to_ms, read_hour(request, "to"));
+Result<void> read_scope(const http::Request& request, int32_t offset_minutes,
+                        reconcile::Scope& scope) {
+    RH_ASSIGN(scope.from_ms, read_hour(request, "from", offset_minutes));
+    RH_ASSIGN(scope.to_ms, read_hour(request, "to", offset_minutes));
     if (scope.from_ms && scope.to_ms && *scope.from_ms >= *scope.to_ms) {
         return bad("bad_to", "to must be after from; the range is half-open, [from, to).");
     }
@@ -134,7 +145,7 @@ std::vector<std::string> statement_parameter_names() {
 Result<AskedStatement> read_statement_options(const http::Request& request) {
     AskedStatement asked;
     RH_TRY(read_format(request, asked.options));
-    RH_TRY(read_scope(request, asked.scope));
+    RH_TRY(read_scope(request, asked.options.timezone_offset_minutes, asked.scope));
     return asked;
 }
 

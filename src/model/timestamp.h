@@ -9,7 +9,8 @@
 
 namespace rh::model {
 
-inline constexpr int64_t kMsPerHour = 3'600'000;
+inline constexpr int64_t kMsPerMinute = 60'000;
+inline constexpr int64_t kMsPerHour = 60 * kMsPerMinute;
 inline constexpr int64_t kMsPerDay = 24 * kMsPerHour;
 
 int64_t days_from_civil(int year, int month,

@@ -105,6 +105,26 @@ def test_a_packed_part_of_a_form_is_told_how_to_say_so(server):
     assert answer.status_code in (200, 202), answer.text
 
 
+def test_a_date_of_the_scope_is_in_the_statements_timezone(server, rng):
+    """As in aggregates: the rows are read there, so a day of the scope is a day of theirs."""
+    rows = make_rows(rng, 48)
+    for hour, row in enumerate(rows):
+        row[0] = f"1998-03-0{1 + hour // 24} {hour % 24:02}:10:00"
+        row[9] = "Of two days"
+    content = to_csv(rows).encode()
+    server.stored(content, timezone="+02:00")
+    days = {"from": "1998-03-01", "to": "1998-03-02"}
+    answer = send(server, content, timezone="+02:00", **days).json()
+    assert (answer["verdict"], answer["totals"]["original"]["rows"]) == ("matched", 24), answer
+    assert answer["scope"]["from"] == "1998-02-28T22:00:00Z"
+    assert answer["scope"]["to"] == "1998-03-01T22:00:00Z"
+    times = {"from": "1998-03-01T00:00:00Z", "to": "1998-03-02T00:00:00Z"}
+    assert send(server, content, timezone="+02:00", **times).json()["scope"] == answer["scope"] | times
+    refused = send(server, content, timezone="+05:30", **days)
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_from")
+    assert "timezone" in refused.json()["detail"]
+
+
 def test_zeros_behind_gzip_are_no_error(server):
     """Some tools fill the last block with them."""
     packed = gzip.compress(RAW.encode()) + bytes(500)
