@@ -114,6 +114,12 @@ Result<void> read_until_record(Utf8File& file, std::string_view head, csv::Reade
 
 Result<csv::Encoding> resolve_encoding(const Content& content, std::optional<csv::Encoding> asked) {
     const auto& sniffed = content.sniffed;
+    if (content.looks_zip) {
+        return fail(
+            ErrorKind::invalid_content, "binary_file",
+            "The file is a ZIP archive, as Excel workbooks are. Send the CSV file that is in "
+            "it, or save the workbook as CSV.");
+    }
     if (content.looks_compressed) {
         return fail(ErrorKind::invalid_content, "binary_file",
                     content.in_form

@@ -16,6 +16,7 @@ struct Content {
     uint64_t bytes = 0;  // of the file, unpacked
     csv::EncodingSniffer::Verdict sniffed;
     bool looks_compressed = false;  // begins like a gzip or zstd file
+    bool looks_zip = false;         // begins like a ZIP archive, as Excel's workbooks do
     bool in_form = false;           // it came as a part of a form
 };
 

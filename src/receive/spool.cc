@@ -19,8 +19,7 @@ constexpr size_t kReadBytes = 256 * 1024;
 constexpr uint64_t kBytesBetweenSpaceChecks = 32ULL << 20;
 
 bool begins_compressed(std::string_view bytes) {
-    return bytes.starts_with("\x1f\x8b") || bytes.starts_with("\x28\xb5\x2f\xfd") ||
-           bytes.starts_with("PK\x03\x04");
+    return bytes.starts_with("\x1f\x8b") || bytes.starts_with("\x28\xb5\x2f\xfd");
 }
 
 class Spooler {
@@ -84,6 +83,7 @@ class Spooler {
         RH_TRY(io::sync_directory(directory_));
         content_.sniffed = sniffer_.decide();
         content_.looks_compressed = begins_compressed(head_);
+        content_.looks_zip = head_.starts_with("PK\x03\x04");
         content_.in_form = options_.in_form;
         return Spooled{.content = content_, .sha256 = digest};
     }

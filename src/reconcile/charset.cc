@@ -20,7 +20,8 @@ constexpr std::string_view kBom = "\xEF\xBB\xBF";
 // full of other characters with a zero byte on either side, so only the beginning is asked.
 constexpr size_t kHeadBytes = 256;
 constexpr size_t kAsciiShare = 4;
-constexpr std::string_view kCompressed[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd", "PK\x03\x04"};
+constexpr std::string_view kCompressed[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd"};
+constexpr std::string_view kZip = "PK\x03\x04";
 
 struct Name {
     std::string_view text;
@@ -183,6 +184,12 @@ bool CharsetDetector::ends_inside_pair(Charset charset) const {
 }
 
 Result<Charset> CharsetDetector::judge(std::optional<Charset> asked) const {
+    if (head_.starts_with(kZip)) {
+        return fail(
+            ErrorKind::invalid_content, "binary_file",
+            "The file is a ZIP archive, as Excel workbooks are. Send the CSV file that is in "
+            "it, or save the workbook as CSV.");
+    }
     if (std::ranges::any_of(kCompressed, [this](auto magic) { return head_.starts_with(magic); })) {
         return fail(ErrorKind::invalid_content, "binary_file",
                     "The file is compressed. Send it with Content-Encoding: gzip or zstd, or "
