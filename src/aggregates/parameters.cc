@@ -244,11 +244,14 @@ Result<void> parse_order(Parameters parameters, Query& query) {
         for (const Order order : possible) {
             names.push_back(name(order));
         }
+        const bool by_time = query.order == Order::time || query.order == Order::latest;
         return refuse("unsupported_order",
-                      fmt::format("This question cannot be answered in order={}, only in {}. Time "
-                                  "orders need players named by player_id, or a group_by without "
-                                  "player_id, and a granularity other than total.",
-                                  *text, choices(names)));
+                      fmt::format("This question cannot be answered in order={}, only in {}.{}",
+                                  *text, choices(names),
+                                  by_time ? " Time orders need players named by player_id, or a "
+                                            "group_by without player_id, and a granularity other "
+                                            "than total."
+                                          : ""));
     }
     return {};
 }

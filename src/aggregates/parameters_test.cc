@@ -150,6 +150,14 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{{"csv_guard", "no"}}, "bad_csv_guard", "true nor false"},
         Refusal{{{"partial", "1"}}, "bad_partial", "true nor false"}));
 
+TEST(Parameters, WhatTimeOrdersNeedIsSaidOfThemOnly) {
+    const auto total = parse_parameters(
+        Parameters{{"granularity", "total"}, {"group_by", "none"}, {"order", "player"}});
+    EXPECT_THAT(total.error().message, ::testing::EndsWith("only in time, -time."));
+    const auto latest = parse_parameters(Parameters{{"order", "-time"}});
+    EXPECT_THAT(latest.error().message, HasSubstr("need players named"));
+}
+
 TEST(Parameters, PartialIsAskedFor) {
     EXPECT_FALSE(parse_parameters(Parameters{})->partial);
     EXPECT_TRUE(parse_parameters(Parameters{{"partial", "true"}})->partial);

@@ -67,7 +67,9 @@ class RejectsAnswer {
         if (format_ == kCsvIndex) {
             headers_.emplace_back(
                 "Content-Disposition",
-                http::content_disposition(fmt::format("{}-rejects.csv", upload.request.filename)));
+                http::content_disposition(fmt::format(
+                    "{}-rejects.csv", upload.request.filename.empty() ? model::to_string(upload.id)
+                                                                      : upload.request.filename)));
         }
         return format_ == kJsonIndex || request.query_value("limit") ? send_page(reader, limit)
                                                                      : send_whole(reader);

@@ -254,12 +254,13 @@ Result<Upload> Publisher::cancel(const model::UploadId& id) {
         }
         upload = std::move(*found);
         if (uploads::is_final(upload.state)) {
-            return fail(ErrorKind::conflict, "upload_finished",
-                        fmt::format("Upload {} is {} already.{}", model::to_string(id),
-                                    uploads::name(upload.state),
-                                    upload.state == State::stored
-                                        ? " Void it to take it out of the figures."
-                                        : ""));
+            return fail(
+                ErrorKind::conflict, "upload_finished",
+                fmt::format(
+                    "Upload {} is {} already.{}", model::to_string(id), uploads::name(upload.state),
+                    upload.voided_version ? " It is voided, so none of its rows is in the figures."
+                    : upload.state == State::stored ? " Void it to take it out of the figures."
+                                                    : ""));
         }
         if (upload.state == State::storing) {
             return fail(ErrorKind::conflict, "upload_changed",

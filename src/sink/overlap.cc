@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/plural.h"
 #include "model/upload_id.h"
 
 namespace rh::sink {
@@ -49,9 +50,9 @@ Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Store& store,
         const std::string_view count = line.substr(tab + 1);
         std::from_chars(count.data(), count.data() + count.size(), warning.count);
         warning.detail = fmt::format(
-            "Upload {} has {} rows in games and hours that this file has too. If they are the same "
+            "Upload {} has {} in games and hours that this file has too. If they are the same "
             "rounds, void one of the two.",
-            warning.upload_id, warning.count);
+            warning.upload_id, counted(warning.count, "row"));
         warnings.push_back(std::move(warning));
     }
     return warnings;

@@ -132,6 +132,8 @@ def test_void_and_delete(run, file):
     run("delete", upload["id"], code=1)
     run("cancel", upload["id"], code=1)
     run("void", upload["id"])
+    said = run.errors("cancel", upload["id"], code=1)
+    assert "is voided" in said and "Void it" not in said
     version = json.loads(run("uploads", upload["id"], "--json"))["voided_version"]
     assert f"not in the figures from version {version} on" in run("uploads", upload["id"])
     header, line = (line.split(",") for line in run("uploads", "--limit", 1).splitlines())

@@ -207,6 +207,14 @@ def test_original_bytes_come_back(server, rng):
     assert "july.csv" in answer.headers["content-disposition"]
 
 
+def test_rejects_of_a_file_without_a_name_are_named_by_its_id(server, rng):
+    rows = make_rows(rng, 2)
+    rows[0][0] = "yesterday"
+    upload = server.stored(to_csv(rows).encode())
+    answer = server.get(f"/v1/uploads/{upload['id']}/rejects", params={"format": "csv"})
+    assert f'filename="{upload["id"]}-rejects.csv"' in answer.headers["content-disposition"]
+
+
 def test_declared_digest_is_checked(server, rng):
     content = to_csv(make_rows(rng, 10)).encode()
     wrong = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
@@ -357,6 +365,12 @@ def test_warning_of_an_overlapping_file(start_server, rng):
     cells = {(row[3], row[0][:13]) for row in rows[200:]}
     assert warning["count"] == sum((row[3], row[0][:13]) in cells for row in rows[:300])
     assert first["warnings"] == []
+    one = make_rows(rng, 1)
+    one[0][3] = "4711"
+    server.stored(to_csv(one).encode())
+    one[0][1] = "1"
+    (warning,) = server.stored(to_csv(one).encode())["warnings"]
+    assert "has 1 row in games" in warning["detail"]
 
 
 def test_same_bytes_with_other_options_is_a_conflict_that_names_the_option(server, rng):
