@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +15,7 @@
 #include "cli/progress.h"
 #include "cli/rows.h"
 #include "cli/text.h"
+#include "cli/upload_report.h"
 #include "receive/sha256.h"
 
 namespace rh::cli {
@@ -30,6 +33,35 @@ std::string generate(const GeneratorOptions& options,
 
 std::string digest_of(const GeneratorOptions& options, OutputEncoding encoding) {
     return receive::hex(receive::sha256(generate(options, encoding)));
+}
+
+TEST(UploadText, HasNoFiguresBeforeAllOfTheFileIsRead) {
+    using ::testing::HasSubstr;
+    using ::testing::Not;
+    boost::json::object upload{
+        {"id", "56e14c68"},
+        {"filename", ""},
+        {"state", "validating"},
+        {"rows", {{"read", 0}, {"accepted", 0}, {"rejected", 0}, {"blank", 0}}},
+        {"totals", {{"real_amount_bet", "0"}}},
+        {"stages", {{"accepted", nullptr}}},
+        {"finished_at", nullptr}};
+    EXPECT_THAT(upload_text(upload), HasSubstr("file without a name: validating as 56e14c68"));
+    EXPECT_THAT(upload_text(upload), HasSubstr("not known yet; roundhouse uploads 56e14c68"));
+    EXPECT_THAT(upload_text(upload), Not(HasSubstr("0 read")));
+    upload["state"] = "cancelled";
+    upload["finished_at"] = "2026-01-01T00:00:00Z";
+    EXPECT_THAT(upload_text(upload), HasSubstr("it ended before all of it was read"));
+    upload["stages"] = {{"accepted", 0}};
+    EXPECT_THAT(upload_text(upload), HasSubstr("0 read = 0 accepted"));
+}
+
+TEST(UploadText, SaysWhereTheRowsThatADryRunRefusesAre) {
+    boost::json::object upload{
+        {"id", "56e14c68"}, {"state", "checked"}, {"rows", {{"rejected", 1}}}, {"dry_run", true}};
+    EXPECT_THAT(upload_text(upload), ::testing::HasSubstr("roundhouse rejects 56e14c68"));
+    upload["dry_run"] = false;  // `check`, which has no server
+    EXPECT_THAT(upload_text(upload), ::testing::Not(::testing::HasSubstr("roundhouse rejects")));
 }
 
 TEST(Text, CountsHaveTheirNoun) {

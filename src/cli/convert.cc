@@ -1,4 +1,5 @@
 // `roundhouse convert FILE -o OUT.avro`: the accepted rows of a CSV file as an Avro container file.
+#include <filesystem>
 #include <functional>
 #include <utility>
 
@@ -92,6 +93,13 @@ Result<int> convert(const Arguments& arguments, bool json) {
                          : "Name a file with -o, or send standard output into a pipe.");
     }
     RH_TRY(to_stdout ? Result<void>() : check_free(arguments.out, arguments.force));
+    std::error_code not_there;
+    if (std::filesystem::equivalent(arguments.file, arguments.out, not_there)) {
+        return fail(ErrorKind::invalid_request, "usage",
+                    fmt::format("{} is the file to read, and converting would destroy it. Name "
+                                "another with -o.",
+                                arguments.out));
+    }
     RH_ASSIGN(JudgedFile judged, JudgedFile::open(arguments.file, arguments.rows));
     const auto codec = arguments.codec == "deflate" ? avro::Codec::deflate : avro::Codec::null;
     RH_TRY(to_stdout ? write_rows(judged, AvroFile(write_out, codec, judged.upload().id))

@@ -82,6 +82,13 @@ std::string unknown_command(const CLI::App& program, std::span<char*> words,
     return {};
 }
 
+// Empty if no word is near: as many characters wrong as right are another word, not a slip.
+std::string meant(std::string_view unknown, const std::vector<std::string>& known) {
+    const std::string& word = nearest(unknown, known);
+    return 2 * edit_distance(unknown, word) < word.size() ? fmt::format(" Did you mean `{}`?", word)
+                                                          : "";
+}
+
 int usage_error(const CLI::App& program, const CLI::ParseError& error, std::span<char*> words) {
     if (error.get_exit_code() == 0) {  // --help and --version come as exceptions
         return program.exit(error);
@@ -94,9 +101,8 @@ int usage_error(const CLI::App& program, const CLI::ParseError& error, std::span
         .message = unknown.empty()
                        ? fmt::format("{}. Run `roundhouse --help` or `roundhouse COMMAND --help`.",
                                      error.what())
-                       : fmt::format("There is no command \"{}\". Did you mean `{}`? `roundhouse "
-                                     "--help` lists all.",
-                                     unknown, nearest(unknown, known))};
+                       : fmt::format("There is no command \"{}\".{} `roundhouse --help` lists all.",
+                                     unknown, meant(unknown, known))};
     const bool json = std::ranges::any_of(
         words, [](const char* word) { return std::string_view(word) == "--json"; });
     return report(problem, json);

@@ -13,28 +13,50 @@
 
 namespace rh::cli {
 
-std::string upload_text(const boost::json::object& upload) {
+namespace {
+
+// Before that its counts and sums are zeros, which are no figures.
+bool was_read_whole(const boost::json::object& upload) {
+    return !text_at(object_at(upload, "stages"), "accepted").empty();
+}
+
+std::string counts_text(const boost::json::object& upload) {
     const auto& rows = object_at(upload, "rows");
     const auto& totals = object_at(upload, "totals");
     const auto& empty = object_at(upload, "empty_amounts");
+    std::string out = fmt::format(
+        "  rows: {} read = {} accepted + {} rejected; {}\n", with_commas(count_at(rows, "read")),
+        with_commas(count_at(rows, "accepted")), with_commas(count_at(rows, "rejected")),
+        counted(count_at(rows, "blank"), "blank line"));
+    for (const auto amount : model::kAmountNames) {
+        out += fmt::format("  {:<17} {}", amount, aligned_amount(text_at(totals, amount), 20));
+        const uint64_t without = count_at(empty, amount);
+        out += without == 0 ? "\n" : fmt::format("   ({} without)\n", counted(without, "row"));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string upload_text(const boost::json::object& upload) {
     const std::string id = text_at(upload, "id");
     const std::string state = text_at(upload, "state");
     const std::string voided = text_at(upload, "voided_version");
+    const std::string name = text_at(upload, "filename");
     std::string out = fmt::format(
-        "{}: {}{}{}{}\n", text_at(upload, "filename"), state, id.empty() ? "" : " as " + id,
+        "{}: {}{}{}{}\n", name.empty() ? "file without a name" : name, state,
+        id.empty() ? "" : " as " + id,
         flag_at(upload, "duplicate") ? " (it was there already; nothing is counted twice)" : "",
         voided.empty() ? "" : ", voided: not in the figures from version " + voided + " on");
     out += fmt::format("  {}, {}, delimiter {}\n", byte_size(count_at(upload, "bytes")),
                        text_at(upload, "encoding"),
                        text_at(upload, "delimiter") == "\t" ? "tab" : text_at(upload, "delimiter"));
-    out += fmt::format("  rows: {} read = {} accepted + {} rejected; {}\n",
-                       with_commas(count_at(rows, "read")), with_commas(count_at(rows, "accepted")),
-                       with_commas(count_at(rows, "rejected")),
-                       counted(count_at(rows, "blank"), "blank line"));
-    for (const auto amount : model::kAmountNames) {
-        out += fmt::format("  {:<17} {}", amount, aligned_amount(text_at(totals, amount), 20));
-        const uint64_t without = count_at(empty, amount);
-        out += without == 0 ? "\n" : fmt::format("   ({} without)\n", counted(without, "row"));
+    if (was_read_whole(upload)) {
+        out += counts_text(upload);
+    } else {
+        out += text_at(upload, "finished_at").empty()
+                   ? fmt::format("  rows and sums: not known yet; roundhouse uploads {}\n", id)
+                   : "  rows and sums: not known; it ended before all of it was read\n";
     }
     if (const auto* warnings = upload.if_contains("warnings"); warnings && warnings->is_array()) {
         for (const auto& warning : warnings->get_array()) {
@@ -52,7 +74,8 @@ std::string upload_text(const boost::json::object& upload) {
             out += fmt::format("  trace_id {}\n", trace);
         }
     }
-    if (count_at(rows, "rejected") != 0 && state != "checked" && !id.empty()) {
+    const bool kept = state != "checked" || flag_at(upload, "dry_run");  // `check` keeps nothing
+    if (count_at(object_at(upload, "rows"), "rejected") != 0 && kept && !id.empty()) {
         out += fmt::format("  refused rows: roundhouse rejects {}\n", id);
     }
     return out;

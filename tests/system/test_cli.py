@@ -7,6 +7,7 @@ import io
 import json
 import os
 import subprocess
+import zipfile
 from decimal import Decimal
 
 import csv_oracle
@@ -85,6 +86,11 @@ def test_a_mistyped_command_names_the_nearest(words, meant):
     assert f"Did you mean `{meant}`?" in text and "There is no command" in text
 
 
+def test_a_word_that_is_no_slip_of_a_command_names_none():
+    text = run("bogus", code=2).stderr.decode()
+    assert 'no command "bogus"' in text and "Did you mean" not in text
+
+
 @pytest.mark.parametrize("flag", ["--replaces=56e14c68-d694-8330-9e4e-9c07553ebd3e", "--filename=rounds.csv"])
 def test_what_goes_with_one_file_is_refused_before_anything_is_sent(tmp_path, flag):
     """With several the first would replace the upload, and the next ones be refused. Nothing listens there, which
@@ -152,6 +158,15 @@ def test_config_show_names_each_origin(tmp_path):
     assert values["api_key"]["value"] == "(set)"
     text = run("config", "show", "--config", toml).stdout.decode()
     assert len(text.splitlines()) == len(values)
+
+
+def test_an_empty_data_directory_is_not_the_root(tmp_path):
+    """As in `serve --data "$DIR"` with DIR not set."""
+    toml = tmp_path / "roundhouse.toml"
+    toml.write_text('data = ""\n')
+    assert b"must name a directory" in run("config", "show", "--data", "", code=2).stderr
+    assert b"must name a directory" in run("config", "show", "--config", toml, code=2).stderr
+    assert b"roundhouse-data" in run("config", "show", ROUNDHOUSE_DATA="").stdout
 
 
 def test_an_unknown_setting_names_the_nearest(tmp_path):
@@ -310,6 +325,18 @@ def test_packed_files_are_named_as_such(tmp_path):
     file.write_bytes(gzip.compress(b"x" * 100))
     text = run("check", file, code=1).stderr.decode()
     assert "name end in .gz" in text and "Content-Encoding" not in text
+    named = tmp_path / "rounds.csv.gz"
+    named.write_bytes(b"x" * 100)
+    text = run("check", named, code=1).stderr.decode()
+    assert "does not end in .gz" in text and "Content-Encoding" not in text and "body" not in text
+
+
+def test_a_workbook_is_not_to_be_packed_but_to_be_saved_as_csv(tmp_path):
+    file = tmp_path / "rounds.xlsx"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    text = run("check", file, code=1).stderr.decode()
+    assert "ZIP" in text and "save the workbook as CSV" in text and ".gz" not in text
 
 
 def test_check_exit_codes(tmp_path, rng):
@@ -479,6 +506,11 @@ def test_convert_does_not_overwrite_and_leaves_no_halves(tmp_path, rng):
     assert list(fastavro.reader(io.BytesIO(piped.stdout))) == list(fastavro.reader(io.BytesIO(before)))
     assert b"10 rows written to standard output" in piped.stderr
     run("convert", file, "-o", "-", "--json", code=2)
+    same = tmp_path / "same.csv"
+    same.hardlink_to(file)
+    assert b"destroy" in run("convert", file, "-o", same, "--force", code=2).stderr
+    assert same.read_bytes() == file.read_bytes()
+    same.unlink()
     file.write_text("a,b\n1,2\n")
     run("convert", file, "-o", tmp_path / "none.avro", code=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rounds.avro", "rounds.csv"]
