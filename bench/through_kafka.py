@@ -26,8 +26,8 @@ PARTITIONS = 12  # the default of kafka.partitions
 
 @dataclasses.dataclass
 class Repeat:
-    # The file is there, until all of it is committed in Kafka; its rows are judged meanwhile. Alone: the
-    # shards are away, as they are for librdkafka alone.
+    # The file is there, until all of it is committed in Kafka; its rows are judged meanwhile. Alone: nobody
+    # reads the topic (the shards would, and are away), as nobody does for librdkafka alone.
     publish_alone_s: float
     publish_s: float
     raw_s: float  # the same messages by librdkafka alone
@@ -128,10 +128,8 @@ def one_repeat(
 ) -> Repeat:
     brokers = running.env["STACK_KAFKA"]
     running.drop_tables()
-    with (
-        Server(binary, scratch / "alone", running.environment(f"alone-{number}")) as server,
-        running.no_shards(),
-    ):
+    shards_consume = {**running.environment(f"alone-{number}"), "ROUNDHOUSE_CONSUMER": "clickhouse"}
+    with Server(binary, scratch / "alone", shards_consume) as server, running.no_shards():
         publish_alone_s = measure.publish(server, Body(file))
     running.drop_tables()
     with Server(binary, scratch / "kafka", running.environment(str(number))) as server:

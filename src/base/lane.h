@@ -57,14 +57,16 @@ class Lane {
         return {};
     }
 
-    // Waits until all is worked off. The last call.
+    // Waits until all is worked off. Nothing may be pushed any more; again: the same answer.
     Result<void> finish() {
         {
             const std::lock_guard lock(mutex_);
             ended_ = true;
         }
         changed_.notify_all();
-        thread_.join();
+        if (thread_.joinable()) {
+            thread_.join();
+        }
         if (error_) {
             return std::unexpected(*error_);
         }

@@ -67,121 +67,130 @@ Result<void> KafkaLog::connect() {
     return {};
 }
 
-// Seals rows on this machine, and sends them as they come for as long as that works.
-class AheadWriter final : public log::Writer {
+// Sends rows as they come, and keeps none of them: after an Error they are judged again.
+class DirectWriter final : public log::Writer {
   public:
-    AheadWriter(KafkaLog& log, const model::UploadId& id, uint32_t epoch,
-                std::unique_ptr<log::Writer> staged, log::Log::KeepGoing keep_going)
-        : log_(log),
-          id_(id),
-          epoch_(epoch),
-          staged_(std::move(staged)),
-          keep_going_(std::move(keep_going)) {}
+    DirectWriter(KafkaLog& log, const model::UploadId& id, std::unique_ptr<RowSender> sender)
+        : log_(log), id_(id), sender_(std::move(sender)) {}
 
     Result<void> append(const model::RowBatch& batch) override {
-        RH_TRY(staged_->append(batch));
-        if (ended_because_.empty()) {
-            if (const auto sent = send(batch); !sent) {
-                ended_because_ = sent.error().message;
-                sender_.reset();
-                if (sent.error().code == "kafka_fenced") {
-                    fenced_ = sent.error();
-                }
-            }
-        }
-        return {};
+        totals_.add(batch);
+        return noted(sender_->send(batch));
     }
 
     Result<log::Manifest> seal() override {
-        RH_ASSIGN(auto manifest, staged_->seal());
-        if (fenced_) {
-            log_.keep_ahead(id_, std::unexpected(*fenced_));
-        } else if (sender_ != nullptr) {
-            log_.keep_ahead(id_, std::move(sender_));
-        }
-        if (!ended_because_.empty()) {
-            log_event(LogLevel::info, "rows are sent when all of them are judged",
-                      {{"upload_id", model::to_string(id_)}, {"reason", ended_because_}});
-        }
+        RH_TRY(noted(sender_->drain()));
+        log::Manifest manifest;
+        manifest.upload_id = id_;
+        manifest.epoch = sender_->published().epoch;
+        manifest.totals = totals_;
+        log_.keep_sent(id_, std::move(sender_));
         return manifest;
     }
 
   private:
-    Result<void> send(const model::RowBatch& batch) {
-        if (sender_ == nullptr) {
-            RH_ASSIGN(sender_, log_.open_sender(id_, epoch_, keep_going_));
-            if (sender_ == nullptr) {
-                ended_because_ = "all of them are there already";
-                return {};
-            }
+    Result<void> noted(Result<void> sent) {
+        if (!sent) {
+            log_.keep_failure(id_, sent.error());
         }
-        return sender_->send(batch);
+        return sent;
     }
 
     KafkaLog& log_;
     const model::UploadId id_;
-    const uint32_t epoch_;
-    const std::unique_ptr<log::Writer> staged_;
-    const log::Log::KeepGoing keep_going_;
     std::unique_ptr<RowSender> sender_;
-    std::string ended_because_;    // why rows are not sent any more; empty: they are
-    std::optional<Error> fenced_;  // by another process
+    model::Totals totals_;
 };
 
 Result<std::unique_ptr<log::Writer>> KafkaLog::begin(const model::UploadId& id, uint32_t epoch,
                                                      const KeepGoing& keep_going) {
-    std::ignore = take_ahead(id);
-    RH_ASSIGN(auto staged, staged_.begin(id, epoch));
-    if (!keep_going || !may_send_ahead(id)) {
-        return staged;
+    std::ignore = take_sent(id);
+    if (keep_going && may_send_directly(id)) {
+        auto sender = open_sender(id, epoch, keep_going);
+        if (sender && *sender != nullptr) {
+            RH_TRY(staged_.remove(id));
+            return std::make_unique<DirectWriter>(*this, id, std::move(*sender));
+        }
+        log_event(LogLevel::info, "rows are sent when all of them are judged",
+                  {{"upload_id", model::to_string(id)},
+                   {"reason", sender ? "all of them are there already" : sender.error().message}});
     }
-    return std::make_unique<AheadWriter>(*this, id, epoch, std::move(staged), keep_going);
+    return staged_.begin(id, epoch, keep_going);
 }
 
 // Not while the brokers have never answered, nor what another process publishes. Nor what was given
-// up once: a file that fails again and again would leave its rows each time.
-bool KafkaLog::may_send_ahead(const model::UploadId& id) const {
+// up or failed once: a file that fails again and again would leave its rows each time.
+bool KafkaLog::may_send_directly(const model::UploadId& id) const {
     const auto published = control_.published(id);
-    return schema_id_ >= 0 &&
+    const std::scoped_lock lock(sent_mutex_);
+    return schema_id_ >= 0 && !failures_.contains(id) &&
            (!published || (published->state == Published::State::begun && is_ours(id)));
 }
 
-void KafkaLog::keep_ahead(const model::UploadId& id, Result<std::unique_ptr<RowSender>> sender) {
-    const std::scoped_lock lock(ahead_mutex_);
-    ahead_.insert_or_assign(id, std::move(sender));
+void KafkaLog::keep_sent(const model::UploadId& id, std::unique_ptr<RowSender> sender) {
+    const std::scoped_lock lock(sent_mutex_);
+    sent_whole_.insert_or_assign(id, std::move(sender));
 }
 
-Result<std::unique_ptr<RowSender>> KafkaLog::take_ahead(const model::UploadId& id) {
-    const std::scoped_lock lock(ahead_mutex_);
-    auto taken = ahead_.extract(id);
-    if (taken.empty()) {
-        return nullptr;
-    }
-    return std::move(taken.mapped());
+std::unique_ptr<RowSender> KafkaLog::take_sent(const model::UploadId& id) {
+    const std::scoped_lock lock(sent_mutex_);
+    auto taken = sent_whole_.extract(id);
+    return taken.empty() ? nullptr : std::move(taken.mapped());
+}
+
+void KafkaLog::keep_failure(const model::UploadId& id, const Error& error) {
+    const std::scoped_lock lock(sent_mutex_);
+    failures_.insert_or_assign(id, error);
+}
+
+bool KafkaLog::was_fenced(const model::UploadId& id) const {
+    const std::scoped_lock lock(sent_mutex_);
+    const auto found = failures_.find(id);
+    return found != failures_.end() && found->second.code == "kafka_fenced";
 }
 
 bool KafkaLog::was_sent(const model::UploadId& id) const {
-    const std::scoped_lock lock(ahead_mutex_);
+    const std::scoped_lock lock(sent_mutex_);
     return sent_.contains(id);
 }
 
-void KafkaLog::forget_sent(const model::UploadId& id) {
-    const std::scoped_lock lock(ahead_mutex_);
+void KafkaLog::drop_sent(const model::UploadId& id) {
+    const std::scoped_lock lock(sent_mutex_);
+    sent_whole_.erase(id);
+    failures_.erase(id);
+}
+
+void KafkaLog::forget(const model::UploadId& id) {
+    drop_sent(id);  // of one that another process overtook
+    const std::scoped_lock lock(sent_mutex_);
     sent_.erase(id);
+}
+
+// Of rows that are sealed on this machine; 0 if they are not, but are all published already.
+Result<uint32_t> KafkaLog::sealed_epoch(const model::UploadId& id) {
+    // Whole and hashed, in a place of its own: from here on it is only read.
+    if (const auto renamed = staged_.publish(id); !renamed) {
+        const bool is_there =
+            renamed.error().code == "log_not_sealed" && is_published(control_.published(id), 0);
+        return is_there ? Result<uint32_t>(0) : std::unexpected(renamed.error());
+    }
+    RH_ASSIGN(const auto manifest, staged_.manifest(id));
+    return manifest.epoch;
 }
 
 Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_progress) {
     RH_TRY(connect());
-    // Whole and hashed, in a place of its own: from here on it is only read.
+    auto sent = take_sent(id);
     uint32_t epoch = 0;
-    if (const auto renamed = staged_.publish(id); renamed) {
-        RH_ASSIGN(const auto manifest, staged_.manifest(id));
-        epoch = manifest.epoch;
-    } else if (renamed.error().code != "log_not_sealed" ||
-               !is_published(control_.published(id), epoch)) {
-        return renamed;
+    if (sent != nullptr) {
+        epoch = sent->published().epoch;
+    } else {
+        RH_ASSIGN(epoch, sealed_epoch(id));
     }
     Rival rival(options_.node);
+    if (was_fenced(id)) {
+        rival.has_fenced_us();
+    }
     while (!is_published(control_.published(id), epoch)) {
         const uint64_t change = control_.changes();
         const auto published = control_.published(id);
@@ -190,15 +199,19 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
             control_.wait_for_change(change, kFollowMs);
             continue;
         }
-        const auto sent = send_rows(id, epoch, on_progress);
-        if (!sent && sent.error().code != "kafka_fenced") {
-            return sent;
+        const auto done =
+            sent != nullptr ? finish(*sent, on_progress) : send_rows(id, epoch, on_progress);
+        if (!done && sent != nullptr) {
+            keep_failure(id, done.error());
+            sent.reset();
+        }
+        if (!done && done.error().code != "kafka_fenced") {
+            return done;
         }
         rival.has_fenced_us();
         RH_TRY(control_.catch_up());
     }
-    forget_sent(id);
-    std::ignore = take_ahead(id);  // of one that another process overtook
+    forget(id);
     kill_point("kafka_before_unstage");
     return staged_.remove(id);
 }
@@ -227,23 +240,22 @@ Result<std::unique_ptr<RowSender>> KafkaLog::open_sender(const model::UploadId& 
     }
     published.publisher = options_.node;
     {
-        const std::scoped_lock lock(ahead_mutex_);
+        const std::scoped_lock lock(sent_mutex_);
         sent_.insert(id);
     }
     return std::make_unique<RowSender>(std::move(producer), options_.topic, control_.topic(),
                                        schema_id_, std::move(published));
 }
 
+// Only the manifest is missing.
+Result<void> KafkaLog::finish(RowSender& sender, const OnProgress& on_progress) {
+    sender.set_on_wait([&] { return on_progress(sender.rows_committed()); });
+    return sender.finish(Published::State::complete);
+}
+
 Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
                                  const OnProgress& on_progress) {
-    {  // If all rows were sent while they were judged, only the manifest is missing.
-        RH_ASSIGN(const auto ahead, take_ahead(id));
-        if (ahead != nullptr && ahead->published().epoch >= epoch) {
-            ahead->set_on_wait([&] { return on_progress(ahead->published().totals.rows); });
-            return ahead->finish(Published::State::complete);
-        }
-    }
-    uint64_t rows_sent = 0;
+    std::atomic<uint64_t> rows_sent = 0;
     RH_ASSIGN(const auto sender, open_sender(id, epoch, [&] { return on_progress(rows_sent); }));
     if (sender == nullptr) {
         return {};
@@ -256,7 +268,7 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
         if (!more) {
             break;
         }
-        rows_sent = sender->published().totals.rows;
+        rows_sent = sender->rows_committed();
         RH_TRY(on_progress(rows_sent));
         RH_TRY(sender->send(batch));
     }
@@ -310,13 +322,13 @@ Result<std::unique_ptr<log::RowReader>> KafkaLog::read(const model::UploadId& id
 }
 
 Result<void> KafkaLog::remove(const model::UploadId& id) {
-    std::ignore = take_ahead(id);
+    drop_sent(id);
     RH_TRY(staged_.remove(id));
     const auto published = control_.published(id);
     // What was sent last may be committed, and not be known yet.
     if (!published && was_sent(id)) {
         RH_TRY(declare(id, Published::State::abandoned));
-        forget_sent(id);
+        forget(id);
         return {};
     }
     if (!published || published->state == Published::State::abandoned || !is_ours(id) ||

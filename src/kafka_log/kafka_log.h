@@ -1,8 +1,9 @@
 // The log in Kafka (docs/formats/kafka.md): topic staging-bets has nothing but rows, one message a
-// row, and the control topic what is committed of which upload. Rows are first sealed in an
-// embedded log on this machine; publish() sends them in transactions, each with a record of how far
-// it is, so that whoever goes on after a crash goes on at the exact row. The last one is the
-// manifest. Rows that nothing can refuse any more are sent while the rest of their file is judged.
+// row, and the control topic what is committed of which upload. Rows are sent in transactions, each
+// with a record of how far it is, so that whoever goes on after a crash goes on at the exact row.
+// The last one is the manifest. Rows that nothing can refuse any more are sent while their file is
+// judged, and are kept nowhere else. Others, and those of a file whose sending failed once, are
+// first sealed in an embedded log on this machine, and publish() sends them.
 //
 // Two processes that have the same file do not send it twice: each upload has a transactional id of
 // its own, so that one of them is fenced, follows the other's progress, and takes over when there
@@ -74,18 +75,22 @@ class KafkaLog : public log::Log {
     Result<void> take_over(const model::UploadId& id);
 
   private:
-    friend class AheadWriter;
+    friend class DirectWriter;
+    Result<uint32_t> sealed_epoch(const model::UploadId& id);
     Result<void> send_rows(const model::UploadId& id, uint32_t epoch,
                            const OnProgress& on_progress);
+    static Result<void> finish(RowSender& sender, const OnProgress& on_progress);
     // Whose producer is the only one of the upload; null if all of it is published.
     Result<std::unique_ptr<RowSender>> open_sender(const model::UploadId& id, uint32_t epoch,
                                                    std::function<Result<void>()> on_wait);
-    bool may_send_ahead(const model::UploadId& id) const;
-    // An Error: another process has fenced it. take_ahead() gives null if there is none.
-    void keep_ahead(const model::UploadId& id, Result<std::unique_ptr<RowSender>> sender);
-    Result<std::unique_ptr<RowSender>> take_ahead(const model::UploadId& id);
+    bool may_send_directly(const model::UploadId& id) const;
+    void keep_sent(const model::UploadId& id, std::unique_ptr<RowSender> sender);
+    std::unique_ptr<RowSender> take_sent(const model::UploadId& id);  // null: there is none
+    void drop_sent(const model::UploadId& id);                        // and that it failed
+    void keep_failure(const model::UploadId& id, const Error& error);
+    bool was_fenced(const model::UploadId& id) const;
     bool was_sent(const model::UploadId& id) const;
-    void forget_sent(const model::UploadId& id);
+    void forget(const model::UploadId& id);
     Result<void> declare(const model::UploadId& id, Published::State state);
     std::string transactional_id(const model::UploadId& id) const;
 
@@ -94,8 +99,9 @@ class KafkaLog : public log::Log {
     const KafkaLogOptions options_;
     std::mutex connecting_;
     std::atomic<int32_t> schema_id_ = -1;
-    mutable std::mutex ahead_mutex_;                                       // guards the next two
-    std::map<model::UploadId, Result<std::unique_ptr<RowSender>>> ahead_;  // all rows sent, sealed
+    mutable std::mutex sent_mutex_;                                     // guards the next three
+    std::map<model::UploadId, std::unique_ptr<RowSender>> sent_whole_;  // but for the manifest
+    std::map<model::UploadId, Error> failures_;  // of sending while the file was judged
     std::set<model::UploadId> sent_;  // of which something may be in the topic, by this process
 };
 

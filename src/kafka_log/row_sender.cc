@@ -12,38 +12,42 @@
 namespace rh::kafka_log {
 
 RowSender::~RowSender() {
+    lane_.reset();
     if (next_) {
         producer_->set_on_wait({});
         producer_->abort_transaction();
     }
 }
 
+void RowSender::Piece::clear() {
+    keys.clear();
+    values.clear();
+    rows.clear();
+    totals.clear();
+}
+
 // Messages and their partitions, and what they add to the counts.
-void RowSender::encode(const model::RowBatch& batch, size_t begin) {
+void RowSender::encode(const model::RowBatch& batch, size_t begin, size_t end) {
     std::string prefix;
     kafka::append_wire_header(schema_id_, prefix);
-    messages_.clear();
+    piece_.clear();
+    piece_.totals.resize(partitions_);
+    piece_.rows.reserve(end - begin);
     ends_.clear();
-    records_.clear();
-    avro::encode_messages(batch, begin, batch.size(), published_.upload_id, prefix, messages_,
-                          ends_);
-    const std::string_view bytes = messages_;
-    size_t from = 0;
-    for (size_t i = begin; i < batch.size(); ++i) {
-        const size_t end = ends_[i - begin];
+    avro::encode_messages(batch, begin, end, published_.upload_id, prefix, piece_.values, ends_);
+    for (size_t i = begin; i < end; ++i) {
         const std::string_view key = batch.user_id[i];
-        const int32_t partition =
-            producer_->partition_of(key, static_cast<int32_t>(next_->partitions.size()));
-        records_.push_back(
-            {.key = key, .value = bytes.substr(from, end - from), .partition = partition});
-        from = end;
-        model::Totals& totals = next_->partitions[static_cast<size_t>(partition)].totals;
+        const int32_t partition = producer_->partition_of(key, static_cast<int32_t>(partitions_));
+        piece_.keys += key;
+        piece_.rows.push_back(
+            {.key_end = piece_.keys.size(), .value_end = ends_[i - begin], .partition = partition});
+        model::Totals& totals = piece_.totals[static_cast<size_t>(partition)];
         ++totals.rows;
         for (size_t a = 0; a < totals.sums.size(); ++a) {
             totals.sums[a].add(batch.amount[a][i]);
         }
     }
-    next_->last_row = batch.row_number.back();
+    piece_.last_row = batch.row_number[end - 1];
 }
 
 Result<void> RowSender::begin() {
@@ -55,22 +59,51 @@ Result<void> RowSender::begin() {
 }
 
 Result<void> RowSender::send(const model::RowBatch& batch) {
-    const uint64_t sent = next_ ? next_->last_row : published_.last_row;
-    const auto first = std::ranges::upper_bound(batch.row_number, sent);
+    const auto first = std::ranges::upper_bound(batch.row_number, last_row_);
     if (first == batch.row_number.end()) {
         return {};
     }
+    if (!lane_) {
+        lane_.emplace([this](Piece& piece) { return send_piece(piece); });
+    }
+    for (auto begin = static_cast<size_t>(first - batch.row_number.begin()); begin < batch.size();
+         begin += kPieceRows) {
+        encode(batch, begin, std::min(begin + kPieceRows, batch.size()));
+        RH_TRY(lane_->push(piece_));
+    }
+    last_row_ = batch.row_number.back();
+    return {};
+}
+
+Result<void> RowSender::send_piece(Piece& piece) {
     if (!next_) {
         RH_TRY(begin());
     }
-    encode(batch, static_cast<size_t>(first - batch.row_number.begin()));
+    records_.clear();
+    const std::string_view keys = piece.keys;
+    const std::string_view values = piece.values;
+    Piece::Row before;
+    for (const Piece::Row& row : piece.rows) {
+        records_.push_back(
+            {.key = keys.substr(before.key_end, row.key_end - before.key_end),
+             .value = values.substr(before.value_end, row.value_end - before.value_end),
+             .partition = row.partition});
+        before = row;
+    }
     RH_TRY(producer_->send(topic_, records_, delivery_));
-    rows_ += records_.size();
+    for (size_t p = 0; p < partitions_; ++p) {
+        next_->partitions[p].totals.add(piece.totals[p]);
+    }
+    next_->last_row = piece.last_row;
+    rows_ += piece.rows.size();
     const bool is_due = rows_ >= kTransactionRows || monotonic_ms() - began_at_ >= kTransactionMs;
     return is_due ? commit() : Result<void>{};
 }
 
+Result<void> RowSender::drain() { return lane_ ? lane_->finish() : Result<void>{}; }
+
 Result<void> RowSender::finish(Published::State state) {
+    RH_TRY(drain());
     if (!next_) {
         RH_TRY(begin());
     }
@@ -102,6 +135,7 @@ Result<void> RowSender::commit() {
     RH_TRY(producer_->commit_transaction());
     kill_point("kafka_after_commit");
     published_ = *std::exchange(next_, std::nullopt);
+    rows_committed_ = published_.totals.rows;
     rows_ = 0;
     return {};
 }

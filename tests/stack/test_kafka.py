@@ -141,6 +141,28 @@ def test_cancelled_while_it_is_judged_and_sent(site, rng):
     check_matched(server, upload_id)
 
 
+def test_brokers_away_for_long_while_a_file_is_judged(site, rng):
+    """Its rows are kept nowhere on the way into the topic: those that did not arrive are judged again."""
+    content, rows = make_file(rng, 600_000)
+    server = site.start()
+    upload_id = send(server, content, filename="away.csv")
+    wait_for(
+        lambda: server.get(f"/v1/uploads/{upload_id}").json()["progress"]["rows"] > 100_000, "some rows are sent"
+    )
+    site.stack.kill("broker")
+    try:
+        wait_for(lambda: metric(server, "roundhouse_publish_retries_total") > 0, "sending is given up", 90)
+        upload = server.get(f"/v1/uploads/{upload_id}").json()
+        assert upload["state"] in ("validating", "publishing")
+        assert "waiting" in [warning["code"] for warning in upload["warnings"]]
+    finally:
+        site.stack.start("broker")
+    wait_stored(server, upload_id)
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
+    assert site.count(upload_id) == len(rows)
+
+
 def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
     content, rows = make_file(rng, 5_000)
     server = site.start()
