@@ -3,7 +3,7 @@ export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 SHELL := /bin/bash
 
-.PHONY: build deps demo stack-demo image test unit system bench fmt lint sanitize clean
+.PHONY: build deps bench-deps demo stack-demo image test unit system bench fmt lint sanitize clean
 
 build: deps build/release/build.ninja  ## the program at build/bin/roundhouse
 	cmake --build build/release
@@ -14,6 +14,9 @@ build/release/build.ninja: CMakePresets.json
 deps:      ## what building and testing need: Debian packages, libchdb, Python packages
 	tools/deps.sh
 
+bench-deps: build  ## what `make bench` and its test need beyond that: the programs it is measured against
+	tools/deps.sh --bench
+
 demo: build  ## a file of 200,000 rounds from CSV to reconciled aggregates
 	tools/demo.sh
 
@@ -23,16 +26,16 @@ stack-demo: build  ## the same on Kafka, a schema registry and a ClickHouse clus
 image:     ## the Dockerfile built without Docker, and its program run; leaves build/image.tar
 	tools/image.sh
 
-test: build lint  ## every test; the last line counts them
+test: build lint bench-deps  ## every test; the last line counts them
 	build/venv/bin/python tools/run_tests.py
 
 unit: build
 	build/venv/bin/python tools/run_tests.py --only unit
 
-system: build
+system: build bench-deps
 	build/venv/bin/python tools/run_tests.py --only system
 
-bench: build  ## measures, as ratios of things run in the same minutes (docs/benchmarks.md)
+bench: bench-deps  ## measures, as ratios of things run in the same minutes (docs/benchmarks.md)
 	cmake --build build/release --target csv_bench avro_bench raw_producer
 	build/venv/bin/python bench/run.py --micro build/release/bench
 

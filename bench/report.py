@@ -41,6 +41,34 @@ def through_kafka(f: dict, rows: int) -> list[str]:
     ]
 
 
+def contenders(heading: str, f: dict, rows: int) -> list[str]:
+    return [
+        "",
+        f"| {heading} | time | times ours | M rows/s | processor time | peak memory |",
+        "|---|---|---|---|---|---|",
+        *[
+            f"| {name} | {seconds(figure['seconds'])} | {times(figure['ratio']) if 'ratio' in figure else ''} | "
+            f"{rows / figure['seconds']['median'] / 1e6:.2f} | {seconds(figure['cpu_s'])} | "
+            f"{megabytes(figure['peak_memory_bytes'])} |"
+            for name, figure in f.items()
+        ],
+    ]
+
+
+def columns(f: dict, rows: int) -> list[str]:
+    return [
+        *contenders(f"CSV ({megabytes(f['bytes'])}) to typed columns, 1 thread", f["one_thread"], rows),
+        *contenders("the same, 2 threads", f["two_threads"], rows),
+        "",
+        "| roundhouse's reader alone | time | row rate, of UTF-8's |",
+        "|---|---|---|",
+        *[
+            f"| {name} | {seconds(figure['seconds'])} | {times(figure['rate_ratio'])} |"
+            for name, figure in f["inputs"].items()
+        ],
+    ]
+
+
 def markdown(f: dict) -> str:
     machine = f["machine"]
     lines = [
@@ -77,6 +105,7 @@ def markdown(f: dict) -> str:
             f"| peak memory of the server at {memory['rows']:,} rows | {megabytes(memory['peak_memory_bytes'])} |"
             for memory in f["memory"]
         ],
+        *columns(f["typed_columns"], f["rows"]),
         *(through_kafka(f["kafka"], f["rows"]) if f["kafka"] else []),
     ]
     return "\n".join(lines) + "\n"

@@ -1,10 +1,10 @@
-"""Measures roundhouse against ClickHouse on the same machine in the same minutes: `make bench`.
+"""Measures roundhouse against what else does the same, on the same machine in the same minutes: `make bench`.
 
   bench/run.py                 the whole measurement; several minutes, 15 GB of scratch space
   bench/run.py --smoke         100,000 rows, once: shows in seconds that all of it still works
 
-Each repeat starts both sides on empty data directories, in turns, so that whatever else the machine does
-falls on both; what counts are the ratios. The figures go to build/bench as JSON and Markdown.
+All sides take turns, and servers start on empty data directories, so that whatever else the machine does
+falls on each; what counts are the ratios. The figures go to build/bench as JSON and Markdown.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import os
 import pathlib
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ import tempfile
 import measure
 import report
 import through_kafka
+import typed_columns
+from contest import ratio_of, spread
 from server import Body, Server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -35,15 +36,6 @@ def machine() -> dict:
     model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"processor": model, "cores": os.cpu_count(), "memory_bytes": memory, "kernel": platform.release()}
-
-
-def spread(values: list[float]) -> dict:
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
-
-
-def ratio_of(ours: list[float], theirs: list[float]) -> dict:
-    """Of the two sides' values of the same repeat."""
-    return spread([a / b for a, b in zip(ours, theirs, strict=True)])
 
 
 @dataclasses.dataclass
@@ -188,6 +180,7 @@ def main() -> int:
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=options.out))
     try:
         files = make_files(options.binary, rows, scratch)
+        columns = typed_columns.measure(options.binary, rows, files.utf8, scratch, repeats)
         results = []
         for i in range(repeats):
             results.append(one_repeat(options.binary, files, scratch, ours_first=i % 2 == 0))
@@ -199,7 +192,7 @@ def main() -> int:
             kafka = through_the_stack(options.binary, files.utf16, scratch, min(repeats, 3))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    figures = summary(results, memories, rows, started) | {"kafka": kafka}
+    figures = summary(results, memories, rows, started) | {"kafka": kafka, "typed_columns": columns}
     text = report.markdown(figures)
     (options.out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
     (options.out / "bench.md").write_text(text)

@@ -1,17 +1,25 @@
 #!/usr/bin/env bash
 # Installs what is missing: Debian packages, libchdb and librdkafka into build/lib, the tests' Python packages
-# into build/venv. Prints nothing and changes nothing when all is there. With --program without the Python packages.
+# into build/venv. Prints nothing and changes nothing when all is there. With --program without the Python packages,
+# with --bench also what roundhouse is measured against, into build/bench-venv and build/bench-rust.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-packages() { grep -v '^#' tools/packages.txt; command -v npm >/dev/null || echo npm; }
+packages() {
+    grep -v '^#' tools/packages.txt
+    command -v npm >/dev/null || echo npm
+    if [ "${1:-}" = --bench ]; then
+        echo wrk
+        command -v cargo >/dev/null || echo cargo-web  # Debian's newer one; `cargo` is too old for the crate
+    fi
+}
 
 missing=()
 while read -r package; do
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-done < <(packages)
+done < <(packages "$@")
 if [ "${#missing[@]}" -gt 0 ]; then
     echo "Installing ${#missing[@]} Debian packages: ${missing[*]}" >&2
     as_root apt-get update -qq
@@ -55,14 +63,24 @@ if [ "${1:-}" = --program ]; then
     exit
 fi
 
-stamp=build/venv/requirements.sha256
-if ! sha256sum --check --status "$stamp" 2>/dev/null; then
-    echo "Installing the tests' Python packages into build/venv" >&2
-    /usr/bin/python3 -m venv --clear build/venv
-    build/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-    sha256sum tests/requirements.txt > "$stamp"
-fi
+python_packages() {
+    local venv=$1 requirements=$2
+    local stamp=$venv/requirements.sha256
+    if ! sha256sum --check --status "$stamp" 2>/dev/null; then
+        echo "Installing the Python packages of $requirements into $venv" >&2
+        /usr/bin/python3 -m venv --clear "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+        sha256sum "$requirements" > "$stamp"
+    fi
+}
+python_packages build/venv tests/requirements.txt
 
 for library in build/venv/lib/python3*/site-packages/confluent_kafka.libs/librdkafka-*.so.1; do
     cmp -s "$library" build/lib/librdkafka.so.1 || cp "$library" build/lib/librdkafka.so.1
 done
+
+if [ "${1:-}" = --bench ]; then
+    python_packages build/bench-venv bench/requirements.txt
+    CARGO_TARGET_DIR=build/bench-rust cargo build --quiet --release --locked \
+        --manifest-path bench/contenders/rust_csv/Cargo.toml
+fi

@@ -23,6 +23,14 @@ def test_the_benchmark_runs_and_reports_every_figure(tmp_path):
         assert 0 < figures[name]["least"] <= figures[name]["median"] <= figures[name]["most"], name
     for name in ("store_ratio", "store_utf8_ratio", "cpu_ratio", "reconcile_ratio"):
         assert figures[name]["median"] > 0, name
+    columns = figures["typed_columns"]
+    everywhere = {"duckdb", "pyarrow", "polars", "clickhouse"}
+    assert set(columns["one_thread"]) == everywhere | {"roundhouse", "rust_csv", "python_csv"}
+    assert set(columns["two_threads"]) == everywhere
+    for figure in (*columns["one_thread"].values(), *columns["two_threads"].values()):
+        assert figure["seconds"]["median"] > 0
+    assert set(columns["inputs"]) == {"utf-8", "utf-16be", "windows-1252", "all_bad"}
+    assert all(figure["rate_ratio"]["median"] > 0 for figure in columns["inputs"].values())
     for name in (
         "publish_alone_s",
         "publish_s",
