@@ -56,13 +56,13 @@ def own_words(command: list, **environment: str) -> Run:
     return Run(**{name: value for name, value in json.loads(result.stdout).items() if name in known})
 
 
-def process(command: list) -> tuple[str, str, Run]:
+def process(command: list, stdout: int = subprocess.PIPE) -> tuple[str, str, Run]:
     """A whole process: what it prints to its two outputs, and what it used (no rows counted)."""
     began = time.monotonic()
-    with subprocess.Popen(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
-        out, err = child.stdout.read(), child.stderr.read()
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, stdout=stdout, stderr=subprocess.PIPE, text=True) as child:
+        out = child.stdout.read() if child.stdout else ""
+        err = child.stderr.read()
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
@@ -72,11 +72,11 @@ def process(command: list) -> tuple[str, str, Run]:
 
 
 def clickhouse(binary: pathlib.Path, sql: str, threads: int) -> Run:
-    """A query in `clickhouse local`: the time is the query's own; processor time and memory are those of
+    """A query in `clickhouse local`, its answer thrown away: the time is the query's own; processor time and memory are those of
     the process less what one that does nothing needs."""
     command = [binary, "clickhouse", "local", "--time", "--max_threads", threads, "--query"]
     _, _, idle = process([*command, "SELECT 1"])
-    _, err, run = process([*command, sql])
+    _, err, run = process([*command, sql], stdout=subprocess.DEVNULL)
     memory = max(run.peak_memory_bytes - idle.peak_memory_bytes, 0)
     return Run(float(err.split()[-1]), max(run.cpu_s - idle.cpu_s, 0.0), memory, 0)
 

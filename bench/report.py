@@ -70,7 +70,7 @@ def columns(f: dict, rows: int) -> list[str]:
 
 
 def markdown(f: dict) -> str:
-    machine = f["machine"]
+    machine, small = f["machine"], f["small_rows"]
     lines = [
         f"{f['started']}, commit {f['commit']}; {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_bytes'] / 1e9:.0f} GB, Linux {machine['kernel']}; load average "
@@ -106,6 +106,9 @@ def markdown(f: dict) -> str:
             for memory in f["memory"]
         ],
         *columns(f["typed_columns"], f["rows"]),
+        *contenders("CSV to Avro records, no codec, 1 thread", f["avro_records"]["full"], f["rows"]),
+        *contenders(f"the same, {small:,} rows", f["avro_records"]["small"], small),
+        *contenders(f"CSV to stored and aggregated, {small:,} rows", f["by_script"], small),
         *(through_kafka(f["kafka"], f["rows"]) if f["kafka"] else []),
     ]
     return "\n".join(lines) + "\n"

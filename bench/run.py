@@ -19,6 +19,9 @@ import subprocess
 import sys
 import tempfile
 
+import avro_records
+import by_script
+import contest
 import measure
 import report
 import through_kafka
@@ -38,16 +41,22 @@ def machine() -> dict:
     return {"processor": model, "cores": os.cpu_count(), "memory_bytes": memory, "kernel": platform.release()}
 
 
+def small_rows(rows: int) -> int:
+    return rows // 10
+
+
 @dataclasses.dataclass
 class Files:
     utf16: pathlib.Path
     utf8: pathlib.Path
+    small: pathlib.Path  # UTF-8, for those that need a minute for the others
 
 
 def make_files(binary: pathlib.Path, rows: int, scratch: pathlib.Path) -> Files:
-    files = Files(scratch / "rounds-utf16.csv", scratch / "rounds-utf8.csv")
+    files = Files(*(scratch / f"rounds-{name}.csv" for name in ("utf16", "utf8", "small")))
     measure.generate(binary, rows, "utf-16be", files.utf16)
     measure.generate(binary, rows, "utf-8", files.utf8)
+    measure.generate(binary, small_rows(rows), "utf-8", files.small)
     return files
 
 
@@ -170,6 +179,8 @@ def main() -> int:
     parser.add_argument("--micro", type=pathlib.Path, help="directory of Google Benchmark programs to run first")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "bench")
     options = parser.parse_args()
+    if not contest.PYTHON.exists() or not contest.RUST_CSV.exists():
+        parser.error("What roundhouse is measured against is not there; `make bench-deps` installs it.")
     rows = options.rows or (SMOKE_ROWS if options.smoke else FULL_ROWS)
     repeats = options.repeats or (1 if options.smoke else 5)
     large = options.memory_rows if options.memory_rows is not None else rows * (2 if options.smoke else 10)
@@ -181,6 +192,8 @@ def main() -> int:
     try:
         files = make_files(options.binary, rows, scratch)
         columns = typed_columns.measure(options.binary, rows, files.utf8, scratch, repeats)
+        records = avro_records.measure(options.binary, files.utf8, files.small, scratch, repeats)
+        script = by_script.measure_whole_way(options.binary, files.small, scratch, repeats)
         results = []
         for i in range(repeats):
             results.append(one_repeat(options.binary, files, scratch, ours_first=i % 2 == 0))
@@ -192,7 +205,13 @@ def main() -> int:
             kafka = through_the_stack(options.binary, files.utf16, scratch, min(repeats, 3))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    figures = summary(results, memories, rows, started) | {"kafka": kafka, "typed_columns": columns}
+    figures = summary(results, memories, rows, started) | {
+        "kafka": kafka,
+        "typed_columns": columns,
+        "small_rows": small_rows(rows),
+        "avro_records": records,
+        "by_script": script,
+    }
     text = report.markdown(figures)
     (options.out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
     (options.out / "bench.md").write_text(text)

@@ -31,6 +31,11 @@ def test_the_benchmark_runs_and_reports_every_figure(tmp_path):
         assert figure["seconds"]["median"] > 0
     assert set(columns["inputs"]) == {"utf-8", "utf-16be", "windows-1252", "all_bad"}
     assert all(figure["rate_ratio"]["median"] > 0 for figure in columns["inputs"].values())
+    assert set(figures["avro_records"]["full"]) == {"roundhouse", "roundhouse convert", "clickhouse"}
+    assert set(figures["avro_records"]["small"]) == {"roundhouse", "fastavro"}
+    assert set(figures["by_script"]) == {"roundhouse", "pandas and fastavro"}
+    for contest in (*figures["avro_records"].values(), figures["by_script"]):
+        assert all(figure["ratio"]["median"] > 0 for figure in contest.values())
     for name in (
         "publish_alone_s",
         "publish_s",
