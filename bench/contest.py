@@ -57,7 +57,8 @@ def own_words(command: list, **environment: str) -> Run:
 
 
 def process(command: list, stdout: int = subprocess.PIPE) -> tuple[str, str, Run]:
-    """A whole process: what it prints to its two outputs, and what it used (no rows counted)."""
+    """A whole process: what it prints to its two outputs, and what it used (no rows counted). Its
+    peak memory is at least what this process has: Linux counts from the fork on."""
     began = time.monotonic()
     words = [str(word) for word in command]
     with subprocess.Popen(words, stdout=stdout, stderr=subprocess.PIPE, text=True) as child:

@@ -69,6 +69,39 @@ def columns(f: dict, rows: int) -> list[str]:
     ]
 
 
+def milliseconds(figure: dict) -> str:
+    return f"{figure['median'] * 1e3:.1f} ms ({figure['least'] * 1e3:.1f} to {figure['most'] * 1e3:.1f})"
+
+
+def answers(f: dict) -> list[str]:
+    game, deep, export = f["by_game"], f["deep_page"], f["export"]
+    return [
+        "",
+        "| a player's first 100 aggregates | roundhouse p50, p99 | ClickHouse p50, p99 | ratio p50, p99 | answers a s |",
+        "|---|---|---|---|---|",
+        *[
+            f"| {load['clients']} clients | "
+            + " | ".join(
+                f"{milliseconds(load[side]['p50_s'])}, {milliseconds(load[side]['p99_s'])}"
+                for side in ("roundhouse", "clickhouse")
+            )
+            + f" | {times(load['p50_ratio'])}, {times(load['p99_ratio'])} | "
+            f"{load['roundhouse']['per_s']['median']:.0f}, {load['clickhouse']['per_s']['median']:.0f} |"
+            for load in f["latencies"]
+        ],
+        "",
+        "| answers of roundhouse | this | that | ratio |",
+        "|---|---|---|---|",
+        f"| a game's page, a player's page ({game['rows']} rows, p50) | {milliseconds(game['first_s'])} | "
+        f"{milliseconds(game['second_s'])} | {times(game['ratio'])} |",
+        f"| page {deep['page']:,}, page 1 (p50) | {milliseconds(deep['first_s'])} | "
+        f"{milliseconds(deep['second_s'])} | {times(deep['ratio'])} |",
+        f"| all {export['rows']:,} hourly rows as CSV, ClickHouse's own CSV; rates | {seconds(export['ours_s'])} | "
+        f"{seconds(export['clickhouse_s'])} | {times(export['rate_ratio'])} |",
+        f"| start on an empty data directory, until it is ready | {seconds(f['start_s'])} | | |",
+    ]
+
+
 def markdown(f: dict) -> str:
     machine, small = f["machine"], f["small_rows"]
     lines = [
@@ -109,6 +142,7 @@ def markdown(f: dict) -> str:
         *contenders("CSV to Avro records, no codec, 1 thread", f["avro_records"]["full"], f["rows"]),
         *contenders(f"the same, {small:,} rows", f["avro_records"]["small"], small),
         *contenders(f"CSV to stored and aggregated, {small:,} rows", f["by_script"], small),
+        *answers(f["answers"]),
         *(through_kafka(f["kafka"], f["rows"]) if f["kafka"] else []),
     ]
     return "\n".join(lines) + "\n"

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 
+import answers
 import avro_records
 import by_script
 import contest
@@ -194,6 +195,8 @@ def main() -> int:
         columns = typed_columns.measure(options.binary, rows, files.utf8, scratch, repeats)
         records = avro_records.measure(options.binary, files.utf8, files.small, scratch, repeats)
         script = by_script.measure_whole_way(options.binary, files.small, scratch, repeats)
+        load = answers.Load(1, 1, 20) if options.smoke else answers.Load(5, min(repeats, 3), 1000)
+        answered = answers.measure_answers(options.binary, files.utf8, scratch, load)
         results = []
         for i in range(repeats):
             results.append(one_repeat(options.binary, files, scratch, ours_first=i % 2 == 0))
@@ -211,6 +214,7 @@ def main() -> int:
         "small_rows": small_rows(rows),
         "avro_records": records,
         "by_script": script,
+        "answers": answered,
     }
     text = report.markdown(figures)
     (options.out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")

@@ -17,6 +17,7 @@ import urllib.parse
 
 TICKS_S = os.sysconf("SC_CLK_TCK")
 START_S_MAX = 120
+START_POLL_S = 0.01
 SEND_BYTES = 4 << 20
 
 
@@ -83,6 +84,7 @@ class Server:
         self.binary, self.data = binary, data
         self.log_path = data.with_suffix(".log")
         command = [str(binary), "serve", "--data", str(data), "--listen", "127.0.0.1:0", "--audit-interval-s", "0"]
+        began = time.monotonic()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
@@ -95,7 +97,8 @@ class Server:
             raise RuntimeError(f"the server did not start; see {self.log_path}")
         self.port = int(found[1])
         while self._status("/readyz") != 200:  # it listens before ClickHouse is there
-            time.sleep(0.02)
+            time.sleep(START_POLL_S)
+        self.start_s = time.monotonic() - began
         self.engine_pid = self._find_engine()
 
     def __enter__(self) -> "Server":

@@ -36,6 +36,13 @@ def test_the_benchmark_runs_and_reports_every_figure(tmp_path):
     assert set(figures["by_script"]) == {"roundhouse", "pandas and fastavro"}
     for contest in (*figures["avro_records"].values(), figures["by_script"]):
         assert all(figure["ratio"]["median"] > 0 for figure in contest.values())
+    answers = figures["answers"]
+    assert [load["clients"] for load in answers["latencies"]] == [1, 8, 64]
+    for load in answers["latencies"]:
+        assert load["p50_ratio"]["median"] > 0 and load["p99_ratio"]["median"] > 0
+    for name, ratio in (("by_game", "ratio"), ("deep_page", "ratio"), ("export", "rate_ratio")):
+        assert answers[name][ratio]["median"] > 0, name
+    assert answers["start_s"]["median"] > 0
     for name in (
         "publish_alone_s",
         "publish_s",
