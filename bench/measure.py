@@ -170,10 +170,3 @@ def _join_by_hand(server: Server, file: pathlib.Path) -> str:
 def generate(binary: pathlib.Path, rows: int, encoding: str, file: pathlib.Path) -> None:
     command = [str(binary), "generate", "--rows", str(rows), "--encoding", encoding, "--out", str(file)]
     subprocess.run(command, check=True, capture_output=True)
-
-
-def store_generated(server: Server, binary: pathlib.Path, rows: int) -> Stored:
-    """A file too large to be kept, straight from the generator: for memory, not for time."""
-    command = [str(binary), "generate", "--rows", str(rows)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as generator:
-        return store(server, Body(pipe=generator.stdout))

@@ -1,6 +1,6 @@
 """Measures roundhouse against what else does the same, on the same machine in the same minutes: `make bench`.
 
-  bench/run.py                 the whole measurement; several minutes, 15 GB of scratch space
+  bench/run.py                 the whole measurement; about half an hour, 50 GB of scratch space
   bench/run.py --smoke         100,000 rows, once: shows in seconds that all of it still works
 
 All sides take turns, and servers start on empty data directories, so that whatever else the machine does
@@ -23,8 +23,10 @@ import answers
 import avro_records
 import by_script
 import contest
+import goals
 import measure
 import report
+import sizes
 import through_kafka
 import typed_columns
 from contest import ratio_of, spread
@@ -88,12 +90,6 @@ def one_repeat(binary: pathlib.Path, files: Files, scratch: pathlib.Path, ours_f
     return result
 
 
-def memory(binary: pathlib.Path, rows: int, scratch: pathlib.Path) -> dict:
-    with Server(binary, scratch / "memory") as server:
-        stored = measure.store_generated(server, binary, rows)
-    return {"rows": rows, "peak_memory_bytes": stored.peak_memory_bytes, "disk_bytes": stored.disk_bytes}
-
-
 def kafka_summary(repeats: list[through_kafka.Repeat]) -> dict:
     def column(name: str) -> list[float]:
         return [getattr(repeat, name) for repeat in repeats]
@@ -119,14 +115,13 @@ def through_the_stack(binary: pathlib.Path, file: pathlib.Path, scratch: pathlib
     return kafka_summary(results[1:])
 
 
-def summary(repeats: list[dict], memories: list[dict], rows: int, started: datetime.datetime) -> dict:
+def summary(repeats: list[dict], rows: int) -> dict:
     stored, utf8 = [r["stored"] for r in repeats], [r["stored_utf8"] for r in repeats]
     inserted, reconciled = [r["inserted"] for r in repeats], [r["reconciled"] for r in repeats]
     tuned = [r["tuned"] for r in repeats]
     ours_cpu = [s.usage.server_cpu_s + s.usage.engine_cpu_s for s in stored]
     theirs_cpu = [i.usage.server_cpu_s + i.usage.engine_cpu_s for i in inserted]
     return {
-        "started": started.isoformat(timespec="seconds"),
         "commit": subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
         ).stdout.strip(),
@@ -156,7 +151,6 @@ def summary(repeats: list[dict], memories: list[dict], rows: int, started: datet
         "join_by_hand_s": spread([r.by_hand_s for r in reconciled]),
         "reconcile_ratio": ratio_of([r.seconds for r in reconciled], [r.by_hand_s for r in reconciled]),
         "peak_memory_bytes": spread([s.peak_memory_bytes for s in stored]),
-        "memory": memories,
     }
 
 
@@ -167,13 +161,38 @@ def micro_benchmarks(directory: pathlib.Path) -> None:
         subprocess.run([str(binary), "--benchmark_min_time=0.2"], check=True)
 
 
+def measure_all(
+    binary: pathlib.Path,
+    rows: int,
+    repeats: int,
+    load: answers.Load,
+    large: list[sizes.Size],
+    with_kafka: bool,
+    scratch: pathlib.Path,
+) -> dict:
+    files = make_files(binary, rows, scratch)
+    figures = {
+        "typed_columns": typed_columns.measure(binary, rows, files.utf8, scratch, repeats),
+        "avro_records": avro_records.measure(binary, files.utf8, files.small, scratch, repeats),
+        "by_script": by_script.measure_whole_way(binary, files.small, scratch, repeats),
+        "answers": answers.measure_answers(binary, files.utf8, scratch, load),
+    }
+    results = []
+    for i in range(repeats):
+        results.append(one_repeat(binary, files, scratch, ours_first=i % 2 == 0))
+        ratio = results[-1]["stored"].seconds / results[-1]["inserted"].seconds
+        print(f"repeat {i + 1} of {repeats}: ratio {ratio:.2f}", file=sys.stderr, flush=True)
+    figures |= summary(results, rows)
+    figures["kafka"] = through_the_stack(binary, files.utf16, scratch, min(repeats, 3)) if with_kafka else None
+    figures["sizes"] = [sizes.measure_size(binary, size, rows, scratch) for size in large]
+    return figures
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help=f"{SMOKE_ROWS:,} rows, once")
     parser.add_argument("--rows", type=int, help=f"rows of the file; default {FULL_ROWS:,}")
-    parser.add_argument(
-        "--memory-rows", type=int, help="rows of the large file; default ten times --rows, 0: none"
-    )
+    parser.add_argument("--no-large", action="store_true", help="leave out the files of 10 and 50 times the rows")
     parser.add_argument("--repeats", type=int, help="default 5; through Kafka at most 3")
     parser.add_argument("--no-kafka", action="store_true", help="leave out what needs tools/stack, and Java")
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build" / "bin" / "roundhouse")
@@ -184,41 +203,25 @@ def main() -> int:
         parser.error("What roundhouse is measured against is not there; `make bench-deps` installs it.")
     rows = options.rows or (SMOKE_ROWS if options.smoke else FULL_ROWS)
     repeats = options.repeats or (1 if options.smoke else 5)
-    large = options.memory_rows if options.memory_rows is not None else rows * (2 if options.smoke else 10)
+    large = [] if options.no_large else sizes.SMOKE if options.smoke else sizes.FULL
     options.out.mkdir(parents=True, exist_ok=True)
     if options.micro:
         micro_benchmarks(options.micro)
     started = datetime.datetime.now(datetime.UTC)
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=options.out))
     try:
-        files = make_files(options.binary, rows, scratch)
-        columns = typed_columns.measure(options.binary, rows, files.utf8, scratch, repeats)
-        records = avro_records.measure(options.binary, files.utf8, files.small, scratch, repeats)
-        script = by_script.measure_whole_way(options.binary, files.small, scratch, repeats)
         load = answers.Load(1, 1, 20) if options.smoke else answers.Load(5, min(repeats, 3), 1000)
-        answered = answers.measure_answers(options.binary, files.utf8, scratch, load)
-        results = []
-        for i in range(repeats):
-            results.append(one_repeat(options.binary, files, scratch, ours_first=i % 2 == 0))
-            ratio = results[-1]["stored"].seconds / results[-1]["inserted"].seconds
-            print(f"repeat {i + 1} of {repeats}: ratio {ratio:.2f}", file=sys.stderr, flush=True)
-        memories = [memory(options.binary, large, scratch)] if large else []
-        kafka = None
-        if not options.no_kafka:
-            kafka = through_the_stack(options.binary, files.utf16, scratch, min(repeats, 3))
+        figures = measure_all(options.binary, rows, repeats, load, large, not options.no_kafka, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    figures = summary(results, memories, rows, started) | {
-        "kafka": kafka,
-        "typed_columns": columns,
-        "small_rows": small_rows(rows),
-        "avro_records": records,
-        "by_script": script,
-        "answers": answered,
-    }
+    figures = {"started": started.isoformat(timespec="seconds"), "small_rows": small_rows(rows)} | figures
+    figures["goals"] = [goal.as_json() for goal in goals.goals(figures)]
     text = report.markdown(figures)
     (options.out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
     (options.out / "bench.md").write_text(text)
+    subprocess.run(
+        [contest.PYTHON, ROOT / "bench" / "plots.py", options.out / "bench.json", options.out], check=True
+    )
     print(text)
     return 0
 

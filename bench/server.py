@@ -18,7 +18,6 @@ import urllib.parse
 TICKS_S = os.sysconf("SC_CLK_TCK")
 START_S_MAX = 120
 START_POLL_S = 0.01
-SEND_BYTES = 4 << 20
 
 
 @dataclasses.dataclass
@@ -38,22 +37,17 @@ class Usage:
 
 
 class Body:
-    """Bytes of a request: a file of known size, or whatever comes out of a pipe, in chunks."""
+    """A file as the bytes of a request."""
 
-    def __init__(self, file: pathlib.Path | None = None, pipe=None):
-        self.file, self.pipe = file, pipe
+    def __init__(self, file: pathlib.Path):
+        self.file = file
 
     def header(self) -> str:
-        return f"Content-Length: {self.file.stat().st_size}" if self.file else "Transfer-Encoding: chunked"
+        return f"Content-Length: {self.file.stat().st_size}"
 
     def send(self, connection: socket.socket) -> None:
-        if self.file:
-            with open(self.file, "rb") as file:
-                connection.sendfile(file)  # by the kernel, so that the client costs next to nothing
-            return
-        while piece := self.pipe.read(SEND_BYTES):
-            connection.sendall(b"%x\r\n" % len(piece) + piece + b"\r\n")
-        connection.sendall(b"0\r\n\r\n")
+        with open(self.file, "rb") as file:
+            connection.sendfile(file)  # by the kernel, so that the client costs next to nothing
 
 
 @dataclasses.dataclass
@@ -81,13 +75,20 @@ class Server:
 
     def __init__(self, binary: pathlib.Path, data: pathlib.Path, environment: dict[str, str] | None = None):
         shutil.rmtree(data, ignore_errors=True)
-        self.binary, self.data = binary, data
+        self.binary, self.data, self.environment = binary, data, environment
         self.log_path = data.with_suffix(".log")
-        command = [str(binary), "serve", "--data", str(data), "--listen", "127.0.0.1:0", "--audit-interval-s", "0"]
+        self._start()
+
+    def _start(self) -> None:
+        words = ["serve", "--data", str(self.data), "--listen", "127.0.0.1:0", "--audit-interval-s", "0"]
         began = time.monotonic()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+                [str(self.binary), *words],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self.environment,
             )
         ready, _, _ = select.select([self.process.stdout], [], [], START_S_MAX)
         line = self.process.stdout.readline() if ready else ""
@@ -101,6 +102,11 @@ class Server:
         self.start_s = time.monotonic() - began
         self.engine_pid = self._find_engine()
 
+    def restart(self) -> None:
+        """On what it has stored."""
+        self._stop()
+        self._start()
+
     def __enter__(self) -> "Server":
         return self
 
@@ -108,13 +114,16 @@ class Server:
         self.close()
 
     def close(self) -> None:
+        self._stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def _stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.data, ignore_errors=True)
 
     def _status(self, path: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_S_MAX)

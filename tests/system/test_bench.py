@@ -17,7 +17,9 @@ def test_the_benchmark_runs_and_reports_every_figure(tmp_path):
 
     figures = json.loads((tmp_path / "bench.json").read_text())
     assert figures["rows"] == ROWS
-    assert [memory["rows"] for memory in figures["memory"]] == [2 * ROWS]
+    assert [size["rows"] for size in figures["sizes"]] == [2 * ROWS]
+    for name in ("seconds", "insert_s", "restart_s"):
+        assert figures["sizes"][0][name]["median"] > 0, name
     assert set(figures["stages_s"]) == {"receive", "publish", "store"}
     for name in ("store_s", "store_utf8_s", "insert_s", "reconcile_s", "join_by_hand_s", "peak_memory_bytes"):
         assert 0 < figures[name]["least"] <= figures[name]["median"] <= figures[name]["most"], name
@@ -57,6 +59,14 @@ def test_the_benchmark_runs_and_reports_every_figure(tmp_path):
     # With one repeat the ratio is that of the two figures it is made of.
     assert figures["store_ratio"]["median"] == figures["store_s"]["median"] / figures["insert_s"]["median"]
 
+    assert len(figures["goals"]) > 20
+    for goal in figures["goals"]:
+        assert goal["met"] is not None, goal
+        bound = goal["most"] if goal["least"] is None else goal["least"]
+        assert goal["met"] == ((goal["reached"] <= bound) if goal["least"] is None else (goal["reached"] >= bound))
+
+    for plot in ("stages", "throughput", "latencies"):
+        assert "<svg" in (tmp_path / f"{plot}.svg").read_text()[:1000], plot
     table = (tmp_path / "bench.md").read_text()
     assert result.stdout.endswith(table + "\n")
     assert f"{ROWS:,} rows" in table
