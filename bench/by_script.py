@@ -1,6 +1,7 @@
-"""The whole way, embedded, against a script of pandas and fastavro: CSV → checked rows → Avro file → ClickHouse
-with its rollups, on a file small enough that the script takes seconds."""
+"""The whole way against scripts of pandas and fastavro: CSV → checked rows → an Avro file, or Kafka → ClickHouse with
+its rollups, on a file small enough that a script takes seconds."""
 
+import itertools
 import pathlib
 import urllib.parse
 
@@ -9,6 +10,7 @@ import measure
 from avro_records import SCHEMA
 from contest import CONTENDERS, OURS, PYTHON, Run
 from server import Body, Server
+from through_kafka import Stack
 
 INSERT = (
     f"INSERT INTO game_rounds (upload_id, row_number, part, {', '.join(measure.COLUMNS)}) "
@@ -19,40 +21,59 @@ INSERT = (
 )
 
 
-def by_roundhouse(binary: pathlib.Path, file: pathlib.Path, scratch: pathlib.Path) -> Run:
-    with Server(binary, scratch / "ours-small") as server:
-        stored = measure.store(server, Body(file))
-    used = stored.usage
+def by_roundhouse(server: Server, file: pathlib.Path) -> Run:
+    stored = measure.store(server, Body(file))
     return Run(
         seconds=stored.seconds,
-        cpu_s=used.server_cpu_s + used.engine_cpu_s,
+        cpu_s=stored.usage.server_cpu_s + stored.usage.engine_cpu_s,
         peak_memory_bytes=stored.peak_memory_bytes,
         rows=int(stored.totals[0]),
         sums=stored.totals[1:],
     )
 
 
-def by_pandas(binary: pathlib.Path, file: pathlib.Path, scratch: pathlib.Path) -> Run:
-    avro = scratch / "pandas.avro"
-    with Server(binary, scratch / "pandas") as server:
-        info = server.clickhouse()
-        query = urllib.parse.urlencode({"database": info["database"], "wait_end_of_query": "1", **measure.PLAIN})
-        arguments = [file, SCHEMA, avro, f"{info['url']}/?{query}", info["user"], info["password"], INSERT]
-        before = server.usage()
-        run = contest.own_words([PYTHON, CONTENDERS / "whole_way.py", *arguments])
-        run.cpu_s += server.usage().since(before).engine_cpu_s
-        count, *sums = measure.table_totals(server, "hourly")
-    avro.unlink()
-    stored = Run(0, 0, 0, int(count), sums)
-    contest.check_same({"pandas": [run], "stored": [stored]})
+def by_contender(server: Server, script: str, *arguments: object) -> Run:
+    """Into the tables of a server that has nothing else to do."""
+    info = server.clickhouse()
+    query = urllib.parse.urlencode({"database": info["database"], "wait_end_of_query": "1", **measure.PLAIN})
+    connection = [f"{info['url']}/?{query}", info["user"], info["password"], INSERT]
+    before = server.usage()
+    run = contest.own_words([PYTHON, CONTENDERS / script, *arguments, *connection])
+    run.cpu_s += server.usage().since(before).engine_cpu_s
+    count, *sums = measure.table_totals(server, "hourly")
+    contest.check_same({script: [run], "hourly": [Run(0, 0, 0, int(count), sums)]})
     return run
 
 
-def measure_whole_way(
+def measure_embedded(
     binary: pathlib.Path, file: pathlib.Path, scratch: pathlib.Path, repeats: int
 ) -> dict[str, dict]:
-    contenders = {
-        OURS: lambda: by_roundhouse(binary, file, scratch),
-        "pandas and fastavro": lambda: by_pandas(binary, file, scratch),
-    }
-    return contest.compete(contenders, repeats)
+    def ours() -> Run:
+        with Server(binary, scratch / "ours-small") as server:
+            return by_roundhouse(server, file)
+
+    def theirs() -> Run:
+        with Server(binary, scratch / "theirs-small") as server:
+            return by_contender(server, "whole_way.py", file, SCHEMA, scratch / "small.avro")
+
+    return contest.compete({OURS: ours, "pandas and fastavro": theirs}, repeats)
+
+
+def measure_kafka(
+    binary: pathlib.Path, file: pathlib.Path, running: Stack, scratch: pathlib.Path, repeats: int
+) -> dict[str, dict]:
+    """Ours goes onto two shards, the script's rows into one ClickHouse. Processor time is without that of the brokers,
+    and ours without that of the shards."""
+    numbers = itertools.count()
+
+    def ours() -> Run:
+        running.drop_tables()
+        with Server(binary, scratch / "ours-small", running.environment(f"small-{next(numbers)}")) as server:
+            return by_roundhouse(server, file)
+
+    def theirs() -> Run:
+        kafka = [running.env["STACK_KAFKA"], running.env["STACK_REGISTRY"], f"script-{next(numbers)}"]
+        with Server(binary, scratch / "theirs-small") as server:
+            return by_contender(server, "kafka_way.py", file, SCHEMA, *kafka)
+
+    return contest.compete({OURS: ours, "pandas, fastavro and confluent-kafka": theirs}, repeats)

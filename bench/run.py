@@ -108,11 +108,12 @@ def kafka_summary(repeats: list[through_kafka.Repeat]) -> dict:
     }
 
 
-def through_the_stack(binary: pathlib.Path, file: pathlib.Path, scratch: pathlib.Path, repeats: int) -> dict:
+def through_the_stack(binary: pathlib.Path, files: Files, scratch: pathlib.Path, repeats: int) -> dict:
     """The brokers have run once before what counts: a JVM is slow until it has compiled what it runs."""
     with through_kafka.stack(scratch / "stack") as stack:
-        results = [through_kafka.one_repeat(binary, file, stack, scratch, number) for number in range(repeats + 1)]
-    return kafka_summary(results[1:])
+        results = [through_kafka.one_repeat(binary, files.utf16, stack, scratch, i) for i in range(repeats + 1)]
+        script = by_script.measure_kafka(binary, files.small, stack, scratch, repeats)
+    return kafka_summary(results[1:]) | {"by_script": script}
 
 
 def summary(repeats: list[dict], rows: int) -> dict:
@@ -174,7 +175,7 @@ def measure_all(
     figures = {
         "typed_columns": typed_columns.measure(binary, rows, files.utf8, scratch, repeats),
         "avro_records": avro_records.measure(binary, files.utf8, files.small, scratch, repeats),
-        "by_script": by_script.measure_whole_way(binary, files.small, scratch, repeats),
+        "by_script": by_script.measure_embedded(binary, files.small, scratch, repeats),
         "answers": answers.measure_answers(binary, files.utf8, scratch, load),
     }
     results = []
@@ -183,7 +184,7 @@ def measure_all(
         ratio = results[-1]["stored"].seconds / results[-1]["inserted"].seconds
         print(f"repeat {i + 1} of {repeats}: ratio {ratio:.2f}", file=sys.stderr, flush=True)
     figures |= summary(results, rows)
-    figures["kafka"] = through_the_stack(binary, files.utf16, scratch, min(repeats, 3)) if with_kafka else None
+    figures["kafka"] = through_the_stack(binary, files, scratch, min(repeats, 3)) if with_kafka else None
     figures["sizes"] = [sizes.measure_size(binary, size, rows, scratch) for size in large]
     return figures
 

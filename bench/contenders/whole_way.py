@@ -5,12 +5,13 @@ whole_way.py FILE SCHEMA AVRO_FILE CLICKHOUSE_URL USER PASSWORD INSERT
 """
 
 import decimal
-import json
 import os
 import sys
 import urllib.parse
 import urllib.request
 import uuid
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import fastavro
 import pandas
@@ -34,38 +35,48 @@ def clean(rows: pandas.DataFrame) -> list[dict]:
     return rows.to_dict("records")
 
 
-class WholeWay:
-    def __init__(self, file: str, schema_file: str, avro_file: str):
-        self.file, self.avro_file = file, avro_file
-        self.rows, self.sums = 0, [ZERO] * len(AMOUNTS)
-        with open(schema_file) as text:
-            self.schema = fastavro.parse_schema(json.load(text))
+class Rows:
+    """The cleaned rows of a file, chunk by chunk; counts and adds up what it gives."""
 
-    def to_avro(self) -> None:
-        chunks = pandas.read_csv(self.file, chunksize=CHUNK_ROWS, dtype=TYPES | dict.fromkeys(AMOUNTS, "str"))
-        for chunk in chunks:
+    def __init__(self, file: str):
+        self.file, self.rows, self.sums = file, 0, [ZERO] * len(AMOUNTS)
+
+    def __iter__(self) -> Iterator[list[dict]]:
+        types = TYPES | dict.fromkeys(AMOUNTS, "str")
+        for chunk in pandas.read_csv(self.file, chunksize=CHUNK_ROWS, dtype=types):
             records = clean(chunk)
-            with open(self.avro_file, "a+b") as out:
-                fastavro.writer(out, self.schema, records, codec="null")
-                os.fsync(out.fileno())
             self.rows += len(records)
             for number, name in enumerate(AMOUNTS):
                 self.sums[number] += sum((record[name] for record in records), ZERO)
+            yield records
 
-    def to_clickhouse(self, url: str, user: str, password: str, insert: str) -> None:
-        query = urllib.parse.urlencode({"query": insert})
-        headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
-        with open(self.avro_file, "rb") as body:
-            request = urllib.request.Request(f"{url}&{query}", data=body, headers=headers, method="POST")
-            request.add_header("Content-Length", str(os.path.getsize(self.avro_file)))
-            urllib.request.urlopen(request).read()
+    def totals(self, _: object) -> tuple[int, list]:
+        return self.rows, self.sums
+
+
+class ClickHouse:
+    def __init__(self, url: str, user: str, password: str, insert: str):
+        self.target = f"{url}&{urllib.parse.urlencode({'query': insert})}"
+        self.headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
+
+    def insert(self, body: BinaryIO) -> None:
+        size = body.seek(0, os.SEEK_END)
+        body.seek(0)
+        headers = self.headers | {"Content-Length": str(size)}
+        request = urllib.request.Request(self.target, data=body, headers=headers, method="POST")
+        urllib.request.urlopen(request).read()
+
+
+def by_file(rows: Rows, schema: dict, avro_file: str, clickhouse: ClickHouse) -> None:
+    with open(avro_file, "w+b") as out:
+        for records in rows:
+            fastavro.writer(out, schema, records, codec="null")
+            os.fsync(out.fileno())
+        clickhouse.insert(out)
 
 
 if __name__ == "__main__":
-    way = WholeWay(*sys.argv[1:4])
-
-    def run() -> None:
-        way.to_avro()
-        way.to_clickhouse(*sys.argv[4:])
-
-    measured(run, lambda _: (way.rows, way.sums))
+    file, schema_file, avro_file, *connection = sys.argv[1:]
+    rows, clickhouse = Rows(file), ClickHouse(*connection)
+    schema = fastavro.schema.load_schema(schema_file)
+    measured(lambda: by_file(rows, schema, avro_file, clickhouse), rows.totals)
