@@ -41,11 +41,13 @@ Result<std::optional<model::UploadId>> BringUp::run(const std::stop_token& stop)
             stage_ = Stage::failed;
             return holder;
         }
-        if (stage_ != Stage::connecting) {
-            stage_ = Stage::starting;
-        } else {
+        const bool is_kafkas = stage_ == Stage::connecting;
+        {
             const std::lock_guard lock(mutex_);
-            last_failure_ = holder.error().message;
+            (is_kafkas ? kafka_failure_ : clickhouse_failure_) = holder.error().message;
+        }
+        if (!is_kafkas) {
+            stage_ = Stage::starting;
         }
         log_event(LogLevel::warning, "preparing ClickHouse and the log is tried again",
                   {{"code", holder.error().code},
@@ -72,9 +74,14 @@ Result<std::optional<model::UploadId>> BringUp::attempt(const std::stop_token& s
 }
 
 std::string BringUp::reason() const {
+    const auto tried_again = [this](const std::string& failure) {
+        const std::lock_guard lock(mutex_);
+        return failure.empty() ? "" : fmt::format("; tried again: {}", failure);
+    };
     switch (stage_.load()) {
         case Stage::starting:
-            return "clickhouse starting: it does not answer yet";
+            return "clickhouse starting: it does not answer as it should yet" +
+                   tried_again(clickhouse_failure_);
         case Stage::migrating:
             return "clickhouse starting: its tables are brought up to date";
         case Stage::connecting:
@@ -86,9 +93,7 @@ std::string BringUp::reason() const {
         case Stage::failed:
             return "clickhouse cannot be started; the server ends";
     }
-    const std::lock_guard lock(mutex_);
-    return fmt::format("kafka starting: topics and schema are looked for{}{}",
-                       last_failure_.empty() ? "" : "; tried again: ", last_failure_);
+    return "kafka starting: topics and schema are looked for" + tried_again(kafka_failure_);
 }
 
 Result<void> BringUp::check() const {

@@ -63,7 +63,8 @@ class BringUp {
     const std::function<void()> on_ready_;
     std::atomic<Stage> stage_ = Stage::starting;
     mutable std::mutex mutex_;
-    std::string last_failure_;  // guarded by mutex_; of connect_, which no other check can say
+    std::string clickhouse_failure_;  // guarded by mutex_, as the next; the last one
+    std::string kafka_failure_;       // of connect_
 };
 
 }  // namespace rh::app

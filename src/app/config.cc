@@ -278,7 +278,18 @@ Result<std::vector<clickhouse::Endpoint>> Config::shards() const {
     return shards;
 }
 
-Result<void> Config::check_consumer() const {
+Result<void> Config::check_choices() const {
+    if (engines() == clickhouse::Engines::replicated && store == kEmbedded) {
+        return bad_setting(
+            "--clickhouse-engines=replicated needs the servers of a cluster, --store=URL,URL…; the "
+            "ClickHouse that the server starts itself has no other replica.");
+    }
+    if (engines() == clickhouse::Engines::replicated && consumer == "clickhouse") {
+        return bad_setting(
+            "--clickhouse-engines=replicated goes with --consumer=roundhouse only: Kafka engine "
+            "tables insert into whichever replica of a shard, and it is not known which one has "
+            "all rows of an upload.");
+    }
     if (consumer == "roundhouse" ||
         (log == "kafka" && store != kEmbedded && !kafka_brokers.empty() && !registry_url.empty())) {
         return {};
@@ -296,6 +307,11 @@ std::optional<clickhouse::KafkaSource> Config::consumed_by_clickhouse() const {
                                    .topic = kafka_topic,
                                    .group = kafka_group,
                                    .registry_url = registry_url};
+}
+
+clickhouse::Engines Config::engines() const {
+    return clickhouse_engines == "plain" ? clickhouse::Engines::plain
+                                         : clickhouse::Engines::replicated;
 }
 
 std::vector<std::string> Config::cors_origins() const { return split_list(http_cors_origins); }

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "clickhouse/consumer_tables.h"
 #include "clickhouse/endpoint.h"
+#include "clickhouse/table_engines.h"
 
 namespace rh::app {
 
@@ -63,6 +64,7 @@ struct Config {
     std::string store = "embedded";
     std::string consumer = "roundhouse";
     std::string clickhouse_cluster = "rivertech";
+    std::string clickhouse_engines = "plain";
     std::string clickhouse_password;
     std::string tls_ca_file = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -86,10 +88,12 @@ struct Config {
     // The shards of `store`, with clickhouse.password where a URL has none; empty: embedded. Error
     // invalid_request tls_ca_file, if one is https.
     Result<std::vector<clickhouse::Endpoint>> shards() const;
-    // Error invalid_request bad_setting if `consumer` does not go with `log` and `store`.
-    Result<void> check_consumer() const;
+    // Error invalid_request bad_setting if `consumer` or `clickhouse.engines` does not go with the
+    // rest.
+    Result<void> check_choices() const;
     // What the servers of `store` read from Kafka themselves; nothing: roundhouse does.
     std::optional<clickhouse::KafkaSource> consumed_by_clickhouse() const;
+    clickhouse::Engines engines() const;
     LogLevel least_log_level() const;
     LogFormat log_line_format() const;
 };

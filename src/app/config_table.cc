@@ -106,6 +106,12 @@ constexpr std::array kOptions = {
     Option{"clickhouse.cluster", cluster, server, &Config::clickhouse_cluster,
            "Name of the cluster in remote_servers of the ClickHouse servers of store, with the "
            "same shards in the same order."},
+    Option{
+        "clickhouse.engines", choice, server, &Config::clickhouse_engines,
+        "Engines of the tables on the servers of store: plain ones, or Replicated ones, for which "
+        "the servers need the macros shard and replica and a Keeper. The tables are made with "
+        "one of the two.",
+        0, 0, "plain|replicated"},
     Option{"clickhouse.password", secret, server, &Config::clickhouse_password,
            "Password for URLs of store that have a user but none."},
     Option{"tls.ca_file", text, both, &Config::tls_ca_file,

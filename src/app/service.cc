@@ -196,7 +196,7 @@ Result<std::unique_ptr<clickhouse::Store>> open_store(const Config& config,
     RH_ASSIGN(auto shards, config.shards());
     if (!shards.empty()) {
         return clickhouse::Store::connect(std::move(shards), config.clickhouse_cluster,
-                                          config.consumed_by_clickhouse());
+                                          config.consumed_by_clickhouse(), config.engines());
     }
     clickhouse::ServerOptions options;
     options.directory = data + "/clickhouse";
@@ -228,7 +228,7 @@ void announce(const Config& config, uint16_t port, bool has_keys) {
 // NOLINTNEXTLINE(readability-function-size): every part in its order, and nothing else
 Result<void> serve(const Config& config) {
     mallopt(M_ARENA_MAX, kMallocArenasMax);
-    RH_TRY(config.check_consumer());
+    RH_TRY(config.check_choices());
     const sigset_t signals = block_ending_signals();
     std::error_code ignored;
     const std::string data =

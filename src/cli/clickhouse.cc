@@ -127,17 +127,19 @@ Result<clickhouse::Endpoint> endpoint_of(const MigrateArguments& arguments,
 
 Result<int> migrate(const MigrateArguments& arguments, const Invocation& invocation) {
     RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    RH_TRY(settings.config.check_consumer());
+    RH_TRY(settings.config.check_choices());
     RH_ASSIGN(auto shards, settings.config.shards());
     const auto consumed = settings.config.consumed_by_clickhouse();
     const bool is_cluster = arguments.url.empty() && !shards.empty();
     if (is_cluster) {
         RH_TRY(clickhouse::Store::connect(std::move(shards), settings.config.clickhouse_cluster,
-                                          consumed)
+                                          consumed, settings.config.engines())
                    ->migrate());
     } else {
         RH_ASSIGN(auto endpoint, endpoint_of(arguments, settings.config));
-        RH_TRY(clickhouse::migrate(clickhouse::Client(std::move(endpoint))));
+        const clickhouse::Client owner(std::move(endpoint));
+        RH_TRY(clickhouse::check_engines(owner, settings.config.engines()));
+        RH_TRY(clickhouse::migrate(owner, {}, settings.config.engines()));
     }
     boost::json::array files;
     const std::span<const EmbeddedFile> none;
@@ -201,8 +203,8 @@ void add_migrate(CLI::App& program, Invocation& invocation) {
                        "File whose first line is the password of --clickhouse "
                        "[ROUNDHOUSE_CLICKHOUSE_PASSWORD]");
     add_settings(command, invocation,
-                 {"data", "store", "clickhouse.cluster", "tls.ca_file", "log", "consumer",
-                  "kafka.brokers", "kafka.topic", "kafka.group", "registry.url"});
+                 {"data", "store", "clickhouse.cluster", "clickhouse.engines", "tls.ca_file", "log",
+                  "consumer", "kafka.brokers", "kafka.topic", "kafka.group", "registry.url"});
     command.callback([&invocation, arguments] {
         invocation.action = [&invocation, arguments] { return migrate(*arguments, invocation); };
     });

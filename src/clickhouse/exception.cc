@@ -52,8 +52,11 @@ bool contains(const std::array<int, N>& numbers, int number) {
 
 Error exception_error(std::string_view text) {
     // Too many queries at once, memory of the server or of the query, network between servers, too
-    // many parts, all connections tried, aborted at a shutdown, overloaded.
-    constexpr std::array kTryAgain = {202, 209, 210, 236, 241, 252, 279, 743};
+    // many parts, all connections tried, aborted at a shutdown, overloaded. Of Replicated tables:
+    // no session of the Keeper, too few replicas for a quorum, nobody knows whether they have it,
+    // this one lacks what a quorum has, a replica has not deleted yet, the Keeper does not answer.
+    constexpr std::array kTryAgain = {202, 209, 210, 236, 241, 252, 279, 743,
+                                      242, 285, 286, 319, 289, 341, 999};
     // Rows, time and result size that the user's profile allows.
     constexpr std::array kLimits = {158, 159, 160, 396};
     constexpr int kNotEnoughSpace = 243;

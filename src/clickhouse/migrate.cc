@@ -42,15 +42,15 @@ std::string with_values(std::string_view statement, const Placeholders& values) 
 }
 
 Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> files,
-                         const Placeholders& values, const Chosen& chosen) {
+                         const Placeholders& values, const Chosen& chosen, Engines engines) {
     for (const EmbeddedFile& file : files) {
         for (const std::string_view statement : statements_of(file.text)) {
             if (chosen && !chosen(statement)) {
                 continue;
             }
             // The endpoint's database may not exist yet; the files name theirs.
-            auto applied =
-                owner.query(with_values(statement, values), {}, {{"database", "default"}});
+            auto applied = owner.query(with_engines(with_values(statement, values), engines), {},
+                                       {{"database", "default"}});
             if (!applied) {
                 Error error = std::move(applied).error();
                 error.message = fmt::format("Applying {} failed. {}", file.name, error.message);
@@ -61,8 +61,8 @@ Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> file
     return {};
 }
 
-Result<void> migrate(const Client& owner, const Chosen& chosen) {
-    return apply_files(owner, migration_files(), {}, chosen);
+Result<void> migrate(const Client& owner, const Chosen& chosen, Engines engines) {
+    return explained(owner, apply_files(owner, migration_files(), {}, chosen, engines));
 }
 
 Result<void> migrate_cluster(const Client& owner, std::string_view cluster) {

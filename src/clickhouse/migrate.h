@@ -14,6 +14,7 @@
 #include "base/embedded.h"
 #include "base/result.h"
 #include "clickhouse/client.h"
+#include "clickhouse/table_engines.h"
 
 namespace rh::clickhouse {
 
@@ -34,8 +35,11 @@ using Chosen = std::function<bool(std::string_view statement)>;
 
 // Errors are the client's, with the file's name.
 Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> files,
-                         const Placeholders& values, const Chosen& chosen = {});
-Result<void> migrate(const Client& owner, const Chosen& chosen = {});
+                         const Placeholders& values, const Chosen& chosen = {},
+                         Engines engines = Engines::plain);
+// With Replicated engines also conflict no_replication.
+Result<void> migrate(const Client& owner, const Chosen& chosen = {},
+                     Engines engines = Engines::plain);
 Result<void> migrate_cluster(const Client& owner, std::string_view cluster);
 // Error conflict wrong_cluster if the server knows no cluster of this name with as many shards.
 Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shards);

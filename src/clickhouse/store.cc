@@ -46,23 +46,30 @@ class Store::BlamingStream : public ResponseStream {
 };
 
 Store::Store(std::unique_ptr<Server> server, std::string cluster,
-             std::optional<KafkaSource> consumes)
-    : server_(std::move(server)), cluster_(std::move(cluster)), consumes_(std::move(consumes)) {}
+             std::optional<KafkaSource> consumes, Engines engines)
+    : server_(std::move(server)),
+      cluster_(std::move(cluster)),
+      consumes_(std::move(consumes)),
+      engines_(engines) {}
 
 Result<std::unique_ptr<Store>> Store::embed(const ServerOptions& options) {
     RH_ASSIGN(auto server, Server::start(options));
-    std::unique_ptr<Store> store(new Store(std::move(server), "", {}));
+    std::unique_ptr<Store> store(new Store(std::move(server), "", {}, Engines::plain));
     store->shards_.push_back({Client(store->server_->owner()), Client(store->server_->reader())});
     return store;
 }
 
 std::unique_ptr<Store> Store::connect(std::vector<Endpoint> shards, std::string cluster,
-                                      std::optional<KafkaSource> consumes) {
+                                      std::optional<KafkaSource> consumes, Engines engines) {
     RH_ASSERT(!shards.empty());
-    std::unique_ptr<Store> store(new Store(nullptr, std::move(cluster), std::move(consumes)));
+    std::unique_ptr<Store> store(
+        new Store(nullptr, std::move(cluster), std::move(consumes), engines));
     for (Endpoint& endpoint : shards) {
         Endpoint reading = endpoint;
+        endpoint.settings = owner_settings(engines);
         reading.settings = kReaderSettings;
+        const Settings& more = reader_settings(engines);
+        reading.settings.insert(reading.settings.end(), more.begin(), more.end());
         store->shards_.push_back(
             {Client(std::move(endpoint)), Client(std::move(reading), kReadTimeoutMs)});
     }
@@ -81,12 +88,17 @@ Result<void> Store::migrate() const {
     RH_TRY(do_on_every_shard([&](size_t shard) -> Result<void> {
         RH_TRY(check_cluster(owner(shard), cluster_, shards()));
         RH_TRY(check_consumer(owner(shard), consumer));
+        RH_TRY(check_engines(owner(shard), engines_));
         return consumes() ? check_profile(owner(shard)) : Result<void>{};
     }));
     RH_TRY(do_on_every_shard([this](size_t shard) -> Result<void> {
-        RH_TRY(clickhouse::migrate(owner(shard), [this](std::string_view statement) {
-            return !consumes() || !is_rollup_view(statement);
-        }));
+        RH_TRY(clickhouse::migrate(
+            owner(shard),
+            [this](std::string_view statement) {
+                return !consumes() || !is_rollup_view(statement);
+            },
+            engines_));
+        RH_TRY(check_replicas(owner(shard)));
         return migrate_cluster(owner(shard), cluster_);
     }));
     if (!consumes()) {

@@ -26,6 +26,7 @@
 #include "clickhouse/client.h"
 #include "clickhouse/consumer_tables.h"
 #include "clickhouse/server.h"
+#include "clickhouse/table_engines.h"
 
 namespace rh::clickhouse {
 
@@ -34,17 +35,18 @@ class Store {
     // Returns while the child is starting. Errors: as Server::start().
     static Result<std::unique_ptr<Store>> embed(const ServerOptions& options);
     // At least one shard, as parse_shards() gives them; `cluster` is what the servers call the
-    // cluster in their remote_servers; `consumes` what they are to read from Kafka themselves. Asks
-    // nothing yet.
+    // cluster in their remote_servers; `consumes` what they are to read from Kafka themselves;
+    // `engines` those of the tables. Asks nothing yet.
     static std::unique_ptr<Store> connect(std::vector<Endpoint> shards, std::string cluster,
-                                          std::optional<KafkaSource> consumes = {});
+                                          std::optional<KafkaSource> consumes = {},
+                                          Engines engines = Engines::plain);
 
     // Brings all shards to where they can be migrated. Waits for the child, as
     // Server::wait_until_up(); of a cluster it only looks, and says which shard does not answer.
     Result<void> wait_until_up(const std::stop_token& stop) const;
     // queries/ on every shard; of a cluster also queries/cluster/, and of one that consumes
-    // queries/consumer/. Errors: conflict wrong_cluster, other_consumer, wrong_profile, and the
-    // client's.
+    // queries/consumer/. Errors: conflict wrong_cluster, other_consumer, wrong_profile,
+    // other_engines, no_replication; unavailable replica_read_only (retry); and the client's.
     Result<void> migrate() const;
     // Whether the servers read the topic of rows themselves; no view makes the rollups then
     // (sink/rollups.h).
@@ -100,7 +102,8 @@ class Store {
         Client owner;
         Client reader;
     };
-    Store(std::unique_ptr<Server> server, std::string cluster, std::optional<KafkaSource> consumes);
+    Store(std::unique_ptr<Server> server, std::string cluster, std::optional<KafkaSource> consumes,
+          Engines engines);
     const Client& client(size_t shard, User user) const {
         return user == User::owner ? owner(shard) : reader(shard);
     }
@@ -112,6 +115,7 @@ class Store {
     const std::unique_ptr<Server> server_;  // of a cluster: none
     const std::string cluster_;
     const std::optional<KafkaSource> consumes_;
+    const Engines engines_;
     std::vector<Shard> shards_;
 };
 
