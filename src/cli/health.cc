@@ -1,5 +1,5 @@
 // `roundhouse health`: what a container's or a supervisor's health check runs. Exit codes: 0 fine,
-// 1 not, or only in part (degraded), 5 nobody answers.
+// 1 not, or only in part (degraded; 0 with --allow-degraded), 5 nobody answers.
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -12,12 +12,18 @@
 namespace rh::cli {
 namespace {
 
-Result<int> health(bool live, const Invocation& invocation) {
+struct HealthArguments {
+    bool live = false;
+    bool allow_degraded = false;
+};
+
+Result<int> health(const HealthArguments& arguments, const Invocation& invocation) {
     RH_ASSIGN(const app::Resolved settings, invocation.settings());
     RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
-    RH_ASSIGN(const ApiClient::Plain answer, api.get_plain(live ? "/livez" : "/readyz"));
+    RH_ASSIGN(const ApiClient::Plain answer, api.get_plain(arguments.live ? "/livez" : "/readyz"));
     const std::string text(trim_blanks(answer.text, kBlanksAndLineEnds));
-    const bool fine = answer.status == 200 && !text.starts_with("degraded");
+    const bool fine =
+        answer.status == 200 && (arguments.allow_degraded || !text.starts_with("degraded"));
     RH_TRY(write_out(
         invocation.json
             ? boost::json::serialize(boost::json::object{{"ok", fine}, {"detail", text}}) + "\n"
@@ -32,13 +38,16 @@ void add_health(CLI::App& program, Invocation& invocation) {
         add_command(program, invocation, "health",
                     "Ask the server whether it is ready, and if not, why. Needs no API key.",
                     {"roundhouse health", "roundhouse health --live --server http://HOST:PORT"});
-    auto live = std::make_shared<bool>(false);
-    command.add_flag("--live", *live,
+    auto arguments = std::make_shared<HealthArguments>();
+    command.add_flag("--live", arguments->live,
                      "Ask only whether it answers: a server that waits for ClickHouse or Kafka is "
                      "not ready, and restarting it would not help");
+    command.add_flag("--allow-degraded", arguments->allow_degraded,
+                     "Exit code 0 also if it is degraded: it takes files, and what keeps it from "
+                     "giving all figures is not mended by taking it out of service");
     add_settings(command, invocation, app::Audience::client);
-    command.callback([&invocation, live] {
-        invocation.action = [&invocation, live] { return health(*live, invocation); };
+    command.callback([&invocation, arguments] {
+        invocation.action = [&invocation, arguments] { return health(*arguments, invocation); };
     });
 }
 

@@ -210,6 +210,11 @@ def test_roundhouse_waits_for_what_it_uses_and_finds_it(services):
         assert users.find(f"users/{user}") is not None
 
 
+def test_a_degraded_roundhouse_is_kept_in_service(services):
+    """tests/system/test_recovery.py shows what this command says of one that has lost tables."""
+    assert services["roundhouse"]["healthcheck"]["test"] == ["CMD", "roundhouse", "health", "--allow-degraded"]
+
+
 def test_roundhouse_may_write_to_its_volume_and_nothing_else(services):
     service = services["roundhouse"]
     assert service["read_only"] is True and service["cap_drop"] == ["ALL"]

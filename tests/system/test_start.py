@@ -82,6 +82,7 @@ def check_is_starting(server: Server) -> None:
     code, said = health(server)
     assert code == 1 and said.startswith("not ready: clickhouse starting"), said
     assert health(server, "--live") == (0, "alive")
+    assert health(server, "--allow-degraded")[0] == 1
 
 
 def health(server: Server, *arguments: str) -> tuple[int, str]:
