@@ -1,7 +1,8 @@
 -- Only with --consumer=clickhouse: the tables that consume the topic, one on each shard, in one
 -- consumer group. {brokers}, {topic}, {group} and {registry_url} are roundhouse's settings kafka.brokers,
--- kafka.topic, kafka.group and registry.url. Both are dropped and made again when one of these has
--- changed; the group goes on where it was.
+-- kafka.topic, kafka.group and registry.url. All that the files of this folder make is dropped and
+-- made again when one of these, or the files, have changed (the comment says of which they are); the
+-- group goes on where it was.
 --
 -- The engine delivers at least once and cuts blocks where it likes, so nothing is added up here: the
 -- rollups of an upload are made from game_rounds FINAL when all of its rows are there.

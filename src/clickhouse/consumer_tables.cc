@@ -1,5 +1,7 @@
 #include "clickhouse/consumer_tables.h"
 
+#include <array>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -15,6 +17,12 @@ constexpr std::string_view kFromSomeRows =
     "FROM roundhouse.game_rounds AS r FINAL\n"
     "WHERE r.upload_id = {id:UUID} AND r.row_number BETWEEN {first:UInt64} AND {last:UInt64}\n";
 constexpr std::string_view kConsumes = "staging_bets";
+// All that queries/consumer/ makes, none of which keeps rows, in the order in which it is dropped:
+// the view that makes the engine read first, and the table whose comment says of which DDL it is
+// last, so that what was interrupted is begun again.
+constexpr std::array<std::string_view, 6> kConsumersTables = {
+    "staging_bets_mv",  "game_rounds_mv",    "dead_letters_mv",
+    "dead_letters_all", "staging_bets_read", kConsumes};
 // The endpoint's database may not exist yet; the files name theirs.
 const Settings kAnyDatabase = {{"database", "default"}};
 
@@ -142,20 +150,21 @@ Result<void> migrate_consumer(const Client& owner, std::string_view cluster,
                            {"{topic}", quoted(source.topic)},
                            {"{group}", quoted(source.group)},
                            {"{registry_url}", quoted(source.registry_url)}};
-    const EmbeddedFile& consuming = consumer_files().back();
-    RH_ASSIGN(const std::string settings, fingerprint(owner, with_values(consuming.text, values)));
-    values.emplace_back("{settings}", quoted(fmt::format("Consumes the topic; {}", settings)));
-    RH_ASSIGN(
-        const std::string same,
-        owner.query("SELECT count() FROM system.tables WHERE database = 'roundhouse' AND "
-                    "name = {name:String} AND NOT endsWith(comment, {settings:String}) "
-                    "FORMAT TSVRaw",
-                    {{"name", std::string(kConsumes)}, {"settings", settings}}, kAnyDatabase));
-    if (same != "0\n") {
-        for (const std::string_view suffix : {"_mv", ""}) {
-            RH_TRY(owner.query(
-                fmt::format("DROP TABLE IF EXISTS roundhouse.{}{} SYNC", kConsumes, suffix), {},
-                kAnyDatabase));
+    std::string text;
+    for (const EmbeddedFile& file : consumer_files()) {
+        text += with_values(file.text, values);
+    }
+    RH_ASSIGN(const std::string settings, fingerprint(owner, text));
+    const std::string comment = fmt::format("Consumes the topic; {}", settings);
+    values.emplace_back("{settings}", quoted(comment));
+    RH_ASSIGN(const std::string same,
+              owner.query("SELECT count() FROM system.tables WHERE database = 'roundhouse' AND "
+                          "name = {name:String} AND comment = {comment:String} FORMAT TSVRaw",
+                          {{"name", std::string(kConsumes)}, {"comment", comment}}, kAnyDatabase));
+    if (same == "0\n") {
+        for (const std::string_view table : kConsumersTables) {
+            RH_TRY(owner.query(fmt::format("DROP TABLE IF EXISTS roundhouse.{} SYNC", table), {},
+                               kAnyDatabase));
         }
     }
     return apply_files(owner, consumer_files(), values);

@@ -40,7 +40,8 @@ Result<void> check_consumer(const Client& owner, Consumer consumer);
 // Error conflict wrong_profile if the server's settings would let Kafka engine tables commit
 // offsets of rows that are not in.
 Result<void> check_profile(const Client& owner);
-// Applies queries/consumer/ to one server, after every other file is applied to all of them.
+// Applies queries/consumer/ to one server, after every other file is applied to all of them. Where
+// its tables were made by another text of these files or with other settings, they are made anew.
 Result<void> migrate_consumer(const Client& owner, std::string_view cluster,
                               const KafkaSource& source);
 

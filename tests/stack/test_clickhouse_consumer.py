@@ -4,7 +4,9 @@ the other shard counts once.
 What must be counted is computed by DuckDB, what is on a shard is asked of it directly.
 """
 
+import json
 import random
+import re
 import signal
 import subprocess
 import time
@@ -33,6 +35,7 @@ ROWS = 350_000
 SHARDS = (1, 2)
 ROLLUPS = ("hourly", "hourly_by_game", "game_hourly", "games")
 CONSUMING = ("staging_bets_mv", "staging_bets")
+ON_THEIR_WAY = ("game_rounds_mv", "dead_letters_mv", "dead_letters_all", "staging_bets_read")
 VIEWS = ("hourly_mv", "game_hourly_mv", "games_mv")
 
 
@@ -209,6 +212,87 @@ def test_what_is_no_row_is_put_aside_and_a_registry_that_is_away_puts_nothing_as
     check_all(site, server, more_id, more_rows)
     check_exactly_once(server, rows)
     assert metric(server, "roundhouse_dead_letters") == aside
+
+
+def ddl(site: Site) -> list[dict[str, str]]:
+    """Of each shard the consumer's tables and the statements that make them."""
+    names = ", ".join(f"'{name}'" for name in (*CONSUMING, *ON_THEIR_WAY))
+    sql = f"SELECT name, create_table_query FROM system.tables WHERE database = 'roundhouse' AND name IN ({names})"
+    found = []
+    for shard in SHARDS:
+        lines = ask(site, shard, f"{sql} FORMAT JSONCompactEachRow").splitlines()
+        found.append(dict(json.loads(line) for line in lines))
+    return found
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_tables_of_an_older_version_are_made_anew(site, rng, interrupted):
+    """Older ones keep nothing of a dead letter but its place; if it was interrupted, those that consume are gone."""
+    server = start(site)
+    wait_stored(server, send(server, make_file(rng, 1_000)[0], filename="older.csv"))
+    server.kill()
+    now = ddl(site)
+    drop(site, (*CONSUMING, *ON_THEIR_WAY))
+    for shard, tables in zip(SHARDS, now, strict=True):
+        assert set(tables) == {*CONSUMING, *ON_THEIR_WAY}
+        older = {
+            name: re.sub("Consumes the topic; [0-9A-F]+", "Consumes the topic; 0", text)
+            for name, text in tables.items()
+        }
+        older["staging_bets_read"] = (
+            "CREATE TABLE roundhouse.staging_bets_read (part UInt32, offset Int64) ENGINE = Null"
+        )
+        older["game_rounds_mv"] = (
+            "CREATE VIEW roundhouse.game_rounds_mv AS SELECT part FROM roundhouse.staging_bets_read"
+        )
+        older["dead_letters_mv"] = (
+            "CREATE MATERIALIZED VIEW roundhouse.dead_letters_mv TO roundhouse.dead_letters_all AS "
+            "SELECT part, offset FROM roundhouse.staging_bets_read WHERE 0"
+        )
+        older["staging_bets_mv"] = (
+            "CREATE MATERIALIZED VIEW roundhouse.staging_bets_mv TO roundhouse.staging_bets_read AS "
+            "SELECT toUInt32(_partition) AS part, toInt64(_offset) AS offset FROM roundhouse.staging_bets WHERE 0"
+        )
+        for name in reversed((*(() if interrupted else CONSUMING), *ON_THEIR_WAY)):
+            ask(site, shard, older[name])
+    server.start()
+    assert ddl(site) == now
+    content, rows = make_file(rng, 20_000)
+    upload_id = wait_stored(server, send(server, content, filename="newer.csv"))["id"]
+    check_all(site, server, upload_id, rows)
+    before = metric(server, "roundhouse_dead_letters")
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"]})
+    producer.produce(TOPIC, b"wrong", key=b"newer", partition=1)
+    assert producer.flush(30) == 0
+    wait_for(lambda: metric(server, "roundhouse_dead_letters") == before + 1, "it is put aside")
+    assert ask(site, 1, "SELECT DISTINCT value FROM dead_letters_all FINAL WHERE key = 'newer'") == "wrong"
+
+    server.kill()
+    server.start()
+    assert ddl(site) == now
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["<distributed_foreground_insert>0<", "<max_partitions_per_insert_block>100<"],
+    ids=["in_background", "few_partitions"],
+)
+def test_a_profile_that_would_lose_rows_is_refused(site, wrong):
+    name = wrong[1:].partition(">")[0]
+    profile = site.stack.folder / "clickhouse-2" / "config" / "users.d" / "zz-wrong.xml"
+    profile.write_text(f"<clickhouse><profiles><default>{wrong}/{name}></default></profiles></clickhouse>\n")
+    try:
+        site.stack.kill("clickhouse-2")
+        site.stack.start("clickhouse-2")
+        refused = start(site, ready=False)
+        assert refused.wait_dead(60) == 1
+        address = httpx.URL(site.env["STACK_CLICKHOUSE_2"])
+        assert "wrong_profile" in refused.log_tail() and f"{address.host}:{address.port}" in refused.log_tail()
+    finally:
+        profile.unlink()
+        site.stack.kill("clickhouse-2")
+        site.stack.start("clickhouse-2")
+    start(site)
 
 
 def test_a_topic_that_is_read_again_by_another_group_changes_no_figure(site, rng):
