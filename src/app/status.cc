@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/plural.h"
 #include "io/file.h"
 
 namespace rh::app {
@@ -78,6 +79,11 @@ api::HealthCheck check_kafka(const sink::TopicConsumer& consumer) {
     const auto health = consumer.health();
     std::string detail = fmt::format("this is process {}, {} partitions are read, {} dead letters",
                                      consumer.node(), health.partitions, health.dead_letters);
+    if (health.unknown_rows > 0) {
+        detail += fmt::format(
+            ", {} of {} that nobody published are in ClickHouse and count nowhere",
+            counted(health.unknown_rows, "row"), counted(health.unknown_uploads, "upload"));
+    }
     if (!health.retention_lost.empty()) {
         detail += fmt::format(", kafka_retention_lost ({} of the uploads still lack rows): {}",
                               health.lost_uploads, health.retention_lost);
@@ -139,6 +145,10 @@ void Status::append_kafka_metrics(std::string& out) const {
     append_metric(out, "roundhouse_dead_letters", "gauge",
                   "Messages of the topic that are no rows, of all times.",
                   {{"", as_value(consumed.dead_letters)}});
+    append_metric(out, "roundhouse_unknown_rows", "gauge",
+                  "Rows that ClickHouse read from the topic itself and that no process published; "
+                  "they count nowhere. (Read by roundhouse, such rows are dead letters.)",
+                  {{"", as_value(consumed.unknown_rows)}});
     append_metric(out, "roundhouse_kafka_retention_losses_total", "counter",
                   "Times that the topic's retention dropped rows that were not stored.",
                   {{"", as_value(consumed.retention_losses)}});

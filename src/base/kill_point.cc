@@ -13,7 +13,7 @@
 namespace rh {
 namespace {
 
-constexpr std::array<std::string_view, 20> kKillPoints = {
+constexpr std::array<std::string_view, 21> kKillPoints = {
     "receive_spooling",       // some bytes are in the spool, the rest is not there yet
     "receive_before_ledger",  // the original is complete and synced, the ledger does not know it
     "receive_after_ledger",   // the upload is in the ledger, 202 is not sent yet
@@ -30,6 +30,7 @@ constexpr std::array<std::string_view, 20> kKillPoints = {
     "sink_after_insert",      // cells are in ClickHouse, the checkpoint does not know
     "sink_after_checkpoint",  // cells and checkpoint agree, more cells follow
     "kafka_between_rollups",  // raw rows are in ClickHouse, some of the rollups' are
+    "kafka_letters_sent",     // dead letters are in their topic, the mark does not know
     "sink_before_audit",      // all cells are in ClickHouse
     "stored_before_uploads_row",  // audited, the row in `uploads` is not written
     "stored_before_ledger",       // the row in `uploads` is written, the ledger does not know

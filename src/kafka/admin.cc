@@ -27,6 +27,7 @@ struct Admin::Impl {
     Result<int32_t> partitions_with_leader(const std::string& name);
     Result<int32_t> replication();
     Result<void> create(const std::string& topic, int32_t partitions, const Settings& settings);
+    Result<const Handle*> member_of(const std::string& group);
 
     Handle handle;
     const Cluster cluster;
@@ -175,16 +176,21 @@ Result<Watermarks> Admin::watermarks(const std::string& topic, int32_t partition
     return watermarks;
 }
 
+Result<const Handle*> Admin::Impl::member_of(const std::string& group) {
+    auto member = members.find(group);
+    if (member == members.end()) {
+        RH_ASSIGN(Handle made,
+                  Handle::create(cluster, RD_KAFKA_CONSUMER, {{"group.id", group}}, {}));
+        member = members.emplace(group, std::move(made)).first;
+    }
+    return &member->second;
+}
+
 Result<std::vector<std::optional<int64_t>>> Admin::committed(const std::string& group,
                                                              const std::string& topic,
                                                              int32_t count) {
-    auto asker = impl_->members.find(group);
-    if (asker == impl_->members.end()) {
-        RH_ASSIGN(Handle made,
-                  Handle::create(impl_->cluster, RD_KAFKA_CONSUMER, {{"group.id", group}}, {}));
-        asker = impl_->members.emplace(group, std::move(made)).first;
-    }
-    const Handle& member = asker->second;
+    RH_ASSIGN(const Handle* const asker, impl_->member_of(group));
+    const Handle& member = *asker;
     std::vector<int32_t> partitions(static_cast<size_t>(count));
     std::iota(partitions.begin(), partitions.end(), 0);
     const PartitionList list(member.library(), topic, partitions);
@@ -200,6 +206,16 @@ Result<std::vector<std::optional<int64_t>>> Admin::committed(const std::string& 
         }
     }
     return offsets;
+}
+
+Result<void> Admin::commit(const std::string& group, const std::string& topic,
+                           const std::vector<Position>& positions) {
+    RH_ASSIGN(const Handle* const member, impl_->member_of(group));
+    const PartitionList list(member->library(), topic, positions);
+    const auto code = member->library().commit(member->get(), list.get(), 0);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? Result<void>{}
+               : kafka_error(member->library(), code, "committing offsets of group " + group);
 }
 
 }  // namespace rh::kafka

@@ -153,7 +153,8 @@ class Consumer {
     std::unique_ptr<Impl> impl_;
 };
 
-// Questions and changes that need no stream. Any thread, but committed() is asked by one at a time.
+// Questions and changes that need no stream. Any thread, but committed() and commit() are called by
+// one at a time.
 class Admin {
   public:
     static Result<std::unique_ptr<Admin>> create(const Cluster& cluster);
@@ -171,6 +172,9 @@ class Admin {
     // Of each partition 0 … count−1: the offset that the group has committed; nullopt: none.
     Result<std::vector<std::optional<int64_t>>> committed(const std::string& group,
                                                           const std::string& topic, int32_t count);
+    // Commits offsets for a group that nobody joins: marks that whoever asks for them finds.
+    Result<void> commit(const std::string& group, const std::string& topic,
+                        const std::vector<Position>& positions);
 
   private:
     struct Impl;

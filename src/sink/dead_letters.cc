@@ -15,6 +15,24 @@ constexpr std::string_view kInsertSql =
     "INSERT INTO dead_letters (topic, part, offset, reason, detail, key, value, seen_at) "
     "FORMAT RowBinary";
 
+// A message may be as large as the topic of rows takes them, and then has no room for headers in a
+// topic with the same limit. The whole of it is in the table.
+constexpr size_t kKeyBytesMax = 100'000;
+constexpr size_t kValueBytesMax = 800'000;
+
+kafka::Headers headers_of(const DeadLetter& letter, const std::string& topic) {
+    kafka::Headers headers = {{"topic", topic},
+                              {"partition", std::to_string(letter.partition)},
+                              {"offset", std::to_string(letter.offset)},
+                              {"reason", std::string(letter.reason)},
+                              {"detail", letter.detail}};
+    if (letter.key.size() > kKeyBytesMax || letter.value.size() > kValueBytesMax) {
+        headers.emplace_back("cut", fmt::format("key of {} bytes, value of {} bytes",
+                                                letter.key.size(), letter.value.size()));
+    }
+    return headers;
+}
+
 template <class Number>
 void put_number(std::string& out, Number number) {
     for (size_t byte = 0; byte < sizeof(number); ++byte) {
@@ -51,14 +69,18 @@ Result<void> DeadLetters::keep(const std::vector<DeadLetter>& letters) {
         const std::string_view piece = body;
         RH_TRY(store_.owner(shard).insert(kInsertSql, {&piece, 1}, {}, {{"async_insert", "0"}}));
     }
-    if (auto sent = send(letters); !sent) {
-        producer_.reset();
-        return sent;
-    }
-    return {};
+    return send(letters);
 }
 
 Result<void> DeadLetters::send(const std::vector<DeadLetter>& letters) {
+    auto sent = produce(letters);
+    if (!sent) {
+        producer_.reset();
+    }
+    return sent;
+}
+
+Result<void> DeadLetters::produce(const std::vector<DeadLetter>& letters) {
     const std::string to = topic_ + "-dead-letters";
     if (producer_ == nullptr) {
         RH_ASSIGN(const auto admin, kafka::Admin::create(cluster_));
@@ -68,13 +90,11 @@ Result<void> DeadLetters::send(const std::vector<DeadLetter>& letters) {
     kafka::Delivery delivery(1);
     for (const DeadLetter& letter : letters) {
         RH_TRY(producer_->send_with_headers(
-            to, {.key = letter.key, .value = letter.value, .partition = 0},
-            {{"topic", topic_},
-             {"partition", std::to_string(letter.partition)},
-             {"offset", std::to_string(letter.offset)},
-             {"reason", std::string(letter.reason)},
-             {"detail", letter.detail}},
-            delivery));
+            to,
+            {.key = std::string_view(letter.key).substr(0, kKeyBytesMax),
+             .value = std::string_view(letter.value).substr(0, kValueBytesMax),
+             .partition = 0},
+            headers_of(letter, topic_), delivery));
     }
     return producer_->flush(delivery);
 }

@@ -32,11 +32,13 @@ class DeadLetters {
 
     // Returns when all of them are kept in both places.
     Result<void> keep(const std::vector<DeadLetter>& letters);
+    // Returns when all of them are in the topic of dead letters.
+    Result<void> send(const std::vector<DeadLetter>& letters);
     // How many messages of the topic there are in the table, of all processes and times.
     Result<uint64_t> count() const;
 
   private:
-    Result<void> send(const std::vector<DeadLetter>& letters);
+    Result<void> produce(const std::vector<DeadLetter>& letters);
 
     const clickhouse::Store& store_;
     const kafka::Cluster cluster_;

@@ -35,6 +35,8 @@ EngineConsumer::EngineConsumer(EngineConsumerContext context)
     : context_(std::move(context)),
       offsets_(context_.cluster, context_.group, context_.topic),
       dead_letters_(context_.store, context_.cluster, context_.topic),
+      forwarder_(context_.store, dead_letters_, context_.group, context_.topic),
+      unknown_rows_(context_.store, context_.control),
       losses_(context_.control, context_.topic),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -59,6 +61,9 @@ TopicConsumer::Health EngineConsumer::health() const {
         health = health_;
     }
     losses_.add_to(health);
+    const UnknownRows::Found unknown = unknown_rows_.found();
+    health.unknown_rows = unknown.rows;
+    health.unknown_uploads = unknown.uploads;
     return health;
 }
 
@@ -93,8 +98,7 @@ void EngineConsumer::note_error(const Error& error) {
 Result<void> EngineConsumer::look() {
     RH_TRY(look_at_servers());
     if (const int64_t now = monotonic_ms(); now - looked_closely_at_ > kLookCloselyMs) {
-        RH_TRY(count_dead_letters());
-        RH_TRY(look_for_losses());
+        RH_TRY(look_closely());
         looked_closely_at_ = now;
     }
     if (const int64_t stalled_ms = offsets_.stalled_ms(); stalled_ms > kStalledMs) {
@@ -146,16 +150,23 @@ Result<void> EngineConsumer::count_dead_letters() {
     return {};
 }
 
-// The engine begins again at the first record that is left, and says nothing.
-Result<void> EngineConsumer::look_for_losses() {
+Result<void> EngineConsumer::look_closely() {
+    RH_TRY(count_dead_letters());
     if (admin_ == nullptr) {
         RH_ASSIGN(admin_, kafka::Admin::create(context_.cluster));
     }
     RH_ASSIGN(const int32_t count, admin_->partition_count(context_.topic));
-    RH_ASSIGN(const auto committed, admin_->committed(context_.group, context_.topic, count));
+    RH_ASSIGN(const auto taken, admin_->committed(context_.group, context_.topic, count));
+    RH_TRY(look_for_losses(taken));
+    RH_TRY(forwarder_.forward(*admin_, taken));
+    return unknown_rows_.look();
+}
+
+// The engine begins again at the first record that is left, and says nothing.
+Result<void> EngineConsumer::look_for_losses(const LetterForwarder::Offsets& taken) {
     RetentionLosses::Dropped dropped;
-    for (int32_t partition = 0; partition < count; ++partition) {
-        const int64_t next = committed[static_cast<size_t>(partition)].value_or(0);
+    for (int32_t partition = 0; std::cmp_less(partition, taken.size()); ++partition) {
+        const int64_t next = taken[static_cast<size_t>(partition)].value_or(0);
         RH_ASSIGN(const auto ends, admin_->watermarks(context_.topic, partition));
         int64_t& told = lost_from_.try_emplace(partition, -1).first->second;
         if (next < ends.low && told != next) {

@@ -19,14 +19,16 @@
 #include "kafka_log/control_topic.h"
 #include "sink/dead_letters.h"
 #include "sink/group_offsets.h"
+#include "sink/letter_forwarder.h"
 #include "sink/retention_losses.h"
 #include "sink/topic_consumer.h"
+#include "sink/unknown_rows.h"
 
 namespace rh::sink {
 
 struct EngineConsumerContext {
     const clickhouse::Store& store;
-    const kafka_log::ControlTopic& control;
+    kafka_log::ControlTopic& control;
     kafka::Cluster cluster;
     std::string topic;
     std::string group;  // of the engine tables
@@ -54,12 +56,15 @@ class EngineConsumer : public TopicConsumer {
     Result<void> look();
     Result<void> look_at_servers();
     Result<void> count_dead_letters();
-    Result<void> look_for_losses();
+    Result<void> look_closely();
+    Result<void> look_for_losses(const LetterForwarder::Offsets& taken);
     void note_error(const Error& error);
 
     const EngineConsumerContext context_;
     GroupOffsets offsets_;
     DeadLetters dead_letters_;
+    LetterForwarder forwarder_;
+    UnknownRows unknown_rows_;
     RetentionLosses losses_;
 
     // Of the thread.

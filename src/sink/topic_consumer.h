@@ -31,7 +31,11 @@ class TopicConsumer {
         uint64_t rows_inserted = 0;  // by this process since its start
         size_t partitions = 0;       // that are read now: by this process, or by ClickHouse
         uint64_t dead_letters = 0;   // in the table
-        uint64_t open_uploads = 0;   // of all processes: published and not stored
+        // Of uploads that nobody has published, in game_rounds: where ClickHouse consumes the topic
+        // itself. Elsewhere such rows are dead letters.
+        uint64_t unknown_rows = 0;
+        uint64_t unknown_uploads = 0;
+        uint64_t open_uploads = 0;  // of all processes: published and not stored
         // Times that retention dropped rows that were not stored, what it was the last time (empty:
         // never), and how many uploads are not published again and stored since.
         uint64_t retention_losses = 0;

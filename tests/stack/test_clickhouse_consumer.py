@@ -214,6 +214,89 @@ def test_what_is_no_row_is_put_aside_and_a_registry_that_is_away_puts_nothing_as
     assert metric(server, "roundhouse_dead_letters") == aside
 
 
+def forwarded(site: Site, key: bytes) -> list:
+    if f"{TOPIC}-dead-letters" not in site.admin().list_topics(timeout=30).topics:
+        return []
+    return [message for message in site.messages(f"{TOPIC}-dead-letters") if message.key() == key]
+
+
+def test_dead_letters_come_into_their_topic_once_whatever_is_killed(site, rng):
+    server = start(site)
+    wait_stored(server, send(server, make_file(rng, 1_000)[0], filename="first.csv"))
+    key = rng.randbytes(8).hex().encode()
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"], "message.max.bytes": 2_000_000})
+    wrong = [b"wrong %d" % number for number in range(2_500)]  # more than are sent in one go
+    large = b"\x01" + rng.randbytes(1_040_000)  # there is no room for the headers
+    for number, value in enumerate([*wrong, large]):
+        producer.produce(TOPIC, value, key=key, partition=number % 3)
+    assert producer.flush(60) == 0
+    wait_for(lambda: len(forwarded(site, key)) >= len(wrong) + 1, "all are in the topic", 120)
+    kept = forwarded(site, key)
+    assert sorted(m.value() for m in kept) == sorted([*wrong, large[: len(large_one(kept))]])
+    assert b"1040001 bytes" in dict(next(m for m in kept if len(m.value()) > 1_000).headers())["cut"]
+    places = set()
+    for message in kept:
+        headers = {name: value.decode() for name, value in message.headers()}
+        assert (headers["topic"], headers["reason"]) == (TOPIC, "not_avro") and headers["detail"]
+        places.add((headers["partition"], headers["offset"]))
+    assert len(places) == len(kept)
+
+    server.kill()  # one that starts again does not send them again
+    server.start({"ROUNDHOUSE_KILL_AT": "kafka_letters_sent"})
+    producer.produce(TOPIC, b"one more", key=key, partition=0)
+    assert producer.flush(30) == 0
+    assert server.wait_dead(120) == -signal.SIGKILL
+    server.start()
+    wait_for(
+        lambda: values(forwarded(site, key)).count(b"one more") == 2,
+        "it is sent once more, and known by its place",
+    )
+    producer.produce(TOPIC, b"the last", key=key, partition=0)
+    assert producer.flush(30) == 0
+    wait_for(lambda: b"the last" in values(forwarded(site, key)), "it goes on")
+    assert len(forwarded(site, key)) == len(wrong) + 1 + 2 + 1
+
+
+def values(messages) -> list[bytes]:
+    return [message.value() for message in messages]
+
+
+def large_one(messages) -> bytes:
+    return max(values(messages), key=len)
+
+
+def test_rows_that_nobody_published_are_said_and_count_nowhere(site, rng):
+    content, rows = make_file(rng, 5_000)
+    server = start(site)
+    first = wait_stored(server, send(server, content, filename="known.csv"))
+    assert metric(server, "roundhouse_unknown_rows") == 0
+    good = site.rows_of(first["id"])[0][0].value()
+    before = metric(server, "roundhouse_dead_letters")
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"]})
+    unknown = [b"00000000-0000-8000-8000-00000000dea%d" % number for number in range(2)]
+    for partition in range(2):
+        for upload_id in unknown:
+            for _ in range(2):  # the same row twice is one
+                producer.produce(TOPIC, good.replace(first["id"].encode(), upload_id), partition=partition)
+    assert producer.flush(30) == 0
+    wait_for(lambda: metric(server, "roundhouse_unknown_rows") == 4, "they are counted", 120)
+    assert "4 rows of 2 uploads that nobody published" in kafka_check(server)
+    assert server.get("/readyz").status_code == 200
+    more, more_rows = make_file(rng, 5_000)
+    wait_stored(server, send(server, more, filename="behind.csv"))
+    check_exactly_once(server, rows)
+    check_exactly_once(server, more_rows)
+    assert metric(server, "roundhouse_dead_letters") == before
+    for shard in SHARDS:
+        ids = ", ".join(f"'{upload_id.decode()}'" for upload_id in unknown)
+        ask(
+            site,
+            shard,
+            f"DELETE FROM game_rounds WHERE upload_id IN ({ids}) SETTINGS lightweight_deletes_sync = 2",
+        )
+    wait_for(lambda: metric(server, "roundhouse_unknown_rows") == 0, "they are gone", 120)
+
+
 def ddl(site: Site) -> list[dict[str, str]]:
     """Of each shard the consumer's tables and the statements that make them."""
     names = ", ".join(f"'{name}'" for name in (*CONSUMING, *ON_THEIR_WAY))

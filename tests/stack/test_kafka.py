@@ -198,6 +198,30 @@ def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
     assert f"{before + 3 * len(wrong)} dead letters" in str(ready)
 
 
+def test_a_dead_letter_of_any_size_stalls_nothing(site, rng):
+    """One that has no room for the headers is cut in its topic, and whole in the table."""
+    large = b"\x01" + rng.randbytes(1_040_000)
+    server = site.start()
+    wait_stored(server, send(server, make_file(rng, 1_000)[0], filename="first.csv"))
+    before = dead_letters(server)
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"], "message.max.bytes": 2_000_000})
+    producer.produce(TOPIC, large, key=b"large", partition=3)
+    assert producer.flush(30) == 0
+    content, rows = make_file(rng, 5_000)
+    wait_stored(server, send(server, content, filename="behind.csv"))
+    check_exactly_once(server, rows)
+    wait_for(lambda: dead_letters(server) == before + 1, "it is put aside")
+    (kept,) = [message for message in site.messages(f"{TOPIC}-dead-letters") if message.key() == b"large"]
+    assert len(kept.value()) < len(large) and large.startswith(kept.value())
+    assert b"1040001 bytes" in dict(kept.headers())["cut"]
+    answer = httpx.post(
+        httpx.URL(site.env["STACK_CLICKHOUSE_2"]),  # where rows of partition 3 lie
+        content="SELECT hex(value) FROM roundhouse.dead_letters FINAL WHERE key = 'large'",
+        timeout=60,
+    )
+    assert bytes.fromhex(answer.text.strip()) == large
+
+
 def dead_letters(server: Server) -> int:
     return metric(server, "roundhouse_dead_letters")
 
