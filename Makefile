@@ -3,9 +3,16 @@ export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 SHELL := /bin/bash
 
+<<<<<<< HEAD
 .PHONY: build deps bench-deps demo stack-demo image test unit system bench fmt lint sanitize clean
+=======
+.PHONY: build programs deps demo stack-demo image test unit system bench fmt lint sanitize clean
+>>>>>>> b821876 (build: the demo builds the program alone, and tests are compiled without optimization)
 
 build: deps build/release/build.ninja  ## the program at build/bin/roundhouse
+	cmake --build build/release --target roundhouse
+
+programs: deps build/release/build.ninja  ## the program and those of the tests
 	cmake --build build/release
 
 build/release/build.ninja: CMakePresets.json
@@ -26,13 +33,17 @@ stack-demo: build  ## the same on Kafka, a schema registry and a ClickHouse clus
 image:     ## the Dockerfile built without Docker, and its program run; leaves build/image.tar
 	tools/image.sh
 
-test: build lint bench-deps  ## every test; the last line counts them
+test: programs lint bench-deps  ## every test; the last line counts them
 	build/venv/bin/python tools/run_tests.py
 
-unit: build
+unit: programs
 	build/venv/bin/python tools/run_tests.py --only unit
 
+<<<<<<< HEAD
 system: build bench-deps
+=======
+system: programs
+>>>>>>> b821876 (build: the demo builds the program alone, and tests are compiled without optimization)
 	build/venv/bin/python tools/run_tests.py --only system
 
 bench: bench-deps  ## measures, as ratios of things run in the same minutes (docs/benchmarks.md)
@@ -51,7 +62,7 @@ lint: build  ## formatting, include directions, sizes, shell, Python
 	build/venv/bin/ruff check tests tools tools/stack bench
 	git ls-files '*.sh' demo test .ci/run | xargs shellcheck --severity=warning
 
-clang-tidy: build  ## the slow half of lint: clang-tidy over every source
+clang-tidy: programs  ## the slow half of lint: clang-tidy over every source
 	tools/clang_tidy.sh
 
 sanitize: build  ## unit tests and the main system tests under address, undefined and thread sanitizers

@@ -12,6 +12,8 @@ function(rh_library NAME)
     if(ARG_TESTS)
         add_executable(${NAME}_test ${ARG_TESTS})
         target_link_libraries(${NAME}_test PRIVATE rh_${NAME} GTest::gmock GTest::gtest_main)
+        # Twice as fast to build; what is tested is optimized all the same.
+        target_compile_options(${NAME}_test PRIVATE $<$<CONFIG:Release>:-O0>)
         set_target_properties(${NAME}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         add_test(NAME ${NAME} COMMAND ${NAME}_test)
         set_property(GLOBAL APPEND PROPERTY RH_TEST_TARGETS ${NAME}_test)
