@@ -3,11 +3,7 @@ export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 SHELL := /bin/bash
 
-<<<<<<< HEAD
-.PHONY: build deps bench-deps demo stack-demo image test unit system bench fmt lint sanitize clean
-=======
-.PHONY: build programs deps demo stack-demo image test unit system bench fmt lint sanitize clean
->>>>>>> b821876 (build: the demo builds the program alone, and tests are compiled without optimization)
+.PHONY: build programs deps bench-deps demo stack-demo image test unit system bench fmt lint sanitize clean
 
 build: deps build/release/build.ninja  ## the program at build/bin/roundhouse
 	cmake --build build/release --target roundhouse
@@ -39,11 +35,7 @@ test: programs lint bench-deps  ## every test; the last line counts them
 unit: programs
 	build/venv/bin/python tools/run_tests.py --only unit
 
-<<<<<<< HEAD
-system: build bench-deps
-=======
-system: programs
->>>>>>> b821876 (build: the demo builds the program alone, and tests are compiled without optimization)
+system: programs bench-deps
 	build/venv/bin/python tools/run_tests.py --only system
 
 bench: bench-deps  ## measures, as ratios of things run in the same minutes (docs/benchmarks.md)
