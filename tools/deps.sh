@@ -81,6 +81,7 @@ done
 
 if [ "${1:-}" = --bench ]; then
     python_packages build/bench-venv bench/requirements.txt
-    CARGO_TARGET_DIR=build/bench-rust cargo build --quiet --release --locked \
+    # With the linker that is there: rustc would look for one of the name cc.
+    RUSTFLAGS="-C linker=clang-19" CARGO_TARGET_DIR=build/bench-rust cargo build --quiet --release --locked \
         --manifest-path bench/contenders/rust_csv/Cargo.toml
 fi
