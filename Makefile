@@ -17,7 +17,7 @@ build/release/build.ninja: CMakePresets.json
 deps:      ## what building and testing need: Debian packages, libchdb, Python packages
 	tools/deps.sh
 
-bench-deps: build  ## what `make bench` and its test need beyond that: the programs it is measured against
+bench-deps: deps  ## what `make bench` and its test need beyond that: the programs it is measured against
 	tools/deps.sh --bench
 
 demo: build  ## a file of 200,000 rounds from CSV to reconciled aggregates
@@ -38,8 +38,8 @@ unit: programs
 system: programs bench-deps
 	build/venv/bin/python tools/run_tests.py --only system
 
-bench: bench-deps  ## measures, as ratios of things run in the same minutes (docs/benchmarks.md)
-	cmake --build build/release --target csv_bench avro_bench raw_producer
+bench: build bench-deps  ## measures, as ratios of things run in the same minutes (docs/benchmarks.md)
+	cmake --build build/release --target csv_bench avro_bench raw_producer judge_file
 	build/venv/bin/python bench/run.py --micro build/release/bench
 
 fmt: deps  ## formats C++ and Python
