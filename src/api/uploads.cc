@@ -12,6 +12,8 @@
 #include "api/page_cursor.h"
 #include "api/upload_json.h"
 #include "http/negotiate.h"
+#include "receive/identity.h"
+#include "receive/receiver.h"
 
 namespace rh::api {
 namespace {
@@ -171,7 +173,26 @@ Result<Upload> find_upload(const UploadDependencies& dependencies, const http::R
     return std::move(*upload);
 }
 
+namespace {
+
+std::optional<uploads::Warning> foretold(const UploadDependencies& dependencies, Upload dry_run) {
+    dry_run.request.dry_run = false;
+    dry_run.id = receive::make_upload_id(dry_run.sha256, dry_run.request);
+    auto found = dependencies.ledger.find(dry_run.id);
+    const auto known =
+        found && *found ? std::move(*found) : dependencies.service.find_elsewhere(dry_run.id);
+    return receive::warn_of_known(dependencies.ledger, dry_run, known);
+}
+
+}  // namespace
+
 void add_passing_warnings(const UploadDependencies& dependencies, Upload& upload) {
+    if (upload.state == uploads::State::checked) {
+        if (auto warning = foretold(dependencies, upload)) {
+            upload.warnings.push_back(std::move(*warning));
+        }
+        return;
+    }
     if (!uploads::is_final(upload.state)) {
         if (const auto error = dependencies.service.waits_for(upload.id)) {
             const auto stage = upload.state == uploads::State::storing ? "Storing" : "Publishing";

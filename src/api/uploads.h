@@ -39,7 +39,8 @@ void add_upload_event_route(http::Router& router, const UploadDependencies& depe
 Result<uploads::Upload> find_upload(const UploadDependencies& dependencies,
                                     const http::Request& request);
 // Adds what is true at this moment only, and not kept in the ledger: warning `waiting` if its stage
-// could not go on and is tried again, figures_incomplete if it is lost.
+// could not go on and is tried again, figures_incomplete if it is lost; of a dry run what the file
+// would meet (would_be_duplicate, would_be_refused).
 void add_passing_warnings(const UploadDependencies& dependencies, uploads::Upload& upload);
 // The JSON of an upload with its progress, its passing warnings, and the first faults of a refused
 // one.

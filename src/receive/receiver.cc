@@ -103,6 +103,38 @@ Result<Received> duplicate_of(Upload existing, const Options& options) {
 
 }  // namespace
 
+std::optional<uploads::Warning> warn_of_known(const uploads::Ledger& ledger, const Upload& earnest,
+                                              const std::optional<Upload>& known) {
+    const auto refused = [](const Error& error, std::string other) {
+        return uploads::Warning{.code = "would_be_refused",
+                                .detail = fmt::format("{}: {}", error.code, error.message),
+                                .count = 1,
+                                .upload_id = std::move(other)};
+    };
+    if (!known || uploads::may_start_again(known->state)) {
+        const auto may = ledger.may_create(earnest);
+        return may ? std::nullopt : std::optional(refused(may.error(), ""));
+    }
+    Options options;
+    options.replaces = earnest.request.replaces;
+    if (earnest.request.abort_on_error) {
+        options.abort_on_error = true;
+    }
+    options.errors_max = earnest.request.errors_max;
+    const std::string id = model::to_string(known->id);
+    if (const auto met = duplicate_of(*known, options); !met) {
+        return refused(met.error(), id);
+    }
+    return uploads::Warning{
+        .code = "would_be_duplicate",
+        .detail = fmt::format("This file is upload {} ({}) already: sent without "
+                              "dry_run it would count nothing more. "
+                              "allow_duplicate=LABEL counts it again.",
+                              id, name(known->state)),
+        .count = 1,
+        .upload_id = id};
+}
+
 Result<Received> Receiver::receive(const Source& source, const Options& options) {
     if (receiving_.fetch_add(1) >= limits_.receives_max) {
         --receiving_;

@@ -71,6 +71,13 @@ struct Received {
     bool duplicate = false;  // it was there already and lives; nothing was changed
 };
 
+// What a dry run's file would meet, sent in earnest: warning would_be_duplicate, or
+// would_be_refused with the conflict that receive() would end with; none if it would be a new
+// upload. `earnest` is the upload that it would be, `known` what is there under its id.
+std::optional<uploads::Warning> warn_of_known(const uploads::Ledger& ledger,
+                                              const uploads::Upload& earnest,
+                                              const std::optional<uploads::Upload>& known);
+
 class Receiver {
   public:
     // All arguments must outlive the receiver. `layout` is open, so DIR/incoming is empty.

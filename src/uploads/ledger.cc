@@ -121,6 +121,12 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path) {
     return std::unique_ptr<Ledger>(new Ledger(std::make_unique<Impl>(std::move(database))));
 }
 
+Result<void> Ledger::may_create(const Upload& upload) const {
+    const std::lock_guard lock(impl_->mutex);
+    RH_TRY(check_same_bytes(impl_->database, upload));
+    return check_replaces(impl_->database, upload);
+}
+
 Result<Ledger::Created> Ledger::create(const Upload& upload) {
     const std::lock_guard lock(impl_->mutex);
     Database& database = impl_->database;

@@ -34,6 +34,8 @@ class Ledger {
         bool created = false;
     };
     Result<Created> create(const Upload& upload);
+    // The Error that create() would end with at this moment, if the id is not there.
+    Result<void> may_create(const Upload& upload) const;
     // A live upload (not failed, refused, cancelled, checked, voided, nor a dry run) of the same
     // bytes under another id and the same label: the same file with other options, which is a
     // conflict.

@@ -197,6 +197,30 @@ def test_dry_run_reports_everything_and_publishes_nothing(server, rng):
     check_served(server, good)
 
 
+def test_dry_run_says_that_the_file_is_there_already(server, rng):
+    """What a file sent in earnest would meet: first nothing, then its own upload, then that it is voided."""
+    content, _, _ = bad_file(rng)
+    checked = server.wait_final(server.upload(content, dry_run="true").json()["id"])
+    assert checked["warnings"] == []
+
+    def told(**options) -> dict:
+        found = server.wait_final(server.upload(content, dry_run="true", **options).json()["id"])["warnings"]
+        assert len(found) == 1
+        return found[0]
+
+    real = server.wait_final(server.upload(content).json()["id"])
+    assert (told()["code"], told()["upload_id"]) == ("would_be_duplicate", real["id"])
+    assert server.upload(content).json()["duplicate"] is True
+    for other in ({"allow_negative": "true"}, {"max_errors": "7"}):
+        conflict = server.upload(content, **other)
+        assert conflict.status_code == 409
+        warning = told(**other)
+        assert warning["code"] == "would_be_refused"
+        assert warning["detail"] == f"{conflict.json()['code']}: {conflict.json()['detail']}"
+    assert server.post(f"/v1/uploads/{real['id']}/void").status_code == 200
+    assert told()["code"] == "would_be_refused" and told()["detail"].startswith("upload_voided: ")
+
+
 def test_original_bytes_come_back(server, rng):
     content = b"\xff\xfe" + to_csv(make_rows(rng, 3000)).encode("utf-16-le")
     upload = server.stored(content, filename="july.csv")
