@@ -1,7 +1,5 @@
 #include "csv/quoting.h"
 
-#include <cstring>
-
 #include "csv/fields.h"
 
 namespace rh::csv {
@@ -12,23 +10,6 @@ void Scratch::begin(size_t record_bytes) {
         bytes_.resize(record_bytes + kFieldSlack);
     }
 }
-
-namespace {
-
-bool has_quote(std::string_view text) {
-    const char* p = text.data();
-    size_t i = 0;
-    for (; i + 8 <= text.size(); i += 8) {
-        if (zero_bytes(load8(p + i) ^ repeat_byte('"')) != 0) {
-            return true;
-        }
-    }
-    // The slack behind the field: its bytes are shifted out.
-    const size_t rest = text.size() - i;
-    return rest > 0 && zero_bytes(load8(p + i) ^ repeat_byte('"')) << (64 - 8 * rest) != 0;
-}
-
-}  // namespace
 
 bool unquote(std::string_view& field, Scratch& scratch) {
     if (field.empty() || field.front() != '"') {

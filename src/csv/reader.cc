@@ -217,10 +217,11 @@ void Reader::State::refuse_count(const Record& record) {
 void Reader::State::gather(const Record& record, RowFields& fields, KnownFaults& known) {
     extra_faults.clear();
     scratch.begin(record.text.size());
+    known.is_utf8 = (record.flags & kHasNonAscii) == 0 || utf8_valid(record.text);
     const bool quotes = (record.flags & kHasQuote) != 0;
     for (uint32_t f = 0; f < record.fields; ++f) {
         std::string_view field = record.field(f);
-        const bool quotes_fine = !quotes || unquote(field, scratch);
+        const bool quotes_fine = !quotes || !has_quote(field) || unquote(field, scratch);
         const int8_t column = header.column[f];
         if (column >= 0) {
             fields[static_cast<size_t>(column)] = field;
@@ -230,7 +231,7 @@ void Reader::State::gather(const Record& record, RowFields& fields, KnownFaults&
             }
         } else if (!quotes_fine) {
             extra_faults.emplace_back(RejectCode::bad_quote, field);
-        } else if (!utf8_valid(field)) {
+        } else if (!known.is_utf8 && !utf8_valid(field)) {
             extra_faults.emplace_back(RejectCode::invalid_encoding, field);
         }
     }

@@ -55,9 +55,21 @@ inline FaultMark judge_ascii_user(std::string_view text) {
                                                        : kFine;
 }
 
+// Ids are, as good as always, also where a name is not.
+inline bool is_ascii(std::string_view text) {
+    uint64_t bits = 0;
+    size_t i = 0;
+    for (; i + 8 <= text.size(); i += 8) {
+        bits |= load8(text.data() + i);
+    }
+    // The slack behind the field: its bytes are masked out.
+    return ((bits | (load8(text.data() + i) & ~(~uint64_t{0} << 8 * (text.size() - i)))) &
+            kHighBits) == 0;
+}
+
 FaultMark judge_user(std::string_view text) {
-    if (text.empty()) {
-        return mark(RejectCode::missing_value);
+    if (is_ascii(text)) {
+        return judge_ascii_user(text);
     }
     if (utf8_characters(text) > kUserIdCharactersMax) {
         return mark(RejectCode::text_too_long);
@@ -143,7 +155,7 @@ RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const Kno
     for (size_t c = 0; c < kColumns; ++c) {
         if (known.marks[c] != kFine) {
             marks[c] = known.marks[c];
-        } else if (!utf8_valid(fields[c])) {
+        } else if (!known.is_utf8 && !utf8_valid(fields[c])) {
             marks[c] = mark(RejectCode::invalid_encoding);
         }
     }

@@ -30,10 +30,11 @@ struct RowJudgement {
 RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uint64_t row_number,
                              Staging& staging, RowMarks& marks);
 
-// Faults known before the fields are judged.
+// What is known before the fields are judged.
 struct KnownFaults {
     RowMarks marks{};      // bad_quote: such a field is not judged
     bool refused = false;  // one of these, or a fault of an extra column
+    bool is_utf8 = false;  // the whole record, so every field: delimiters and quotes are ASCII
 };
 // The same for any bytes.
 RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const KnownFaults& known,
