@@ -80,7 +80,7 @@ class Producer {
     // One record with headers; the same otherwise.
     Result<void> send_with_headers(const std::string& topic, const Record& record,
                                    const Headers& headers, Delivery& delivery);
-    // The partition that Kafka's own clients choose for this key: murmur2, as in Java.
+    // The partition that Kafka's own clients choose for this key: murmur2, as in Java. Any thread.
     int32_t partition_of(std::string_view key, int32_t partitions) const;
     // Returns when everything sent is delivered; the first Error of `delivery`, if there is one.
     Result<void> flush(const Delivery& delivery);

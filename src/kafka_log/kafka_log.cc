@@ -22,6 +22,10 @@ bool is_published(const std::optional<Published>& published, uint32_t epoch) {
     return published && published->state == Published::State::complete && published->epoch >= epoch;
 }
 
+void tell_progress(RowSender& sender, const log::Log::OnProgress& on_progress) {
+    sender.set_on_wait([&] { return on_progress(sender.rows_committed()); });
+}
+
 // Another process that publishes the same upload, so that this one waits and follows.
 class Rival {
   public:
@@ -187,6 +191,9 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
     } else {
         RH_ASSIGN(epoch, sealed_epoch(id));
     }
+    if (sent != nullptr) {
+        tell_progress(*sent, on_progress);
+    }
     Rival rival(options_.node);
     if (was_fenced(id)) {
         rival.has_fenced_us();
@@ -199,8 +206,9 @@ Result<void> KafkaLog::publish(const model::UploadId& id, const OnProgress& on_p
             control_.wait_for_change(change, kFollowMs);
             continue;
         }
-        const auto done =
-            sent != nullptr ? finish(*sent, on_progress) : send_rows(id, epoch, on_progress);
+        const auto done = sent != nullptr
+                              ? sent->finish(Published::State::complete)  // only that is missing
+                              : send_rows(id, epoch, on_progress);
         if (!done && sent != nullptr) {
             keep_failure(id, done.error());
             sent.reset();
@@ -247,19 +255,13 @@ Result<std::unique_ptr<RowSender>> KafkaLog::open_sender(const model::UploadId& 
                                        schema_id_, std::move(published));
 }
 
-// Only the manifest is missing.
-Result<void> KafkaLog::finish(RowSender& sender, const OnProgress& on_progress) {
-    sender.set_on_wait([&] { return on_progress(sender.rows_committed()); });
-    return sender.finish(Published::State::complete);
-}
-
 Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
                                  const OnProgress& on_progress) {
-    std::atomic<uint64_t> rows_sent = 0;
-    RH_ASSIGN(const auto sender, open_sender(id, epoch, [&] { return on_progress(rows_sent); }));
+    RH_ASSIGN(const auto sender, open_sender(id, epoch, [&] { return on_progress(0); }));
     if (sender == nullptr) {
         return {};
     }
+    tell_progress(*sender, on_progress);
     const uint64_t last_row = sender->published().last_row;
     RH_ASSIGN(const auto reader, staged_.read(id, last_row == 0 ? 0 : model::cell_of(last_row)));
     model::RowBatch batch;
@@ -268,8 +270,7 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
         if (!more) {
             break;
         }
-        rows_sent = sender->rows_committed();
-        RH_TRY(on_progress(rows_sent));
+        RH_TRY(on_progress(sender->rows_committed()));
         RH_TRY(sender->send(batch));
     }
     return sender->finish(Published::State::complete);

@@ -79,7 +79,6 @@ class KafkaLog : public log::Log {
     Result<uint32_t> sealed_epoch(const model::UploadId& id);
     Result<void> send_rows(const model::UploadId& id, uint32_t epoch,
                            const OnProgress& on_progress);
-    static Result<void> finish(RowSender& sender, const OnProgress& on_progress);
     // Whose producer is the only one of the upload; null if all of it is published.
     Result<std::unique_ptr<RowSender>> open_sender(const model::UploadId& id, uint32_t epoch,
                                                    std::function<Result<void>()> on_wait);

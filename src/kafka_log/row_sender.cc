@@ -34,7 +34,7 @@ void RowSender::encode(const model::RowBatch& batch, size_t begin, size_t end) {
     piece_.totals.resize(partitions_);
     piece_.rows.reserve(end - begin);
     ends_.clear();
-    avro::encode_messages(batch, begin, end, published_.upload_id, prefix, piece_.values, ends_);
+    avro::encode_messages(batch, begin, end, upload_id_, prefix, piece_.values, ends_);
     for (size_t i = begin; i < end; ++i) {
         const std::string_view key = batch.user_id[i];
         const int32_t partition = producer_->partition_of(key, static_cast<int32_t>(partitions_));

@@ -30,6 +30,7 @@ class RowSender {
           topic_(std::move(topic)),
           control_topic_(std::move(control_topic)),
           schema_id_(schema_id),
+          upload_id_(published.upload_id),
           partitions_(published.partitions.size()),
           last_row_(published.last_row),
           published_(std::move(published)),
@@ -91,6 +92,7 @@ class RowSender {
     const std::string topic_;
     const std::string control_topic_;
     const int32_t schema_id_;
+    const model::UploadId upload_id_;
     const size_t partitions_;
     uint64_t last_row_ = 0;  // that was handed on
     Piece piece_;
