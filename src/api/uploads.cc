@@ -159,32 +159,30 @@ Result<void> delete_upload(const UploadDependencies& dependencies, Exchange& exc
     return exchange.send({.status = 204});
 }
 
+Result<std::optional<Upload>> find_anywhere(const UploadDependencies& dependencies,
+                                            const model::UploadId& id) {
+    RH_ASSIGN(auto upload, dependencies.ledger.find(id));
+    return upload ? std::move(upload) : dependencies.service.find_elsewhere(id);
+}
+
+// What the file of a dry run would meet.
+std::optional<uploads::Warning> foretold(const UploadDependencies& dependencies, Upload upload) {
+    upload.request.dry_run = false;
+    upload.id = receive::make_upload_id(upload.sha256, upload.request);
+    const auto known = find_anywhere(dependencies, upload.id);
+    return known ? receive::warn_of_known(dependencies.ledger, upload, *known) : std::nullopt;
+}
+
 }  // namespace
 
 Result<Upload> find_upload(const UploadDependencies& dependencies, const http::Request& request) {
     RH_ASSIGN(const auto id, id_of(request));
-    RH_ASSIGN(auto upload, dependencies.ledger.find(id));
-    if (!upload) {
-        upload = dependencies.service.find_elsewhere(id);
-    }
+    RH_ASSIGN(auto upload, find_anywhere(dependencies, id));
     if (!upload) {
         return no_such_upload(request.parameter("id"));
     }
     return std::move(*upload);
 }
-
-namespace {
-
-std::optional<uploads::Warning> foretold(const UploadDependencies& dependencies, Upload dry_run) {
-    dry_run.request.dry_run = false;
-    dry_run.id = receive::make_upload_id(dry_run.sha256, dry_run.request);
-    auto found = dependencies.ledger.find(dry_run.id);
-    const auto known =
-        found && *found ? std::move(*found) : dependencies.service.find_elsewhere(dry_run.id);
-    return receive::warn_of_known(dependencies.ledger, dry_run, known);
-}
-
-}  // namespace
 
 void add_passing_warnings(const UploadDependencies& dependencies, Upload& upload) {
     if (upload.state == uploads::State::checked) {

@@ -95,6 +95,11 @@ Result<void> check_replaces(Database& database, const Upload& upload) {
     return {};
 }
 
+Result<void> check_others(Database& database, const Upload& upload) {
+    RH_TRY(check_same_bytes(database, upload));
+    return check_replaces(database, upload);
+}
+
 }  // namespace
 
 struct Ledger::Impl {
@@ -123,8 +128,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path) {
 
 Result<void> Ledger::may_create(const Upload& upload) const {
     const std::lock_guard lock(impl_->mutex);
-    RH_TRY(check_same_bytes(impl_->database, upload));
-    return check_replaces(impl_->database, upload);
+    return check_others(impl_->database, upload);
 }
 
 Result<Ledger::Created> Ledger::create(const Upload& upload) {
@@ -135,8 +139,7 @@ Result<Ledger::Created> Ledger::create(const Upload& upload) {
     if (existing && !may_start_again(existing->state)) {
         return Created{.upload = std::move(*existing), .created = false};
     }
-    RH_TRY(check_same_bytes(database, upload));
-    RH_TRY(check_replaces(database, upload));
+    RH_TRY(check_others(database, upload));
     if (existing) {
         RH_ASSIGN(const auto open, impl_->reservation());
         if (open && open->upload_id == upload.id) {
