@@ -23,8 +23,6 @@ constexpr std::string_view kConsumes = "staging_bets";
 constexpr std::array<std::string_view, 6> kConsumersTables = {
     "staging_bets_mv",  "game_rounds_mv",    "dead_letters_mv",
     "dead_letters_all", "staging_bets_read", kConsumes};
-// The endpoint's database may not exist yet; the files name theirs.
-const Settings kAnyDatabase = {{"database", "default"}};
 
 // The words of a statement that makes a view.
 struct View {
@@ -71,18 +69,17 @@ std::string quoted(std::string_view text) {
 
 // Those of `names` that the server has.
 Result<std::string> present(const Client& owner, std::span<const std::string> names) {
-    return owner.query(
+    return ask_line(
+        owner,
         "SELECT arrayStringConcat(arraySort(groupArray(name)), ', ') FROM system.tables "
         "WHERE database = 'roundhouse' AND name IN {names:Array(String)} FORMAT TSVRaw",
-        {{"names", array_parameter(names)}}, kAnyDatabase);
+        {{"names", array_parameter(names)}});
 }
 
 // Changes with the text of the statements and with the settings in it.
 Result<std::string> fingerprint(const Client& owner, std::string_view text) {
-    RH_ASSIGN(std::string hash, owner.query("SELECT hex(sipHash128({text:String})) FORMAT TSVRaw",
-                                            {{"text", std::string(text)}}, kAnyDatabase));
-    hash.resize(hash.find('\n'));
-    return hash;
+    return ask_line(owner, "SELECT hex(sipHash128({text:String})) FORMAT TSVRaw",
+                    {{"text", std::string(text)}});
 }
 
 }  // namespace
@@ -110,8 +107,7 @@ Result<void> check_consumer(const Client& owner, Consumer consumer) {
             of_the_other.emplace_back(view.name);
         }
     }
-    RH_ASSIGN(std::string found, present(owner, of_the_other));
-    found.resize(found.find('\n'));
+    RH_ASSIGN(const std::string found, present(owner, of_the_other));
     if (found.empty()) {
         return {};
     }
@@ -126,13 +122,12 @@ Result<void> check_consumer(const Client& owner, Consumer consumer) {
 }
 
 Result<void> check_profile(const Client& owner) {
-    RH_ASSIGN(
-        const std::string right,
-        owner.query("SELECT countIf(name = 'distributed_foreground_insert' AND value = '1') + "
-                    "countIf(name = 'max_partitions_per_insert_block' AND value = '0') "
-                    "FROM system.settings FORMAT TSVRaw",
-                    {}, kAnyDatabase));
-    if (right == "2\n") {
+    RH_ASSIGN(const std::string right,
+              ask_line(owner,
+                       "SELECT countIf(name = 'distributed_foreground_insert' AND value = '1') + "
+                       "countIf(name = 'max_partitions_per_insert_block' AND value = '0') "
+                       "FROM system.settings FORMAT TSVRaw"));
+    if (right == "2") {
         return {};
     }
     return fail(ErrorKind::conflict, "wrong_profile",
@@ -158,10 +153,11 @@ Result<void> migrate_consumer(const Client& owner, std::string_view cluster,
     const std::string comment = fmt::format("Consumes the topic; {}", settings);
     values.emplace_back("{settings}", quoted(comment));
     RH_ASSIGN(const std::string same,
-              owner.query("SELECT count() FROM system.tables WHERE database = 'roundhouse' AND "
-                          "name = {name:String} AND comment = {comment:String} FORMAT TSVRaw",
-                          {{"name", std::string(kConsumes)}, {"comment", comment}}, kAnyDatabase));
-    if (same == "0\n") {
+              ask_line(owner,
+                       "SELECT count() FROM system.tables WHERE database = 'roundhouse' AND "
+                       "name = {name:String} AND comment = {comment:String} FORMAT TSVRaw",
+                       {{"name", std::string(kConsumes)}, {"comment", comment}}));
+    if (same == "0") {
         for (const std::string_view table : kConsumersTables) {
             RH_TRY(owner.query(fmt::format("DROP TABLE IF EXISTS roundhouse.{} SYNC", table), {},
                                kAnyDatabase));

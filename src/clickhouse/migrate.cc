@@ -1,5 +1,7 @@
 #include "clickhouse/migrate.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace rh::clickhouse {
@@ -41,6 +43,15 @@ std::string with_values(std::string_view statement, const Placeholders& values) 
     return text;
 }
 
+const Settings kAnyDatabase = {{"database", "default"}};
+
+Result<std::string> ask_line(const Client& owner, std::string_view sql,
+                             const Parameters& parameters) {
+    RH_ASSIGN(std::string line, owner.query(sql, parameters, kAnyDatabase));
+    line.resize(std::min(line.find('\n'), line.size()));
+    return line;
+}
+
 Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> files,
                          const Placeholders& values, const Chosen& chosen, Engines engines) {
     for (const EmbeddedFile& file : files) {
@@ -48,9 +59,8 @@ Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> file
             if (chosen && !chosen(statement)) {
                 continue;
             }
-            // The endpoint's database may not exist yet; the files name theirs.
             auto applied = owner.query(with_engines(with_values(statement, values), engines), {},
-                                       {{"database", "default"}});
+                                       kAnyDatabase);
             if (!applied) {
                 Error error = std::move(applied).error();
                 error.message = fmt::format("Applying {} failed. {}", file.name, error.message);
@@ -70,17 +80,16 @@ Result<void> migrate_cluster(const Client& owner, std::string_view cluster) {
 }
 
 Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shards) {
-    RH_ASSIGN(const std::string known,
-              owner.query("SELECT uniqExact(shard_num) FROM system.clusters "
-                          "WHERE cluster = {cluster:String} FORMAT TSV",
-                          {{"cluster", std::string(cluster)}}, {{"database", "default"}}));
-    if (known != fmt::format("{}\n", shards)) {
+    RH_ASSIGN(const std::string known, ask_line(owner,
+                                                "SELECT uniqExact(shard_num) FROM system.clusters "
+                                                "WHERE cluster = {cluster:String} FORMAT TSV",
+                                                {{"cluster", std::string(cluster)}}));
+    if (known != std::to_string(shards)) {
         return fail(ErrorKind::conflict, "wrong_cluster",
                     fmt::format("The cluster \"{}\" of the ClickHouse at {} has {} shards, but "
                                 "`store` names {}. Make its remote_servers list the same servers "
                                 "in the same order, or set clickhouse.cluster.",
-                                cluster, address_of(owner.endpoint()),
-                                std::string_view(known).substr(0, known.find('\n')), shards));
+                                cluster, address_of(owner.endpoint()), known, shards));
     }
     return {};
 }

@@ -33,6 +33,12 @@ std::string with_values(std::string_view statement, const Placeholders& values);
 // Which statements are applied; empty: all.
 using Chosen = std::function<bool(std::string_view statement)>;
 
+// For what is asked while the endpoint's database may not exist yet; the files name theirs.
+extern const Settings kAnyDatabase;
+// The answer of one line to such a question, without the line's end.
+Result<std::string> ask_line(const Client& owner, std::string_view sql,
+                             const Parameters& parameters = {});
+
 // Errors are the client's, with the file's name.
 Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> files,
                          const Placeholders& values, const Chosen& chosen = {},

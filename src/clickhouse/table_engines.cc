@@ -27,8 +27,6 @@ constexpr std::string_view kReplicatedSettings =
     "    replicated_deduplication_window = 0,\n"
     "    replicated_deduplication_window_for_async_inserts = 0,\n"
     "    min_compressed_bytes_to_fsync_after_fetch = 1,\n";
-// The endpoint's database may not exist yet.
-const Settings kAnyDatabase = {{"database", "default"}};
 
 // Where the engine's name and its parameters stand.
 struct EngineText {
@@ -87,13 +85,6 @@ std::unexpected<Error> no_replication(const Client& owner, std::string_view lack
                             address_of(owner.endpoint()), lacking));
 }
 
-Result<std::string> one_line(const Client& owner, std::string_view sql,
-                             const Parameters& parameters) {
-    RH_ASSIGN(std::string line, owner.query(sql, parameters, kAnyDatabase));
-    line.resize(line.find('\n'));
-    return line;
-}
-
 }  // namespace
 
 std::string with_engines(std::string_view statement, Engines engines) {
@@ -134,7 +125,7 @@ const Settings& reader_settings(Engines engines) {
 Result<void> check_engines(const Client& owner, Engines engines) {
     const bool replicated = engines == Engines::replicated;
     RH_ASSIGN(const std::string others,
-              one_line(owner,
+              ask_line(owner,
                        "SELECT arrayStringConcat(arraySort(groupArray(name)), ', ') "
                        "FROM system.tables WHERE database = 'roundhouse' "
                        "AND name IN {names:Array(String)} "
@@ -153,7 +144,7 @@ Result<void> check_engines(const Client& owner, Engines engines) {
         return {};
     }
     RH_ASSIGN(const std::string macros,
-              one_line(owner,
+              ask_line(owner,
                        "SELECT arrayStringConcat(arrayFilter(name -> name NOT IN (SELECT macro "
                        "FROM system.macros), ['shard', 'replica']), ' and ') FORMAT TSVRaw",
                        {}));
@@ -163,7 +154,7 @@ Result<void> check_engines(const Client& owner, Engines engines) {
 
 Result<void> check_replicas(const Client& owner) {
     RH_ASSIGN(const std::string found,
-              one_line(owner,
+              ask_line(owner,
                        "SELECT arrayStringConcat(arraySort(groupArray(table)), ', ') || "
                        "anyIf(' (' || zookeeper_exception || ')', zookeeper_exception != '') "
                        "FROM system.replicas WHERE database = 'roundhouse' AND is_readonly "
