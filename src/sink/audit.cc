@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/split.h"
 #include "model/money.h"
 #include "model/timestamp.h"
 #include "sink/leftovers.h"
@@ -35,22 +36,10 @@ struct Rollup {
     std::string key;
 };
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    while (true) {
-        const size_t end = text.find(separator);
-        parts.push_back(text.substr(0, end));
-        if (end == std::string_view::npos) {
-            return parts;
-        }
-        text.remove_prefix(end + 1);
-    }
-}
-
 Result<std::vector<Rollup>> rollups(const clickhouse::Client& owner) {
     RH_ASSIGN(const std::string text, owner.query(kRollupsSql));
     std::vector<Rollup> found;
-    for (const std::string_view line : split(text, '\n')) {
+    for (const std::string_view line : lines_of(text)) {
         if (const auto fields = split(line, '\t'); fields.size() == 2) {
             found.push_back({std::string(fields[0]), std::string(fields[1])});
         }
@@ -145,14 +134,13 @@ Result<std::set<model::UploadId>> uploads_known_on(const clickhouse::Client& own
               owner.query("SELECT upload_id FROM uploads FINAL "
                           "WHERE stored_version != 18446744073709551615 FORMAT TSV"));
     std::set<model::UploadId> found;
-    for (const std::string_view line : split(text, '\n')) {
+    for (const std::string_view line : lines_of(text)) {
         const auto id = model::parse_upload_id(line);
-        if (id) {
-            found.insert(*id);
-        } else if (!line.empty()) {
+        if (!id) {
             return fail(ErrorKind::internal, "clickhouse_error",
                         fmt::format("ClickHouse's id of an upload cannot be read: {}", line));
         }
+        found.insert(*id);
     }
     return found;
 }

@@ -1,12 +1,12 @@
 #include "sink/leftovers.h"
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include "base/random.h"
+#include "base/split.h"
 
 namespace rh::sink {
 namespace {
@@ -37,16 +37,13 @@ Result<std::vector<model::UploadId>> uncommitted_on(const clickhouse::Client& ow
                           "WHERE stored_version != 18446744073709551615) FORMAT TSV",
                           {}, {{"max_threads", "1"}}));
     std::vector<model::UploadId> found;
-    std::string_view rest = text;
-    while (!rest.empty()) {
-        const std::string_view line = rest.substr(0, rest.find('\n'));
+    for (const std::string_view line : lines_of(text)) {
         const auto id = model::parse_upload_id(line);
         if (!id) {
             return fail(ErrorKind::internal, "clickhouse_error",
                         fmt::format("ClickHouse's id of an upload cannot be read: {}", line));
         }
         found.push_back(*id);
-        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     }
     return found;
 }

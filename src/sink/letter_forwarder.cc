@@ -1,14 +1,14 @@
 #include "sink/letter_forwarder.h"
 
-#include <algorithm>
-#include <array>
 #include <charconv>
 #include <map>
 #include <string_view>
 
 #include <fmt/format.h>
 
+#include "base/base64.h"
 #include "base/kill_point.h"
+#include "base/split.h"
 
 namespace rh::sink {
 namespace {
@@ -22,47 +22,24 @@ constexpr std::string_view kLettersSql =
     "AND offset >= {{marks:Array(Int64)}}[part + 1] AND offset < {{taken:Array(Int64)}}[part + 1] "
     "ORDER BY part, offset LIMIT {} FORMAT TSVRaw";
 constexpr std::string_view kBytes = "length(key) + length(value) + length(detail)";
-constexpr std::string_view kAll = "part, offset, reason, hex(detail), hex(key), hex(value)";
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    while (!text.empty()) {
-        const size_t end = std::min(text.find(separator), text.size());
-        parts.push_back(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
-    }
-    return parts;
-}
+constexpr std::string_view kAll =
+    "part, offset, reason, base64Encode(detail), base64Encode(key), base64Encode(value)";
 
 template <class Number>
-bool parse_number(std::string_view text, Number& number, int base = 10) {
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number, base);
+bool parse_number(std::string_view text, Number& number) {
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
     return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
 }
 
-std::optional<std::string> from_hex(std::string_view digits) {
-    std::string bytes;
-    for (size_t at = 0; at + 1 < digits.size(); at += 2) {
-        uint8_t byte = 0;
-        if (!parse_number(digits.substr(at, 2), byte, 16)) {
-            return std::nullopt;
-        }
-        bytes += static_cast<char>(byte);
-    }
-    return bytes;
-}
-
 std::optional<DeadLetter> parse_letter(std::string_view line) {
-    std::array<std::string_view, 6> fields;
-    for (std::string_view& field : fields) {
-        const size_t end = std::min(line.find('\t'), line.size());
-        field = line.substr(0, end);
-        line.remove_prefix(std::min(end + 1, line.size()));
+    const auto fields = split(line, '\t');
+    if (fields.size() != 6) {
+        return std::nullopt;
     }
     DeadLetter letter;
-    auto detail = from_hex(fields[3]);
-    auto key = from_hex(fields[4]);
-    auto value = from_hex(fields[5]);
+    auto detail = base64_decode(fields[3]);
+    auto key = base64_decode(fields[4]);
+    auto value = base64_decode(fields[5]);
     if (!parse_number(fields[0], letter.partition) || !parse_number(fields[1], letter.offset) ||
         !detail || !key || !value) {
         return std::nullopt;
@@ -77,7 +54,7 @@ std::optional<DeadLetter> parse_letter(std::string_view line) {
 size_t count_of_some(std::string_view sizes) {
     size_t count = 0;
     uint64_t sum = 0;
-    for (const std::string_view line : split(sizes, '\n')) {
+    for (const std::string_view line : lines_of(sizes)) {
         uint64_t bytes = 0;
         parse_number(line, bytes);
         sum += bytes;
@@ -126,7 +103,7 @@ Result<bool> LetterForwarder::forward_some(kafka::Admin& admin, size_t shard,
     RH_ASSIGN(const std::string text, owner.query(fmt::format(kLettersSql, kAll, count), range));
     std::vector<DeadLetter> letters;
     std::map<int32_t, int64_t> next;
-    for (const std::string_view line : split(text, '\n')) {
+    for (const std::string_view line : lines_of(text)) {
         auto letter = parse_letter(line);
         if (!letter) {
             return fail(ErrorKind::internal, "clickhouse_error",

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/plural.h"
+#include "base/split.h"
 #include "model/upload_id.h"
 
 namespace rh::sink {
@@ -36,10 +37,7 @@ Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Store& store,
                            {"version", std::to_string(version)},
                            {"most", std::to_string(kOverlapsMax)}}));
     std::vector<uploads::Warning> warnings;
-    std::string_view rest = text;
-    while (!rest.empty()) {
-        const std::string_view line = rest.substr(0, rest.find('\n'));
-        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    for (const std::string_view line : lines_of(text)) {
         const size_t tab = line.find('\t');
         if (tab == std::string_view::npos) {
             continue;
