@@ -140,8 +140,10 @@ def test_void_and_delete(run, file):
     assert dict(zip(header, line, strict=True))["voided_version"] == str(version)
     # What the server calls a parameter is a flag here.
     assert "Say --allow-duplicate LABEL" in run.errors("upload", path, code=1)
-    trial = json.loads(run("upload", "--dry-run", "--json", path))
+    # Its rows are good, and sent in earnest it would be refused for its void: said, by a 1.
+    trial = json.loads(run("upload", "--dry-run", "--json", path, code=1))
     assert trial["state"] == "checked"
+    assert "would_be_refused" in {warning["code"] for warning in trial["warnings"]}
     assert json.loads(run("delete", trial["id"], "--json"))["state"] == "deleted"
     run("uploads", trial["id"], code=1)
 
