@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 
 import answers
 import avro_records
@@ -170,22 +171,28 @@ def measure_all(
     large: list[sizes.Size],
     with_kafka: bool,
     scratch: pathlib.Path,
+    keep: Callable[[dict], None],
 ) -> dict:
+    """`keep` gets what is there after each part: a later one that fails does not lose half an hour."""
+    figures: dict = {}
+
+    def add(part: dict) -> None:
+        figures.update(part)
+        keep(figures)
+
     files = make_files(binary, rows, scratch)
-    figures = {
-        "typed_columns": typed_columns.measure(binary, rows, files.utf8, scratch, repeats),
-        "avro_records": avro_records.measure(binary, files.utf8, files.small, scratch, repeats),
-        "by_script": by_script.measure_embedded(binary, files.small, scratch, repeats),
-        "answers": answers.measure_answers(binary, files.utf8, scratch, load),
-    }
+    add({"typed_columns": typed_columns.measure(binary, rows, files.utf8, scratch, repeats)})
+    add({"avro_records": avro_records.measure(binary, files.utf8, files.small, scratch, repeats)})
+    add({"by_script": by_script.measure_embedded(binary, files.small, scratch, repeats)})
+    add({"answers": answers.measure_answers(binary, files.utf8, scratch, load)})
     results = []
     for i in range(repeats):
         results.append(one_repeat(binary, files, scratch, ours_first=i % 2 == 0))
         ratio = results[-1]["stored"].seconds / results[-1]["inserted"].seconds
         print(f"repeat {i + 1} of {repeats}: ratio {ratio:.2f}", file=sys.stderr, flush=True)
-    figures |= summary(results, rows)
-    figures["kafka"] = through_the_stack(binary, files, scratch, min(repeats, 3)) if with_kafka else None
-    figures["sizes"] = [sizes.measure_size(binary, size, rows, scratch) for size in large]
+    add(summary(results, rows))
+    add({"kafka": through_the_stack(binary, files, scratch, min(repeats, 3)) if with_kafka else None})
+    add({"sizes": [sizes.measure_size(binary, size, rows, scratch) for size in large]})
     return figures
 
 
@@ -209,16 +216,20 @@ def main() -> int:
     if options.micro:
         micro_benchmarks(options.micro)
     started = datetime.datetime.now(datetime.UTC)
+
+    def keep(figures: dict) -> None:
+        (options.out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
+
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=options.out))
     try:
         load = answers.Load(1, 1, 20) if options.smoke else answers.Load(5, min(repeats, 3), 1000)
-        figures = measure_all(options.binary, rows, repeats, load, large, not options.no_kafka, scratch)
+        figures = measure_all(options.binary, rows, repeats, load, large, not options.no_kafka, scratch, keep)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     figures = {"started": started.isoformat(timespec="seconds"), "small_rows": small_rows(rows)} | figures
     figures["goals"] = [goal.as_json() for goal in goals.goals(figures)]
     text = report.markdown(figures)
-    (options.out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep(figures)
     (options.out / "bench.md").write_text(text)
     subprocess.run(
         [contest.PYTHON, ROOT / "bench" / "plots.py", options.out / "bench.json", options.out], check=True

@@ -46,7 +46,14 @@ def produce(rows: Rows, schema: str, brokers: str, registry: str, topic: str) ->
 def consume(schema_file: str, brokers: str, registry: str, topic: str, sent, clickhouse: ClickHouse) -> None:
     deserialize = AvroDeserializer(SchemaRegistryClient({"url": registry}))
     context = SerializationContext(topic, MessageField.VALUE)
-    consumer = Consumer({"bootstrap.servers": brokers, "group.id": topic, "auto.offset.reset": "earliest"})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": topic,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,  # once, when ClickHouse has the rows
+        }
+    )
     consumer.subscribe([topic])
     records = []
     while len(records) != sent.value:
