@@ -61,8 +61,7 @@ struct Outcome {
 
 // `cut` says how long the next piece is (at least 1); without it the bytes are one piece.
 inline Outcome read_csv(std::string_view bytes, const Options& options = {},
-                        ScanTarget target = ScanTarget::best,
-                        const std::function<size_t()>& cut = {}) {
+                        Target target = best_target(), const std::function<size_t()>& cut = {}) {
     Outcome outcome;
     Reader reader(options, outcome.found, target);
     Result<void> result;

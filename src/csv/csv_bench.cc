@@ -11,8 +11,9 @@
 
 namespace {
 
+using rh::csv::best_target;
 using rh::csv::Encoding;
-using rh::csv::ScanTarget;
+using rh::csv::Target;
 
 constexpr size_t kRows = 400'000;
 constexpr size_t kPieceBytes = 256 * 1024;
@@ -57,7 +58,7 @@ const std::string& file_of(Shape shape) {
 }
 
 void read_file(benchmark::State& state, const std::string& bytes, Encoding encoding,
-               ScanTarget target) {
+               Target target) {
     uint64_t rows = 0;
     for ([[maybe_unused]] auto _ : state) {
         CountingConsumer consumer;
@@ -81,16 +82,16 @@ void read_file(benchmark::State& state, const std::string& bytes, Encoding encod
 }
 
 void clean(benchmark::State& state) {
-    read_file(state, file_of(Shape::clean), Encoding::utf8, ScanTarget::best);
+    read_file(state, file_of(Shape::clean), Encoding::utf8, best_target());
 }
 void clean_scalar_target(benchmark::State& state) {
-    read_file(state, file_of(Shape::clean), Encoding::utf8, ScanTarget::scalar);
+    read_file(state, file_of(Shape::clean), Encoding::utf8, Target::scalar);
 }
 void quoted(benchmark::State& state) {
-    read_file(state, file_of(Shape::quoted), Encoding::utf8, ScanTarget::best);
+    read_file(state, file_of(Shape::quoted), Encoding::utf8, best_target());
 }
 void all_bad(benchmark::State& state) {
-    read_file(state, file_of(Shape::all_bad), Encoding::utf8, ScanTarget::best);
+    read_file(state, file_of(Shape::all_bad), Encoding::utf8, best_target());
 }
 void utf16be(benchmark::State& state) {
     std::string wide;
@@ -98,7 +99,7 @@ void utf16be(benchmark::State& state) {
         wide += '\0';
         wide += c;
     }
-    read_file(state, wide, Encoding::utf16be, ScanTarget::best);
+    read_file(state, wide, Encoding::utf16be, best_target());
 }
 void sniff_encoding(benchmark::State& state) {
     const std::string& bytes = file_of(Shape::clean);

@@ -20,11 +20,12 @@ namespace rh::csv {
 using model::RejectCode;
 
 struct Reader::State {
-    State(const Options& options, Consumer& to, ScanTarget target)
+    State(const Options& options, Consumer& to, Target target)
         : consumer(to),
           splitter(options.delimiter, target),
           staging(std::make_unique_for_overwrite<Staging>()) {
         rules.zone_ms = int64_t{options.timezone_offset_minutes} * 60'000;
+        rules.numbers = numbers_function(target);
         rules.amounts = {options.empty_amount_is_reject, options.allow_negative};
         staging->rows = 0;
         staging->user_id.used = staging->game_name.used = staging->provider.used = 0;
@@ -218,10 +219,18 @@ void Reader::State::gather(const Record& record, RowFields& fields, KnownFaults&
     extra_faults.clear();
     scratch.begin(record.text.size());
     known.is_utf8 = (record.flags & kHasNonAscii) == 0 || utf8_valid(record.text);
-    const bool quotes = (record.flags & kHasQuote) != 0;
+    const bool stray = (record.flags & kMayHaveStrayQuote) != 0;
     for (uint32_t f = 0; f < record.fields; ++f) {
         std::string_view field = record.field(f);
-        const bool quotes_fine = !quotes || !has_quote(field) || unquote(field, scratch);
+        bool quotes_fine = true;
+        if (*field.data() == '"') {  // where an empty field begins stands what ends it
+            // Only this copy has its address taken: the other one stays in registers.
+            std::string_view quoted = field;
+            quotes_fine = unquote(quoted, scratch);
+            field = quoted;
+        } else if (stray) {
+            quotes_fine = !has_quote(field);
+        }
         const int8_t column = header.column[f];
         if (column >= 0) {
             fields[static_cast<size_t>(column)] = field;
@@ -296,7 +305,7 @@ void Reader::State::hand_over_rejects() {
     }
 }
 
-Reader::Reader(const Options& options, Consumer& consumer, ScanTarget target)
+Reader::Reader(const Options& options, Consumer& consumer, Target target)
     : state_(std::make_unique<State>(options, consumer, target)) {}
 
 Reader::~Reader() = default;

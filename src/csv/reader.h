@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "csv/scan.h"
+#include "csv/target.h"
 #include "model/reject.h"
 #include "model/row_batch.h"
 #include "model/totals.h"
@@ -56,9 +56,8 @@ struct Report {
 
 class Reader {
   public:
-    // `target`: how structure is scanned; only tests and benchmarks choose (the result is the
-    // same).
-    Reader(const Options& options, Consumer& consumer, ScanTarget target = ScanTarget::best);
+    // Only tests and benchmarks choose a `target`.
+    Reader(const Options& options, Consumer& consumer, Target target = best_target());
     ~Reader();
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;

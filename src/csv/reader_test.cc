@@ -76,9 +76,9 @@ TEST(Reader, ARecordOfTheLimitIsReadAndOneByteMoreIsNot) {
         EXPECT_EQ(o.found.rejects[1].line, 4U);
         EXPECT_EQ(o.found.rejects[1].faults[0].code, model::RejectCode::line_too_long);
         EXPECT_EQ(o.found.rejects[1].faults[0].value.size(), model::kFaultValueCharactersMax);
-        EXPECT_EQ(describe(read_csv(file, {}, ScanTarget::best, [] { return size_t{1000}; })),
+        EXPECT_EQ(describe(read_csv(file, {}, best_target(), [] { return size_t{1000}; })),
                   describe(o));
-        EXPECT_EQ(describe(read_csv(file, {}, ScanTarget::scalar, [] { return size_t{65'537}; })),
+        EXPECT_EQ(describe(read_csv(file, {}, Target::scalar, [] { return size_t{65'537}; })),
                   describe(o));
     }
 }
@@ -100,12 +100,12 @@ TEST(Reader, LongRecordsCountTheirLinesAndAreUnclosedAtTheEnd) {
     EXPECT_EQ(closed.found.rejects[0].line_last, 3U + 600'000);
     EXPECT_EQ(closed.report.rows.accepted, 2U);
     EXPECT_EQ(
-        describe(read_csv(open + "\"\n" + kRow, {}, ScanTarget::best, [] { return size_t{777}; })),
+        describe(read_csv(open + "\"\n" + kRow, {}, best_target(), [] { return size_t{777}; })),
         describe(closed));
 }
 
 TEST(Splitter, MemoryStaysFlat) {
-    Splitter splitter(',', ScanTarget::best);
+    Splitter splitter(',', best_target());
     const std::string piece(256 * 1024, ',');
     uint64_t most = 0;
     for (int n = 0; n < 200; ++n) {

@@ -87,29 +87,6 @@ FaultMark judge_name(std::string_view text) {
                : kFine;
 }
 
-// Timestamp, ids and amounts: the same for ASCII and other rows. Returns the empty amounts.
-inline uint32_t judge_numbers(const RowFields& fields, const RowRules& rules, Staging& staging,
-                              RowMarks& marks) {
-    const size_t row = staging.rows;
-    const auto& created = fields[at(Column::created_timestamp)];
-    marks[at(Column::created_timestamp)] =
-        parse_timestamp(created.data(), created.size(), rules.zone_ms, staging.created_ms[row]);
-    const auto& instance = fields[at(Column::game_instance_id)];
-    marks[at(Column::game_instance_id)] =
-        parse_integer(instance.data(), instance.size(), staging.game_instance_id[row]);
-    const auto& game = fields[at(Column::game_id)];
-    marks[at(Column::game_id)] = parse_integer(game.data(), game.size(), staging.game_id[row]);
-    uint32_t empty = 0;
-    for (size_t a = 0; a < 4; ++a) {
-        const auto& text = fields[at(Column::real_amount_bet) + a];
-        uint32_t none = 0;
-        marks[at(Column::real_amount_bet) + a] =
-            parse_amount(text.data(), text.size(), rules.amounts, staging.amount[a][row], none);
-        empty |= none << a;
-    }
-    return empty;
-}
-
 // Stages the texts and counts the row, if nothing is wrong.
 inline bool accept(const RowFields& fields, uint64_t row_number, Staging& staging,
                    const RowMarks& marks) {
@@ -134,10 +111,14 @@ inline bool accept(const RowFields& fields, uint64_t row_number, Staging& stagin
 
 }  // namespace
 
+NumbersFunction numbers_function(Target target) {
+    return target == Target::scalar ? judge_numbers_scalar : judge_numbers_avx2;
+}
+
 RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uint64_t row_number,
                              Staging& staging, RowMarks& marks) {
     RowJudgement judgement;
-    judgement.empty_amounts = judge_numbers(fields, rules, staging, marks);
+    judgement.empty_amounts = rules.numbers(fields, rules, staging, marks);
     marks[at(Column::user_id)] = judge_ascii_user(fields[at(Column::user_id)]);
     marks[at(Column::game_name)] = judge_ascii_name(fields[at(Column::game_name)]);
     marks[at(Column::provider)] = judge_ascii_name(fields[at(Column::provider)]);
@@ -148,7 +129,7 @@ RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uin
 RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const KnownFaults& known,
                        uint64_t row_number, Staging& staging, RowMarks& marks) {
     RowJudgement judgement;
-    judgement.empty_amounts = judge_numbers(fields, rules, staging, marks);
+    judgement.empty_amounts = rules.numbers(fields, rules, staging, marks);
     marks[at(Column::user_id)] = judge_user(fields[at(Column::user_id)]);
     marks[at(Column::game_name)] = judge_name(fields[at(Column::game_name)]);
     marks[at(Column::provider)] = judge_name(fields[at(Column::provider)]);

@@ -9,16 +9,30 @@
 #include "csv/fields.h"
 #include "csv/header.h"
 #include "csv/staging.h"
+#include "csv/target.h"
 
 namespace rh::csv {
+
+using RowFields = std::array<std::string_view, kColumns>;  // by column, without their quotes
+using RowMarks = std::array<FaultMark, kColumns>;          // by column
+
+struct RowRules;
+// Judges timestamp, ids and amounts into row staging.rows, with their marks; returns
+// RowJudgement::empty_amounts.
+using NumbersFunction = uint32_t (*)(const RowFields& fields, const RowRules& rules,
+                                     Staging& staging, RowMarks& marks);
+// `target` must be one that the CPU has.
+NumbersFunction numbers_function(Target target);
+uint32_t judge_numbers_scalar(const RowFields& fields, const RowRules& rules, Staging& staging,
+                              RowMarks& marks);
+uint32_t judge_numbers_avx2(const RowFields& fields, const RowRules& rules, Staging& staging,
+                            RowMarks& marks);
 
 struct RowRules {
     int64_t zone_ms = 0;
     AmountRules amounts;
+    NumbersFunction numbers = judge_numbers_scalar;
 };
-
-using RowFields = std::array<std::string_view, kColumns>;  // by column, without their quotes
-using RowMarks = std::array<FaultMark, kColumns>;          // by column
 
 struct RowJudgement {
     bool accepted = false;

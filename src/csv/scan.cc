@@ -36,19 +36,22 @@ void scan_tail(const char* data, size_t bytes, uint32_t base, char delimiter, Sc
         m.line_end |= data[i] == '\n' || data[i] == '\r' ? bit : 0;
         m.non_ascii |= (static_cast<uint8_t>(data[i]) & 0x80) != 0 ? bit : 0;
     }
+    m.stray = m.quote != 0 ? ~uint64_t{0} : 0;
     const uint64_t structural = exact_block(data, bytes, delimiter, state);
-    out.flags[0] = flags_of(m, structural);
-    write_positions(structural, structural & m.line_end, base, out);
+    write_ends(m, structural, state, out);
+    write_positions(structural, base, out);
 }
 
-bool cpu_has_avx2() {
-    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("pclmul") != 0 &&
-           __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("bmi2") != 0;
-}
-
-ScanFunction scan_function(ScanTarget target) {
-    static const bool kAvx2 = cpu_has_avx2();
-    return target != ScanTarget::scalar && kAvx2 ? scan_avx2 : scan_scalar;
+ScanFunction scan_function(Target target) {
+    switch (target) {
+        case Target::avx512:
+            return scan_avx512;
+        case Target::avx2:
+            return scan_avx2;
+        case Target::scalar:
+            break;
+    }
+    return scan_scalar;
 }
 
 }  // namespace rh::csv

@@ -1,7 +1,7 @@
 // The structure of CSV bytes: where fields and records end. 64 bytes at a time become bit masks
 // (bit i = byte i), quoted regions are a prefix xor of the quote mask, and what remains of
-// delimiters and line ends is written as positions. Two targets with the same result: AVX2 with
-// carry-less multiplication, and plain 64-bit arithmetic; the CPU decides once. Pure, one thread.
+// delimiters and line ends is written as positions. One function for each target (csv/target.h),
+// all with the same result. Pure, one thread.
 //
 // A worked example with 8 bytes in place of 64 (bit 0 left, as the bytes stand; delimiter `,`):
 //
@@ -25,19 +25,23 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace rh::csv {
+#include "csv/target.h"
 
-enum class ScanTarget : uint8_t { best, scalar, avx2 };
+namespace rh::csv {
 
 struct ScanState {
     uint64_t inside = 0;    // all ones if the next byte is inside quotes, else 0
     uint64_t may_open = 1;  // 1 if a quote as the next byte opens a quoted field
+    uint8_t flags = 0;      // of the record whose line end has not come yet
 };
 
-// Block flags.
+// Flags of a record.
 inline constexpr uint8_t kHasQuote = 1;
 inline constexpr uint8_t kHasNonAscii = 2;
 inline constexpr uint8_t kHasInnerBreak = 4;  // CR or LF inside quotes
+// A quote may stand where it neither opens, closes, nor doubles one. Without this flag a field has
+// quotes only if it begins with one.
+inline constexpr uint8_t kMayHaveStrayQuote = 8;
 
 inline constexpr size_t kBlockBytes = 64;
 
@@ -45,19 +49,19 @@ struct ScanOutput {
     uint32_t* index = nullptr;  // positions of structural bytes, ascending
     uint32_t index_count = 0;
     uint32_t* ends = nullptr;  // which entries of `index` are line ends
+    uint8_t* flags = nullptr;  // of the record before each of them
     uint32_t end_count = 0;
-    uint8_t* flags = nullptr;  // one byte a block
 };
 
 // Scans `blocks` blocks at `data`; positions are written as base + offset. CR and LF are a
-// structural byte each, so CRLF gives two. `index` needs room for 64 entries a block and 8 more,
-// `ends` for 64 a block.
+// structural byte each, so CRLF gives two. `index` needs room for 64 entries a block and
+// kIndexSlack more, `ends` and `flags` for 64 a block.
 using ScanFunction = void (*)(const char* data, size_t blocks, uint32_t base, char delimiter,
                               ScanState& state, ScanOutput& out);
+inline constexpr size_t kIndexSlack = 16;
 
-// `avx2` on a CPU without it gives the scalar one.
-ScanFunction scan_function(ScanTarget target);
-bool cpu_has_avx2();
+// `target` must be one that the CPU has.
+ScanFunction scan_function(Target target);
 
 // The structural bytes of up to 64 bytes, byte by byte.
 uint64_t exact_block(const char* data, size_t bytes, char delimiter, ScanState& state);
@@ -69,5 +73,7 @@ void scan_scalar(const char* data, size_t blocks, uint32_t base, char delimiter,
                  ScanOutput& out);
 void scan_avx2(const char* data, size_t blocks, uint32_t base, char delimiter, ScanState& state,
                ScanOutput& out);
+void scan_avx512(const char* data, size_t blocks, uint32_t base, char delimiter, ScanState& state,
+                 ScanOutput& out);
 
 }  // namespace rh::csv

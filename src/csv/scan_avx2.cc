@@ -29,13 +29,16 @@ struct Avx2 {
         const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
         const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
         return {equal(low, high, delimiter), equal(low, high, quote),
-                join(line_end(low), line_end(high)), join(low, high)};
+                join(line_end(low), line_end(high)), join(low, high), 0};
     }
     // A carry-less product with all ones is the xor of all bits at or below each place.
     static uint64_t prefix_xor(uint64_t bits) {
         const __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, static_cast<int64_t>(bits)),
                                                      _mm_set1_epi8('\xff'), 0);
         return static_cast<uint64_t>(_mm_cvtsi128_si64(product));
+    }
+    static void positions(uint64_t structural, uint32_t base, ScanOutput& out) {
+        write_positions(structural, base, out);
     }
 };
 

@@ -14,17 +14,37 @@ struct BlockMasks {
     uint64_t quote;
     uint64_t line_end;
     uint64_t non_ascii;
+    uint64_t stray = 0;  // all bytes of a block that has a stray quote
 };
 
-// Writes the positions of the set bits of `structural`, and of the line ends among them.
-inline void write_positions(uint64_t structural, uint64_t line_ends, uint32_t base,
-                            ScanOutput& out) {
+inline uint8_t flags_of(const BlockMasks& m, uint64_t inner_breaks, uint64_t bytes) {
+    return static_cast<uint8_t>(((m.quote & bytes) != 0 ? kHasQuote : 0) |
+                                ((m.non_ascii & bytes) != 0 ? kHasNonAscii : 0) |
+                                ((inner_breaks & bytes) != 0 ? kHasInnerBreak : 0) |
+                                ((m.stray & bytes) != 0 ? kMayHaveStrayQuote : 0));
+}
+
+// Writes which of the structural bytes are line ends, and what their records have.
+inline void write_ends(const BlockMasks& m, uint64_t structural, ScanState& state,
+                       ScanOutput& out) {
+    const uint64_t inner_breaks = m.line_end & ~structural;
+    uint64_t line_ends = m.line_end & structural;
+    uint64_t rest = ~uint64_t{0};  // bytes of records that end later
     while (line_ends != 0) {
-        const uint64_t below = (line_ends & (~line_ends + 1)) - 1;
-        out.ends[out.end_count++] =
-            out.index_count + static_cast<uint32_t>(__builtin_popcountll(structural & below));
+        const uint64_t last = line_ends & (~line_ends + 1);
+        const uint64_t before = last - 1;
+        out.ends[out.end_count] =
+            out.index_count + static_cast<uint32_t>(__builtin_popcountll(structural & before));
+        out.flags[out.end_count++] = state.flags | flags_of(m, inner_breaks, rest & before);
+        state.flags = 0;
+        rest = ~(before | last);
         line_ends &= line_ends - 1;
     }
+    state.flags |= flags_of(m, inner_breaks, rest);
+}
+
+// Writes the positions of the set bits of `structural`.
+inline void write_positions(uint64_t structural, uint32_t base, ScanOutput& out) {
     const auto count = static_cast<uint32_t>(__builtin_popcountll(structural));
     uint32_t* to = out.index + out.index_count;
     out.index_count += count;
@@ -39,20 +59,15 @@ inline void write_positions(uint64_t structural, uint64_t line_ends, uint32_t ba
     }
 }
 
-inline uint8_t flags_of(const BlockMasks& m, uint64_t structural) {
-    return static_cast<uint8_t>((m.quote != 0 ? kHasQuote : 0) |
-                                (m.non_ascii != 0 ? kHasNonAscii : 0) |
-                                ((m.line_end & ~structural) != 0 ? kHasInnerBreak : 0));
-}
-
-// Isa, made for one delimiter: BlockMasks masks(const char*) and uint64_t prefix_xor(uint64_t).
+// Isa, made for one delimiter: BlockMasks masks(const char*), uint64_t prefix_xor(uint64_t), and
+// void positions(uint64_t structural, uint32_t base, ScanOutput&) as write_positions.
 template <class Isa>
 inline void scan_blocks(const char* data, size_t blocks, uint32_t base, char delimiter,
                         ScanState& state, ScanOutput& out) {
     const Isa isa(delimiter);
     ScanState now = state;
     for (size_t b = 0; b < blocks; ++b, data += kBlockBytes, base += kBlockBytes) {
-        const BlockMasks m = isa.masks(data);
+        BlockMasks m = isa.masks(data);
         uint64_t structural = m.delimiter | m.line_end;
         if ((m.quote | now.inside) == 0) [[likely]] {
             now.may_open = structural >> 63;
@@ -67,10 +82,11 @@ inline void scan_blocks(const char* data, size_t blocks, uint32_t base, char del
                 now.may_open = (outside | closing) >> 63;
             } else {
                 structural = exact_block(data, kBlockBytes, delimiter, now);
+                m.stray = ~uint64_t{0};
             }
         }
-        out.flags[b] = flags_of(m, structural);
-        write_positions(structural, structural & m.line_end, base, out);
+        write_ends(m, structural, now, out);
+        Isa::positions(structural, base, out);
     }
     state = now;
 }

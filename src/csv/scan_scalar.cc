@@ -34,6 +34,9 @@ struct Scalar {
         }
         return bits;
     }
+    static void positions(uint64_t structural, uint32_t base, ScanOutput& out) {
+        write_positions(structural, base, out);
+    }
 };
 
 }  // namespace

@@ -13,19 +13,21 @@ namespace {
 struct Scanned {
     std::vector<uint32_t> index;
     std::vector<uint32_t> ends;
-    std::vector<uint8_t> flags;
+    std::vector<uint8_t> flags;  // of each record, that without an end last
     bool operator==(const Scanned&) const = default;
 };
 
 Scanned scan_with(ScanFunction scan, const std::string& text, char delimiter) {
     const size_t blocks = text.size() / kBlockBytes;
-    Scanned s{std::vector<uint32_t>(text.size() + 8), std::vector<uint32_t>(text.size()),
-              std::vector<uint8_t>(blocks)};
+    Scanned s{std::vector<uint32_t>(text.size() + kIndexSlack), std::vector<uint32_t>(text.size()),
+              std::vector<uint8_t>(text.size())};
     ScanState state;
-    ScanOutput out{s.index.data(), 0, s.ends.data(), 0, s.flags.data()};
+    ScanOutput out{s.index.data(), 0, s.ends.data(), s.flags.data(), 0};
     scan(text.data(), blocks, 0, delimiter, state, out);
     s.index.resize(out.index_count);
     s.ends.resize(out.end_count);
+    s.flags.resize(out.end_count);
+    s.flags.push_back(state.flags);
     return s;
 }
 
@@ -33,21 +35,23 @@ Scanned scan_with(ScanFunction scan, const std::string& text, char delimiter) {
 Scanned slowly(const std::string& text, char delimiter) {
     enum { field_start, plain, quoted, quote_seen } state = field_start;
     Scanned s;
-    s.flags.assign(text.size() / kBlockBytes, 0);
+    s.flags.assign(1, 0);
     for (size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
-        s.flags[i / kBlockBytes] |= c == '"' ? kHasQuote : 0;
-        s.flags[i / kBlockBytes] |= static_cast<unsigned char>(c) > 127 ? kHasNonAscii : 0;
+        s.flags.back() |= c == '"' ? kHasQuote : 0;
+        s.flags.back() |= static_cast<unsigned char>(c) > 127 ? kHasNonAscii : 0;
         if (state == quoted) {
-            s.flags[i / kBlockBytes] |= c == '\n' || c == '\r' ? kHasInnerBreak : 0;
+            s.flags.back() |= c == '\n' || c == '\r' ? kHasInnerBreak : 0;
             state = c == '"' ? quote_seen : quoted;
         } else if (c == delimiter || c == '\n' || c == '\r') {
             if (c != delimiter) {
                 s.ends.push_back(static_cast<uint32_t>(s.index.size()));
+                s.flags.push_back(0);
             }
             s.index.push_back(static_cast<uint32_t>(i));
             state = field_start;
         } else {
+            s.flags.back() |= c == '"' && state == plain ? kMayHaveStrayQuote : 0;
             state = c == '"' && state != plain ? quoted : plain;
         }
     }
@@ -60,10 +64,10 @@ TEST(Scan, TheWorkedExampleOfTheHeader) {
     const Scanned s = scan_with(scan_scalar, text, ',');
     EXPECT_EQ(s.index, (std::vector<uint32_t>{1, 6, 7}));
     EXPECT_EQ(s.ends, (std::vector<uint32_t>{2}));
-    EXPECT_EQ(s.flags, (std::vector<uint8_t>{kHasQuote}));
+    EXPECT_EQ(s.flags, (std::vector<uint8_t>{kHasQuote, 0}));
 }
 
-TEST(Scan, BothTargetsFindWhatASlowReaderFinds) {
+TEST(Scan, AllTargetsFindWhatASlowReaderFinds) {
     const char* given = std::getenv("RH_TEST_SEED");
     const uint64_t seed =
         given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
@@ -78,15 +82,22 @@ TEST(Scan, BothTargetsFindWhatASlowReaderFinds) {
             c = alphabet[engine() % alphabet.size()];
         }
         const Scanned want = slowly(text, ',');
-        ASSERT_EQ(scan_with(scan_scalar, text, ','), want) << text;
-        ASSERT_EQ(scan_with(scan_function(ScanTarget::best), text, ','), want) << text;
+        for (const Target target : usable_targets()) {
+            Scanned got = scan_with(scan_function(target), text, ',');
+            ASSERT_EQ(got.flags.size(), want.flags.size()) << text;
+            for (size_t r = 0; r < got.flags.size(); ++r) {
+                got.flags[r] &= want.flags[r] | ~kMayHaveStrayQuote;  // more of it may be set
+            }
+            ASSERT_EQ(got, want) << static_cast<int>(target) << text;
+        }
     }
 }
 
-TEST(Scan, ThisMachineTestsTheFastTarget) {
-    // Where the CPU cannot run it, both names are the scalar one, and that is all there is to test.
-    EXPECT_EQ(scan_function(ScanTarget::best), cpu_has_avx2() ? scan_avx2 : scan_scalar);
-    EXPECT_EQ(scan_function(ScanTarget::scalar), scan_scalar);
+TEST(Scan, EachTargetHasAFunctionOfItsOwn) {
+    EXPECT_EQ(scan_function(Target::scalar), scan_scalar);
+    EXPECT_EQ(scan_function(Target::avx2), scan_avx2);
+    EXPECT_EQ(scan_function(Target::avx512), scan_avx512);
+    EXPECT_EQ(usable_targets().back(), best_target());
 }
 
 }  // namespace

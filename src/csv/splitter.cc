@@ -30,9 +30,16 @@ void BreakCounter::add(std::string_view text) {
     }
 }
 
-Splitter::Splitter(char delimiter, ScanTarget target)
+Splitter::Splitter(char delimiter, Target target)
     : delimiter_(delimiter), scan_(scan_function(target)) {
     index_.resize(1, ~uint32_t{0});
+}
+
+ScanOutput Splitter::room_for(size_t blocks) {
+    make_room(index_, index_count_ + blocks * kBlockBytes + kIndexSlack);
+    make_room(ends_, end_count_ + blocks * kBlockBytes);
+    make_room(flags_, end_count_ + blocks * kBlockBytes);
+    return {index_.data(), index_count_, ends_.data(), flags_.data(), end_count_};
 }
 
 void Splitter::fill(std::string_view& piece) {
@@ -43,11 +50,7 @@ void Splitter::fill(std::string_view& piece) {
     filled_ += taken;
 
     const size_t blocks = (filled_ - scanned_) / kBlockBytes;
-    make_room(index_, index_count_ + blocks * kBlockBytes + 8);
-    make_room(ends_, end_count_ + blocks * kBlockBytes);
-    make_room(flags_, filled_ / kBlockBytes + 1);
-    ScanOutput out{index_.data(), index_count_, ends_.data(), end_count_,
-                   flags_.data() + scanned_ / kBlockBytes};
+    ScanOutput out = room_for(blocks);
     scan_(buffer_.data() + scanned_, blocks, static_cast<uint32_t>(scanned_), delimiter_, state_,
           out);
     index_count_ = out.index_count;
@@ -57,11 +60,7 @@ void Splitter::fill(std::string_view& piece) {
 
 void Splitter::finish() {
     make_room(buffer_, filled_ + kFieldSlack);
-    make_room(index_, index_count_ + kBlockBytes + 8);
-    make_room(ends_, end_count_ + kBlockBytes);
-    make_room(flags_, filled_ / kBlockBytes + 1);
-    ScanOutput out{index_.data(), index_count_, ends_.data(), end_count_,
-                   flags_.data() + scanned_ / kBlockBytes};
+    ScanOutput out = room_for(1);
     scan_tail(buffer_.data() + scanned_, filled_ - scanned_, static_cast<uint32_t>(scanned_),
               delimiter_, state_, out);
     index_count_ = out.index_count;
@@ -78,6 +77,7 @@ bool Splitter::last_record(Record& record) {
     }
     index_[index_count_++] = static_cast<uint32_t>(filled_);
     record.fields = index_count_ - first_;
+    record.flags = state_.flags;
     describe(static_cast<uint32_t>(filled_), record);
     record.unclosed = state_.inside != 0;
     if (record.unclosed && record.line_last > record.line && absorbed_.at_break) {
@@ -123,8 +123,6 @@ void Splitter::release() {
     const uint32_t dropped = begin() & ~static_cast<uint32_t>(kBlockBytes - 1);
     if (dropped > 0) {
         std::memmove(buffer_.data(), buffer_.data() + dropped, filled_ - dropped);
-        const size_t blocks = dropped / kBlockBytes;
-        std::memmove(flags_.data(), flags_.data() + blocks, scanned_ / kBlockBytes - blocks);
         filled_ -= dropped;
         scanned_ -= dropped;
     }

@@ -34,7 +34,7 @@ struct Record {
     // Not there if the record is too long.
     const uint32_t* bounds = nullptr;
     uint32_t fields = 0;
-    uint8_t flags = 0;      // of its blocks (csv/scan.h), so a bit too many is possible
+    uint8_t flags = 0;      // csv/scan.h
     bool too_long = false;  // more than kRecordBytesMax bytes
     bool unclosed = false;  // the file ends inside quotes
     uint64_t line = 0;
@@ -48,7 +48,7 @@ struct Record {
 
 class Splitter {
   public:
-    Splitter(char delimiter, ScanTarget target);
+    Splitter(char delimiter, Target target);
 
     // Takes bytes off the front of `piece` (never none, if it has any).
     void fill(std::string_view& piece);
@@ -61,9 +61,12 @@ class Splitter {
     void release();
 
     uint64_t empty_lines() const { return empty_lines_; }
-    uint64_t bytes_held() const { return buffer_.size() + 4 * (index_.size() + ends_.size()); }
+    uint64_t bytes_held() const {
+        return buffer_.size() + 4 * (index_.size() + ends_.size()) + flags_.size();
+    }
 
   private:
+    ScanOutput room_for(size_t blocks);
     uint32_t begin() const { return index_[first_ - 1] + 1; }
     bool last_record(Record& record);
     void describe(uint32_t end, Record& record);
@@ -78,7 +81,7 @@ class Splitter {
     size_t scanned_ = 0;           // a multiple of 64 until finish()
     std::vector<uint32_t> index_;  // [first_ - 1] is the place before the next record
     std::vector<uint32_t> ends_;
-    std::vector<uint8_t> flags_;
+    std::vector<uint8_t> flags_;  // of the records before ends_
     uint32_t first_ = 1;
     uint32_t index_count_ = 1;
     uint32_t end_count_ = 0;
@@ -110,6 +113,7 @@ inline bool Splitter::next(Record& record) {
             continue;
         }
         record.fields = last - first_ + 1;
+        record.flags = flags_[next_end_ - 1];
         describe(end, record);
         first_ = last + 1;
         ++line_;
@@ -118,8 +122,8 @@ inline bool Splitter::next(Record& record) {
     return finished_ && last_record(record);
 }
 
-// Sets everything but `fields` of the record that ends before `end`, and moves line_ to its last
-// line.
+// Sets everything but `fields` and `flags` of the record that ends before `end`, and moves line_ to
+// its last line.
 inline void Splitter::describe(uint32_t end, Record& record) {
     const uint32_t from = begin();
     record.data = buffer_.data();
@@ -129,12 +133,8 @@ inline void Splitter::describe(uint32_t end, Record& record) {
     record.line_last = line_;
     record.too_long = false;
     record.unclosed = false;
-    uint8_t flags = 0;
-    for (size_t block = from / kBlockBytes; block <= end / kBlockBytes; ++block) {
-        flags |= flags_[block];
-    }
-    record.flags = flags;
-    if ((flags & kHasInnerBreak) != 0 || end - from > kRecordBytesMax || absorbing_) [[unlikely]] {
+    if ((record.flags & kHasInnerBreak) != 0 || end - from > kRecordBytesMax || absorbing_)
+        [[unlikely]] {
         describe_broken(end, record);
     }
 }
