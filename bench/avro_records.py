@@ -26,7 +26,7 @@ def measure(
     binary: pathlib.Path, utf8: pathlib.Path, small: pathlib.Path, scratch: pathlib.Path, repeats: int
 ) -> dict:
     def encoded(file: pathlib.Path) -> functools.partial:
-        return functools.partial(contest.own_words, [JUDGE_FILE, "utf-8", file, "avro"])
+        return functools.partial(contest.own_words, [JUDGE_FILE, 1, "utf-8", file, "avro"])
 
     contenders = {
         OURS: encoded(utf8),

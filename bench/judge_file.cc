@@ -3,7 +3,7 @@
 // the others do, judges every row, throws the typed columns (or the Avro bytes) away, and prints
 // one line of JSON.
 //
-// judge_file ENCODING FILE [avro]
+// judge_file THREADS ENCODING FILE [avro]
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -110,21 +110,25 @@ double cpu_s(const rusage& usage) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 3 || argc > 4 || (argc == 4 && std::string_view(argv[3]) != "avro")) {
-        die("ENCODING FILE [avro]");
+    if (argc < 4 || argc > 5 || (argc == 5 && std::string_view(argv[4]) != "avro")) {
+        die("THREADS ENCODING FILE [avro]");
     }
-    const auto encoding = rh::csv::parse_encoding(argv[1]);
-    const int file = ::open(argv[2], O_RDONLY);
+    const auto threads = static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10));
+    if (threads == 0) {
+        die("THREADS is at least 1");
+    }
+    const auto encoding = rh::csv::parse_encoding(argv[2]);
+    const int file = ::open(argv[3], O_RDONLY);
     if (!encoding || file < 0) {
         die(encoding ? std::strerror(errno) : "no such encoding");
     }
     const auto consumer =
-        argc == 4 ? std::unique_ptr<Columns>(new AvroRecords) : std::make_unique<Columns>();
+        argc == 5 ? std::unique_ptr<Columns>(new AvroRecords) : std::make_unique<Columns>();
     rusage before{};
     rusage after{};
     ::getrusage(RUSAGE_SELF, &before);
     const auto began = std::chrono::steady_clock::now();
-    rh::csv::Reader reader({}, *consumer);
+    rh::csv::Reader reader({}, *consumer, {.threads = threads});
     judge(file, *encoding, reader);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     ::getrusage(RUSAGE_SELF, &after);

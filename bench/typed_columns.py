@@ -34,8 +34,8 @@ def totals_by_clickhouse(binary: pathlib.Path, file: pathlib.Path) -> Run:
     return run
 
 
-def judged(encoding: str, file: pathlib.Path) -> Run:
-    return contest.own_words([JUDGE_FILE, encoding, file])
+def judged(encoding: str, file: pathlib.Path, threads: int = 1) -> Run:
+    return contest.own_words([JUDGE_FILE, threads, encoding, file])
 
 
 def contenders(binary: pathlib.Path, file: pathlib.Path, threads: int) -> dict:
@@ -44,18 +44,15 @@ def contenders(binary: pathlib.Path, file: pathlib.Path, threads: int) -> dict:
         return functools.partial(contest.own_words, script)
 
     those = {
+        OURS: functools.partial(judged, "utf-8", file, threads),
         "duckdb": python("duckdb"),
         "pyarrow": python("pyarrow"),
         "polars": python("polars"),
         "clickhouse": functools.partial(columns_by_clickhouse, binary, file, threads),
     }
     if threads == 1:  # the others know no second thread
-        those = {
-            OURS: functools.partial(judged, "utf-8", file),
-            **those,
-            "rust_csv": functools.partial(contest.own_words, [RUST_CSV, file]),
-            "python_csv": python("python_csv"),
-        }
+        those["rust_csv"] = functools.partial(contest.own_words, [RUST_CSV, file])
+        those["python_csv"] = python("python_csv")
     return those
 
 
@@ -74,12 +71,16 @@ def inputs(binary: pathlib.Path, rows: int, utf8: pathlib.Path, scratch: pathlib
 
 
 def rates(files: dict[str, pathlib.Path], repeats: int) -> dict:
-    """`rate_ratio`: rows a second against those of the clean UTF-8 file, in the same repeat."""
-    seconds: dict[str, list[float]] = {name: [] for name in files}
+    """`rate_ratio`: rows a second against those of the clean UTF-8 file on one thread, in the same repeat."""
+    cases = {
+        name: functools.partial(judged, "utf-8" if name == "all_bad" else name, file)
+        for name, file in files.items()
+    }
+    cases["two_threads"] = functools.partial(judged, "utf-8", files["utf-8"], threads=2)
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):
-        for name, file in files.items():
-            encoding = "utf-8" if name == "all_bad" else name
-            seconds[name].append(judged(encoding, file).seconds)
+        for name, case in cases.items():
+            seconds[name].append(case().seconds)
     return {
         name: {"seconds": contest.spread(took), "rate_ratio": contest.ratio_of(seconds["utf-8"], took)}
         for name, took in seconds.items()

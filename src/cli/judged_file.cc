@@ -1,8 +1,10 @@
 #include "cli/judged_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include <fmt/format.h>
 #include <stdlib.h>
@@ -67,6 +69,8 @@ class CountsIds final : public csv::Consumer {
     publish::DuplicateIds ids_;
 };
 
+constexpr unsigned kThreadsMax = 4;  // the consumer's own thread takes what they judge
+
 Result<std::string> scratch_directory() {
     const char* parent = std::getenv("TMPDIR");
     std::string path =
@@ -126,7 +130,9 @@ Result<void> JudgedFile::read(csv::Consumer& consumer) {
     RH_ASSIGN(auto original, uploads::OriginalReader::open(directory_ + "/original.zst"));
     csv::Transcoder transcoder(upload_.request.encoding);
     CountsIds counting(consumer, directory_ + "/ids.tmp");
-    csv::Reader reader(upload_.request.csv, counting);
+    // One file, and nobody else at work: several cores where there are some.
+    const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax);
+    csv::Reader reader(upload_.request.csv, counting, {.threads = threads});
     while (true) {
         RH_ASSIGN(const std::string_view bytes, original.next());
         if (bytes.empty()) {

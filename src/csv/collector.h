@@ -60,10 +60,10 @@ struct Outcome {
 };
 
 // `cut` says how long the next piece is (at least 1); without it the bytes are one piece.
-inline Outcome read_csv(std::string_view bytes, const Options& options = {},
-                        Target target = best_target(), const std::function<size_t()>& cut = {}) {
+inline Outcome read_csv(std::string_view bytes, const Options& options = {}, const Work& work = {},
+                        const std::function<size_t()>& cut = {}) {
     Outcome outcome;
-    Reader reader(options, outcome.found, target);
+    Reader reader(options, outcome.found, work);
     Result<void> result;
     while (result && !bytes.empty()) {
         const size_t size = cut ? std::min(cut(), bytes.size()) : bytes.size();

@@ -62,7 +62,7 @@ void read_file(benchmark::State& state, const std::string& bytes, Encoding encod
     uint64_t rows = 0;
     for ([[maybe_unused]] auto _ : state) {
         CountingConsumer consumer;
-        rh::csv::Reader reader({}, consumer, target);
+        rh::csv::Reader reader({}, consumer, {.target = target});
         rh::csv::Transcoder transcoder(encoding);
         for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
             const auto piece = std::string_view(bytes).substr(at, kPieceBytes);

@@ -279,7 +279,8 @@ TEST(Oracle, RandomFilesReadTheSameForEveryTargetAndEveryCut) {
         const size_t most = random.one_in(2) ? 3 : 200;
         const auto cut = [&] { return 1 + random.below(most); };
         for (const Target target : usable_targets()) {
-            ASSERT_EQ(describe(read_csv(file, options, target, cut)), text)
+            const Work alone{.target = target, .chunk_bytes = 1 + random.below(300)};
+            ASSERT_EQ(describe(read_csv(file, options, alone, cut)), text)
                 << static_cast<int>(target) << file;
         }
         accepted += best.report.rows.accepted;
@@ -290,6 +291,27 @@ TEST(Oracle, RandomFilesReadTheSameForEveryTargetAndEveryCut) {
     EXPECT_GT(rejected, size_t{kFiles});
 }
 
+// What several threads find is put together again: rows, rejects and lines are those of one thread.
+TEST(Oracle, RandomFilesReadTheSameOnSeveralThreads) {
+    const uint64_t seed = base_seed();
+    std::printf("RH_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    for (int n = 0; n < kFiles / 20; ++n) {
+        Random random(seed + static_cast<uint64_t>(n) * 7919);
+        std::string file;
+        while (file.size() < 5000) {
+            const std::string part = random_file(random, ',');
+            // Further headers are rows like any others.
+            file += part + (random.one_in(4) ? "" : "\n");
+        }
+        const std::string text = describe(read_csv(file));
+        const auto cut = [&] { return 1 + random.below(2000); };
+        const Work work{.threads = 2 + static_cast<unsigned>(random.below(2)),
+                        .chunk_bytes = 1 + random.below(1500)};
+        ASSERT_EQ(describe(read_csv(file, {}, work, cut)), text)
+            << n << ": " << work.threads << " threads, chunks of " << work.chunk_bytes;
+    }
+}
+
 TEST(Oracle, EveryCutOfSmallFilesGivesTheSame) {
     for (uint64_t n = 0; n < 12; ++n) {
         Random random(n + 1);
@@ -298,9 +320,9 @@ TEST(Oracle, EveryCutOfSmallFilesGivesTheSame) {
         for (size_t at = 1; at < file.size(); ++at) {
             bool first = true;
             const auto cut = [&] { return std::exchange(first, false) ? at : file.size(); };
-            ASSERT_EQ(describe(read_csv(file, {}, best_target(), cut)), whole) << at << file;
+            ASSERT_EQ(describe(read_csv(file, {}, Work{}, cut)), whole) << at << file;
         }
-        ASSERT_EQ(describe(read_csv(file, {}, best_target(), [] { return size_t{1}; })), whole);
+        ASSERT_EQ(describe(read_csv(file, {}, Work{}, [] { return size_t{1}; })), whole);
     }
 }
 

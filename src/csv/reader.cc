@@ -1,66 +1,101 @@
 #include "csv/reader.h"
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "base/trim.h"
+#include "csv/chunk_judges.h"
 #include "csv/header.h"
+#include "csv/judge.h"
 #include "csv/quoting.h"
-#include "csv/rejects.h"
-#include "csv/row.h"
 #include "csv/splitter.h"
-#include "csv/staging.h"
 #include "csv/utf8.h"
+#include "csv/walker.h"
 
 namespace rh::csv {
 
-using model::RejectCode;
+namespace {
+
+// One thread walks over bytes that are still in its cache; several need chunks that are worth
+// handing over.
+constexpr size_t kChunkBytes = 64 * 1024;
+constexpr size_t kSharedChunkBytes = 256 * 1024;
+constexpr size_t kRejectsMax = 256;  // at once, on one thread
+
+void append(model::StringColumn& to, const model::StringColumn& from, size_t first, size_t end) {
+    const uint32_t begin = first == 0 ? 0 : from.ends[first - 1];
+    const auto moved = static_cast<uint32_t>(to.chars.size()) - begin;  // wraps where it is less
+    to.chars.insert(to.chars.end(), from.chars.data() + begin,
+                    from.chars.data() + from.ends[end - 1]);
+    for (size_t r = first; r < end; ++r) {
+        to.ends.push_back(from.ends[r] + moved);
+    }
+}
+
+// Rows [first, end) of `from`, which there are, behind those of `to`.
+void append(model::RowBatch& to, const model::RowBatch& from, size_t first, size_t end) {
+    const auto rows = [first, end](auto& column, const auto& more) {
+        column.insert(column.end(), more.data() + first, more.data() + end);
+    };
+    rows(to.row_number, from.row_number);
+    rows(to.created_ms, from.created_ms);
+    rows(to.game_instance_id, from.game_instance_id);
+    rows(to.game_id, from.game_id);
+    for (size_t a = 0; a < to.amount.size(); ++a) {
+        rows(to.amount[a], from.amount[a]);
+    }
+    append(to.user_id, from.user_id, first, end);
+    append(to.game_name, from.game_name, first, end);
+    append(to.provider, from.provider, first, end);
+}
+
+RowRules rules_of(const Options& options, Target target) {
+    return {.zone_ms = int64_t{options.timezone_offset_minutes} * 60'000,
+            .amounts = {options.empty_amount_is_reject, options.allow_negative},
+            .numbers = numbers_function(target)};
+}
+
+size_t chunk_bytes(const Work& work) {
+    if (work.chunk_bytes > 0) {
+        return work.chunk_bytes;
+    }
+    return work.threads > 1 ? kSharedChunkBytes : kChunkBytes;
+}
+
+}  // namespace
 
 struct Reader::State {
-    State(const Options& options, Consumer& to, Target target)
+    State(const Options& options, Consumer& to, const Work& work)
         : consumer(to),
-          splitter(options.delimiter, target),
-          staging(std::make_unique_for_overwrite<Staging>()) {
-        rules.zone_ms = int64_t{options.timezone_offset_minutes} * 60'000;
-        rules.numbers = numbers_function(target);
-        rules.amounts = {options.empty_amount_is_reject, options.allow_negative};
-        staging->rows = 0;
-        staging->user_id.used = staging->game_name.used = staging->provider.used = 0;
-    }
+          threads(work.threads),
+          rules(rules_of(options, work.target)),
+          splitter(options.delimiter, work.target, chunk_bytes(work)) {}
 
     Consumer& consumer;
+    const unsigned threads;
+    const RowRules rules;
     Splitter splitter;
-    RowRules rules;
+    Walker walker;  // of what this thread walks over; its lines are those of the file
     Header header;
-    bool has_header = false;
-    uint64_t row_number = 0;
-    uint64_t blank_lines = 0;  // lines of blanks; the splitter counts lines without a byte
-    std::unique_ptr<Staging> staging;
-    model::RowBatch batch;
-    RejectPool rejects;
-    Scratch scratch;
-    // Faults of extra columns of the record at hand.
-    std::vector<std::pair<RejectCode, std::string_view>> extra_faults;
+    std::unique_ptr<Judge> judge;  // once there is a header
+    Judged judged;                 // of the whole file; rows and rejects: not handed over yet
+    std::array<uint64_t, kRejectCodes> given{};  // of rejects that were handed over
+    uint64_t empty_lines = 0;                    // that others walked over
     std::optional<Error> error;
     mutable Report report;
+    std::unique_ptr<ChunkJudges> others;  // last: its threads end first
 
-    Result<void> drain();
+    Result<void> walk();
     void read_names(const Record& record);
-    void judge(const Record& record);
-    void judge_carefully(const Record& record);
-    bool is_blank(const Record& record) const;
-    void refuse_structure(const Record& record);
-    void refuse_count(const Record& record);
-    void gather(const Record& record, RowFields& fields, KnownFaults& known);
-    void count(const RowJudgement& judgement);
-    void refuse(const Record& record, const RowFields& fields, const RowMarks& marks);
-    void end_reject();
-    void end_of_row();
     void hand_over_rows();
     void hand_over_rejects();
+    Result<void> take(ChunkJudges::Found& found);
+    Result<void> take_chunk();
+    Result<void> so_far() const {
+        return error ? Result<void>(std::unexpected(*error)) : Result<void>();
+    }
     void keep(Result<void> result) {
         if (!result && !error) {
             error = std::move(result).error();
@@ -68,19 +103,25 @@ struct Reader::State {
     }
 };
 
-Result<void> Reader::State::drain() {
+// Judges the chunk on this thread.
+Result<void> Reader::State::walk() {
+    walker.begin(splitter.chunk());
     Record record;
-    while (!error && splitter.next(record)) {
-        if (has_header) [[likely]] {
-            judge(record);
-        } else {
-            read_names(record);
+    while (!error && !judge && walker.next(record)) {
+        read_names(record);
+    }
+    const auto border = [this] {
+        return (judged.records / model::kCellRows + 1) * model::kCellRows;
+    };
+    while (!error && judge && judge->judge(walker, border(), kRejectsMax, judged)) {
+        if (judged.records % model::kCellRows == 0) {
+            hand_over_rows();
+        }
+        if (judged.rejects.rejects().size() == kRejectsMax) {
+            hand_over_rejects();
         }
     }
-    if (error) {
-        return std::unexpected(*error);
-    }
-    return {};
+    return so_far();
 }
 
 void Reader::State::read_names(const Record& record) {
@@ -89,7 +130,7 @@ void Reader::State::read_names(const Record& record) {
                   fmt::format("The header cannot be read: {}.", why)));
     };
     if (is_blank(record)) {
-        ++blank_lines;
+        ++judged.blank_lines;
         return;
     }
     if (record.unclosed) {
@@ -105,6 +146,7 @@ void Reader::State::read_names(const Record& record) {
     if (!utf8_valid(record.text)) {
         return unreadable("it has bytes that are not valid in the file's encoding");
     }
+    Scratch scratch;
     scratch.begin(record.text.size());
     std::vector<std::string_view> fields;
     for (uint32_t f = 0; f < record.fields; ++f) {
@@ -119,239 +161,147 @@ void Reader::State::read_names(const Record& record) {
         return;
     }
     header = std::move(*read);
-    has_header = true;
+    judge = std::make_unique<Judge>(rules, header);
     report.header = header.names;
     report.ignored_columns = header.extra;
 }
 
-inline void Reader::State::judge(const Record& record) {
-    if (record.fields != header.column.size() || record.flags != 0 || record.too_long ||
-        record.unclosed) [[unlikely]] {
-        return judge_carefully(record);
-    }
-    ++row_number;
-    RowFields fields;
-    for (size_t c = 0; c < kColumns; ++c) {
-        fields[c] = record.field(header.field[c]);
-    }
-    RowMarks marks;
-    const RowJudgement judgement = judge_ascii_row(fields, rules, row_number, *staging, marks);
-    if (judgement.accepted) [[likely]] {
-        count(judgement);
-    } else {
-        refuse(record, fields, marks);
-    }
-    end_of_row();
-}
-
-void Reader::State::judge_carefully(const Record& record) {
-    if (is_blank(record)) {
-        ++blank_lines;
-        return;
-    }
-    ++row_number;
-    if (record.too_long || record.unclosed) {
-        refuse_structure(record);
-        return end_of_row();
-    }
-    if (record.fields != header.column.size()) {
-        refuse_count(record);
-        return end_of_row();
-    }
-    RowFields fields;
-    KnownFaults known;
-    gather(record, fields, known);
-    const bool plain = !known.refused && (record.flags & kHasNonAscii) == 0;
-    RowMarks marks;
-    const RowJudgement judgement =
-        plain ? judge_ascii_row(fields, rules, row_number, *staging, marks)
-              : judge_row(fields, rules, known, row_number, *staging, marks);
-    if (judgement.accepted) {
-        count(judgement);
-    } else {
-        refuse(record, fields, marks);
-    }
-    end_of_row();
-}
-
-bool Reader::State::is_blank(const Record& record) const {
-    return record.fields == 1 && !record.too_long && !record.unclosed &&
-           trim_blanks(record.text).empty();
-}
-
-// A record whose fields cannot be told.
-void Reader::State::refuse_structure(const Record& record) {
-    rejects.begin(record.line, record.line_last, row_number);
-    const RejectCode code =
-        record.unclosed ? RejectCode::unclosed_quote : RejectCode::line_too_long;
-    if (record.too_long) {
-        rejects.add_fault(code, -1, record.text);
-    } else {
-        const uint32_t last = record.fields - 1;
-        const int column = last < header.column.size() ? header.column[last] : -1;
-        rejects.add_fault(code, column, record.field(last));
-    }
-    end_reject();
-}
-
-// Fields cannot be told to belong to columns: faults are of the row.
-void Reader::State::refuse_count(const Record& record) {
-    rejects.begin(record.line, record.line_last, row_number);
-    rejects.add_field_count(record.fields, header.column.size(), record.text);
-    scratch.begin(record.text.size());
-    if ((record.flags & kHasQuote) != 0) {
-        for (uint32_t f = 0; f < record.fields; ++f) {
-            std::string_view field = record.field(f);
-            if (!unquote(field, scratch)) {
-                rejects.add_fault(RejectCode::bad_quote, -1, field);
-                break;
-            }
-        }
-    }
-    if (!utf8_valid(record.text)) {
-        rejects.add_fault(RejectCode::invalid_encoding, -1, record.text);
-    }
-    end_reject();
-}
-
-// Fields by column without their quotes; `known` and extra_faults get what is wrong already.
-void Reader::State::gather(const Record& record, RowFields& fields, KnownFaults& known) {
-    extra_faults.clear();
-    scratch.begin(record.text.size());
-    known.is_utf8 = (record.flags & kHasNonAscii) == 0 || utf8_valid(record.text);
-    const bool stray = (record.flags & kMayHaveStrayQuote) != 0;
-    for (uint32_t f = 0; f < record.fields; ++f) {
-        std::string_view field = record.field(f);
-        bool quotes_fine = true;
-        if (*field.data() == '"') {  // where an empty field begins stands what ends it
-            // Only this copy has its address taken: the other one stays in registers.
-            std::string_view quoted = field;
-            quotes_fine = unquote(quoted, scratch);
-            field = quoted;
-        } else if (stray) {
-            quotes_fine = !has_quote(field);
-        }
-        const int8_t column = header.column[f];
-        if (column >= 0) {
-            fields[static_cast<size_t>(column)] = field;
-            if (!quotes_fine) {
-                known.marks[static_cast<size_t>(column)] = mark(RejectCode::bad_quote);
-                known.refused = true;
-            }
-        } else if (!quotes_fine) {
-            extra_faults.emplace_back(RejectCode::bad_quote, field);
-        } else if (!known.is_utf8 && !utf8_valid(field)) {
-            extra_faults.emplace_back(RejectCode::invalid_encoding, field);
-        }
-    }
-    known.refused |= !extra_faults.empty();
-}
-
-inline void Reader::State::count(const RowJudgement& judgement) {
-    ++report.rows.accepted;
-    for (size_t a = 0; a < report.empty_amounts.size(); ++a) {
-        report.empty_amounts[a] += judgement.empty_amounts >> a & 1;
-    }
-}
-
-void Reader::State::refuse(const Record& record, const RowFields& fields, const RowMarks& marks) {
-    rejects.begin(record.line, record.line_last, row_number);
-    for (const auto& [code, value] : extra_faults) {
-        rejects.add_fault(code, -1, value);
-    }
-    extra_faults.clear();
-    for (size_t c = 0; c < kColumns; ++c) {
-        if (marks[c] != kFine) {
-            rejects.add_fault(code_of(marks[c]), static_cast<int>(c), fields[c]);
-        }
-    }
-    end_reject();
-}
-
-void Reader::State::end_reject() {
-    rejects.end();
-    ++report.rows.rejected;
-    if (rejects.full()) {
-        hand_over_rejects();
-    }
-}
-
-inline void Reader::State::end_of_row() {
-    if (staging->full()) [[unlikely]] {
-        staging->move_to(batch);
-    }
-    if (row_number % model::kCellRows == 0) [[unlikely]] {
-        hand_over_rows();
-    }
-}
-
 void Reader::State::hand_over_rows() {
-    staging->move_to(batch);
-    if (batch.empty()) {
+    judge->flush(judged);
+    if (judged.rows.empty()) {
         return;
     }
-    report.totals.add(batch);
-    const auto [first, last] = std::ranges::minmax(batch.created_ms);
+    report.totals.add(judged.rows);
+    const auto [first, last] = std::ranges::minmax(judged.rows.created_ms);
     report.created_ms_min = std::min(report.created_ms_min, first);
     report.created_ms_max = std::max(report.created_ms_max, last);
-    keep(consumer.on_rows(batch));
-    batch.clear();
+    keep(consumer.on_rows(judged.rows));
+    judged.rows.clear();
 }
 
 void Reader::State::hand_over_rejects() {
-    if (!rejects.rejects().empty()) {
-        keep(consumer.on_rejects(rejects.rejects()));
-        rejects.clear();
+    if (judged.rejects.rejects().empty()) {
+        return;
     }
+    for (size_t c = 0; c < kRejectCodes; ++c) {
+        given[c] += judged.rejects.given()[c];
+    }
+    keep(consumer.on_rejects(judged.rejects.rejects()));
+    judged.rejects.clear();
 }
 
-Reader::Reader(const Options& options, Consumer& consumer, Target target)
-    : state_(std::make_unique<State>(options, consumer, target)) {}
+// What another thread found in the next chunk: numbers from its beginning become those of the file.
+Result<void> Reader::State::take(ChunkJudges::Found& found) {
+    model::RowBatch& rows = found.judged.rows;
+    for (uint64_t& number : rows.row_number) {
+        number += judged.records;
+    }
+    for (model::Reject& reject : found.judged.rejects.rejects()) {
+        reject.row += judged.records;
+        reject.line += walker.lines();
+        reject.line_last += walker.lines();
+    }
+    for (size_t first = 0; first < rows.size();) {
+        const uint64_t cell = model::cell_of(rows.row_number[first]);
+        if (!judged.rows.empty() && model::cell_of(judged.rows.row_number.back()) != cell) {
+            hand_over_rows();
+        }
+        const auto end = static_cast<size_t>(
+            std::ranges::upper_bound(rows.row_number, (cell + 1) * model::kCellRows) -
+            rows.row_number.begin());
+        append(judged.rows, rows, first, end);
+        first = end;
+    }
+    std::swap(judged.rejects, found.judged.rejects);
+    hand_over_rejects();
+    std::swap(judged.rejects, found.judged.rejects);
+    judged.records += found.judged.records;
+    judged.accepted += found.judged.accepted;
+    judged.blank_lines += found.judged.blank_lines;
+    for (size_t a = 0; a < judged.empty_amounts.size(); ++a) {
+        judged.empty_amounts[a] += found.judged.empty_amounts[a];
+    }
+    walker.skip_lines(found.lines);
+    empty_lines += found.empty_lines;
+    return so_far();
+}
+
+// Judges the chunk, or has it judged.
+Result<void> Reader::State::take_chunk() {
+    if (threads == 1) {
+        RH_TRY(walk());
+        splitter.carry();
+        return {};
+    }
+    if (!splitter.full()) {
+        return {};
+    }
+    if (judge) {
+        if (!others) {
+            // Rows that this thread has judged stand before all others.
+            judge->flush(judged);
+            hand_over_rejects();
+            others = std::make_unique<ChunkJudges>(
+                rules, header, threads, [this](ChunkJudges::Found& found) { return take(found); });
+        }
+        return others->give(splitter);
+    }
+    RH_TRY(walk());
+    splitter.carry();
+    return {};
+}
+
+Reader::Reader(const Options& options, Consumer& consumer, const Work& work)
+    : state_(std::make_unique<State>(options, consumer, work)) {}
 
 Reader::~Reader() = default;
 
 Result<void> Reader::feed(std::string_view utf8) {
-    if (state_->error) {
-        return std::unexpected(*state_->error);
-    }
+    State& s = *state_;
+    RH_TRY(s.so_far());
     while (!utf8.empty()) {
-        state_->splitter.fill(utf8);
-        RH_TRY(state_->drain());
-        state_->splitter.release();
+        s.splitter.fill(utf8);
+        const Result<void> taken = s.take_chunk();
+        s.keep(taken);
+        RH_TRY(taken);
     }
     return {};
 }
 
 Result<void> Reader::finish() {
     State& s = *state_;
-    if (s.error) {
-        return std::unexpected(*s.error);
+    RH_TRY(s.so_far());
+    if (s.others) {
+        s.keep(s.others->finish());
+        RH_TRY(s.so_far());
     }
     s.splitter.finish();
-    RH_TRY(s.drain());
-    s.hand_over_rows();
-    s.hand_over_rejects();
-    if (!s.error && !s.has_header) {
+    RH_TRY(s.walk());
+    if (s.judge) {
+        s.hand_over_rows();
+        s.hand_over_rejects();
+    } else {
         s.keep(fail(ErrorKind::invalid_content, "empty_file",
                     "The file is empty. It must have a header with the ten columns, and rows."));
     }
-    if (!s.error && s.row_number == 0) {
+    if (!s.error && s.judged.records == 0) {
         s.keep(fail(ErrorKind::invalid_content, "no_rows",
                     "The file has a header and no rows. Check that its export was complete."));
     }
-    if (s.error) {
-        return std::unexpected(*s.error);
-    }
-    return {};
+    return s.so_far();
 }
 
 const Report& Reader::report() const {
-    Report& report = state_->report;
-    report.rows.read = state_->row_number;
-    report.rows.blank = state_->blank_lines + state_->splitter.empty_lines();
+    const State& s = *state_;
+    Report& report = s.report;
+    report.rows.read = s.judged.records;
+    report.rows.accepted = s.judged.accepted;
+    report.rows.rejected = s.judged.records - s.judged.accepted;
+    report.rows.blank = s.judged.blank_lines + s.walker.empty_lines() + s.empty_lines;
+    report.empty_amounts = s.judged.empty_amounts;
     for (size_t c = 0; c < kRejectCodes; ++c) {
-        if (const uint64_t given = state_->rejects.given()[c]; given > 0) {
-            report.faults[static_cast<RejectCode>(c)] = given;
+        if (const uint64_t given = s.given[c] + s.judged.rejects.given()[c]; given > 0) {
+            report.faults[static_cast<model::RejectCode>(c)] = given;
         }
     }
     return report;

@@ -1,4 +1,4 @@
-// CSV bytes → validated rows and rejects. Pure: no I/O, no exceptions, one thread. The steps in
+// CSV bytes → validated rows and rejects. Pure: no I/O, no exceptions. The steps in
 // order: scan (structure by SIMD masks: delimiters, quotes, line ends) → fields → header (names to
 // columns) → validate (the row rules of docs/formats/csv.md) → RowBatch or Reject.
 //
@@ -33,9 +33,9 @@ struct Options {
 };
 
 // Takes what the reader finds. Rows come in the order of the file, and so do rejects; the two kinds
-// are not ordered against each other (rows are handed over at the end of each cell, rejects 256 at
-// a time). The batch is cleared after the call, so a consumer that keeps rows swaps the batch for
-// an empty one of its own. The rejects are gone after the call.
+// are not ordered against each other (rows are handed over at the end of each cell, rejects some
+// hundreds at a time). The batch is cleared after the call, so a consumer that keeps rows swaps the
+// batch for an empty one of its own. The rejects are gone after the call.
 class Consumer {
   public:
     virtual ~Consumer() = default;
@@ -54,10 +54,18 @@ struct Report {
     int64_t created_ms_max = INT64_MIN;
 };
 
+// How the work is done; the result is the same. Only tests and benchmarks choose more than threads.
+struct Work {
+    Target target = best_target();
+    // At least 1. With more the consumer is still called by the caller's alone, with the same rows
+    // and rejects in the same order.
+    unsigned threads = 1;
+    size_t chunk_bytes = 0;  // read at once; 0: what is best
+};
+
 class Reader {
   public:
-    // Only tests and benchmarks choose a `target`.
-    Reader(const Options& options, Consumer& consumer, Target target = best_target());
+    Reader(const Options& options, Consumer& consumer, const Work& work = {});
     ~Reader();
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
@@ -68,7 +76,8 @@ class Reader {
     Result<void> feed(std::string_view utf8);
     // The end of the file: judges the last record. Errors also: empty_file, no_rows (header only).
     Result<void> finish();
-    // `rows` and `faults` are up to date after each feed(), the rest is complete after finish().
+    // `rows` and `faults` are those of what was handed over or waits for it: on one thread, after
+    // each feed(), of all that was fed but its last record. The rest is complete after finish().
     const Report& report() const;
 
   private:

@@ -7,7 +7,7 @@
 
 #include "csv/collector.h"
 #include "csv/encoding.h"
-#include "csv/splitter.h"
+#include "csv/walker.h"
 
 namespace rh::csv {
 namespace {
@@ -76,10 +76,10 @@ TEST(Reader, ARecordOfTheLimitIsReadAndOneByteMoreIsNot) {
         EXPECT_EQ(o.found.rejects[1].line, 4U);
         EXPECT_EQ(o.found.rejects[1].faults[0].code, model::RejectCode::line_too_long);
         EXPECT_EQ(o.found.rejects[1].faults[0].value.size(), model::kFaultValueCharactersMax);
-        EXPECT_EQ(describe(read_csv(file, {}, best_target(), [] { return size_t{1000}; })),
-                  describe(o));
-        EXPECT_EQ(describe(read_csv(file, {}, Target::scalar, [] { return size_t{65'537}; })),
-                  describe(o));
+        EXPECT_EQ(describe(read_csv(file, {}, Work{}, [] { return size_t{1000}; })), describe(o));
+        EXPECT_EQ(
+            describe(read_csv(file, {}, {.target = Target::scalar}, [] { return size_t{65'537}; })),
+            describe(o));
     }
 }
 
@@ -99,21 +99,39 @@ TEST(Reader, LongRecordsCountTheirLinesAndAreUnclosedAtTheEnd) {
     EXPECT_EQ(closed.found.rejects[0].faults[0].code, model::RejectCode::line_too_long);
     EXPECT_EQ(closed.found.rejects[0].line_last, 3U + 600'000);
     EXPECT_EQ(closed.report.rows.accepted, 2U);
-    EXPECT_EQ(
-        describe(read_csv(open + "\"\n" + kRow, {}, best_target(), [] { return size_t{777}; })),
-        describe(closed));
+    EXPECT_EQ(describe(read_csv(open + "\"\n" + kRow, {}, Work{}, [] { return size_t{777}; })),
+              describe(closed));
+}
+
+TEST(Reader, SeveralThreadsCutTheSameCells) {
+    std::string file = kHeader;
+    for (int n = 0; n < 150'000; ++n) {
+        file += n % 1000 == 0 ? "bad\n" : kRow;
+        file += n % 777 == 0 ? "\n \r\n" : "";
+    }
+    const Outcome one = read_csv(file);
+    const Outcome three =
+        read_csv(file, {}, {.threads = 3, .chunk_bytes = 100'000}, [] { return size_t{30'011}; });
+    EXPECT_EQ(one.found.batch_sizes.size(), 3U);
+    EXPECT_EQ(three.found.batch_sizes, one.found.batch_sizes);
+    EXPECT_EQ(describe(three), describe(one));
+    EXPECT_EQ(three.report.totals, one.report.totals);
+    EXPECT_EQ(three.report.faults, one.report.faults);
+    EXPECT_EQ(three.report.created_ms_max, one.report.created_ms_max);
 }
 
 TEST(Splitter, MemoryStaysFlat) {
-    Splitter splitter(',', best_target());
+    Splitter splitter(',', best_target(), size_t{64} * 1024);
     const std::string piece(256 * 1024, ',');
     uint64_t most = 0;
+    Walker walker;
     for (int n = 0; n < 200; ++n) {
         for (std::string_view rest = piece; !rest.empty();) {
             splitter.fill(rest);
+            walker.begin(splitter.chunk());
             Record record;
-            EXPECT_FALSE(splitter.next(record));
-            splitter.release();
+            EXPECT_FALSE(walker.next(record));
+            splitter.carry();
         }
         most = std::max(most, splitter.bytes_held());
     }
@@ -135,6 +153,23 @@ TEST(Reader, AnErrorOfTheConsumerEndsIt) {
     ASSERT_TRUE(reader.feed(kHeader + kRow));
     EXPECT_EQ(reader.finish().error().code, "storage_full");
     EXPECT_EQ(reader.feed(kRow).error().code, "storage_full");
+    EXPECT_EQ(reader.finish().error().code, "storage_full");
+    EXPECT_EQ(consumer.calls, 1);
+}
+
+TEST(Reader, AnErrorOfTheConsumerEndsSeveralThreadsToo) {
+    FailingConsumer consumer;
+    Reader reader({}, consumer, {.threads = 2, .chunk_bytes = 1000});
+    std::string rows;
+    for (uint64_t n = 0; n <= model::kCellRows; ++n) {
+        rows += kRow;
+    }
+    Result<void> fed = reader.feed(kHeader);
+    for (int n = 0; fed && n < 5; ++n) {
+        fed = reader.feed(rows);
+    }
+    ASSERT_FALSE(fed);
+    EXPECT_EQ(fed.error().code, "storage_full");
     EXPECT_EQ(reader.finish().error().code, "storage_full");
     EXPECT_EQ(consumer.calls, 1);
 }

@@ -17,19 +17,21 @@ inline constexpr size_t kRejectCodes = model::kRejectCodeNames.size();
 
 class RejectPool {
   public:
-    static constexpr size_t kRejectsMax = 256;
-
-    // Begins a reject; add_fault() adds to it. Not to be called when full().
+    // Begins a reject; add_fault() adds to it.
     void begin(uint64_t line, uint64_t line_last, uint64_t row);
     void add_fault(model::RejectCode code, int column, std::string_view value);
     // Of the fields of a row against those of the header.
     void add_field_count(size_t fields, size_t expected, std::string_view record);
     void end();
 
-    bool full() const { return count_ == kRejectsMax; }
     std::span<const model::Reject> rejects() const { return {pool_.data(), count_}; }
-    void clear() { count_ = 0; }
+    std::span<model::Reject> rejects() { return {pool_.data(), count_}; }
+    // How often each code was given since the last clear().
     const std::array<uint64_t, kRejectCodes>& given() const { return given_; }
+    void clear() {
+        count_ = 0;
+        given_ = {};
+    }
 
   private:
     model::Fault& next_fault(model::RejectCode code, int column, std::string_view value);

@@ -2,22 +2,29 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "csv/fields.h"
-#include "model/reject.h"
+#include "csv/walker.h"
 
 namespace rh::csv {
 namespace {
-
-constexpr size_t kChunkBytes = 64 * 1024;
-// Enough for the value of a reject.
-constexpr size_t kBeginningBytes = 4 * model::kFaultValueCharactersMax + 4;
 
 template <class T>
 void make_room(std::vector<T>& v, size_t size) {
     if (v.size() < size) {
         v.resize(size);
     }
+}
+
+// Drops bytes of a record that is too long, but for its beginning.
+void drop(std::string_view bytes, Chunk& chunk) {
+    if (!chunk.continues_long) {
+        chunk.continues_long = true;
+        chunk.breaks = {};
+        chunk.beginning.assign(bytes.substr(0, kBeginningBytes));
+    }
+    chunk.breaks.add(bytes);
 }
 
 }  // namespace
@@ -30,108 +37,93 @@ void BreakCounter::add(std::string_view text) {
     }
 }
 
-Splitter::Splitter(char delimiter, Target target)
-    : delimiter_(delimiter), scan_(scan_function(target)) {
-    index_.resize(1, ~uint32_t{0});
+Splitter::Splitter(char delimiter, Target target, size_t chunk_bytes)
+    : delimiter_(delimiter), scan_(scan_function(target)), chunk_bytes_(chunk_bytes) {
+    chunk_.index.resize(1, kBeforeChunk);
 }
 
 ScanOutput Splitter::room_for(size_t blocks) {
-    make_room(index_, index_count_ + blocks * kBlockBytes + kIndexSlack);
-    make_room(ends_, end_count_ + blocks * kBlockBytes);
-    make_room(flags_, end_count_ + blocks * kBlockBytes);
-    return {index_.data(), index_count_, ends_.data(), flags_.data(), end_count_};
+    make_room(chunk_.index, chunk_.index_count + blocks * kBlockBytes + kIndexSlack);
+    make_room(chunk_.ends, chunk_.end_count + blocks * kBlockBytes);
+    make_room(chunk_.flags, chunk_.end_count + blocks * kBlockBytes);
+    return {chunk_.index.data(), chunk_.index_count, chunk_.ends.data(), chunk_.flags.data(),
+            chunk_.end_count};
+}
+
+void Splitter::take_over(const ScanOutput& out) {
+    chunk_.index_count = out.index_count;
+    chunk_.end_count = out.end_count;
 }
 
 void Splitter::fill(std::string_view& piece) {
-    const size_t taken = std::min(piece.size(), kChunkBytes);
-    make_room(buffer_, filled_ + taken + kFieldSlack);
-    std::memcpy(buffer_.data() + filled_, piece.data(), taken);
+    const size_t taken = std::min(piece.size(), chunk_bytes_ - taken_);
+    make_room(chunk_.bytes, chunk_.filled + taken + kFieldSlack);
+    std::memcpy(chunk_.bytes.data() + chunk_.filled, piece.data(), taken);
     piece.remove_prefix(taken);
-    filled_ += taken;
+    chunk_.filled += taken;
+    taken_ += taken;
 
-    const size_t blocks = (filled_ - scanned_) / kBlockBytes;
+    const size_t blocks = (chunk_.filled - scanned_) / kBlockBytes;
     ScanOutput out = room_for(blocks);
-    scan_(buffer_.data() + scanned_, blocks, static_cast<uint32_t>(scanned_), delimiter_, state_,
-          out);
-    index_count_ = out.index_count;
-    end_count_ = out.end_count;
+    scan_(chunk_.bytes.data() + scanned_, blocks, static_cast<uint32_t>(scanned_), delimiter_,
+          state_, out);
+    take_over(out);
     scanned_ += blocks * kBlockBytes;
 }
 
 void Splitter::finish() {
-    make_room(buffer_, filled_ + kFieldSlack);
+    make_room(chunk_.bytes, chunk_.filled + kFieldSlack);
     ScanOutput out = room_for(1);
-    scan_tail(buffer_.data() + scanned_, filled_ - scanned_, static_cast<uint32_t>(scanned_),
-              delimiter_, state_, out);
-    index_count_ = out.index_count;
-    end_count_ = out.end_count;
-    scanned_ = filled_;
-    finished_ = true;
+    scan_tail(chunk_.bytes.data() + scanned_, chunk_.filled - scanned_,
+              static_cast<uint32_t>(scanned_), delimiter_, state_, out);
+    take_over(out);
+    scanned_ = chunk_.filled;
+    chunk_.index[chunk_.index_count] = static_cast<uint32_t>(chunk_.filled);
+    chunk_.last = true;
+    chunk_.unclosed = state_.inside != 0;
+    chunk_.rest_flags = state_.flags;
 }
 
-// What stands behind the last line end of the file.
-bool Splitter::last_record(Record& record) {
-    finished_ = false;
-    if (begin() == filled_ && !absorbing_) {
+void Splitter::carry() { keep_rest(chunk_); }
+
+bool Splitter::swap_out(Chunk& chunk) {
+    if (chunk_.end_count == 0) {
         return false;
     }
-    index_[index_count_++] = static_cast<uint32_t>(filled_);
-    record.fields = index_count_ - first_;
-    record.flags = state_.flags;
-    describe(static_cast<uint32_t>(filled_), record);
-    record.unclosed = state_.inside != 0;
-    if (record.unclosed && record.line_last > record.line && absorbed_.at_break) {
-        --record.line_last;  // the file ends with that line break: no line stands behind it
-    }
-    first_ = index_count_;
+    std::swap(chunk, chunk_);
+    keep_rest(chunk);
     return true;
 }
 
-void Splitter::describe_broken(uint32_t end, Record& record) {
-    if (absorbing_ || record.text.size() > kRecordBytesMax) {
-        absorb(end);
-        record.text = beginning_;
-        record.too_long = true;
-        absorbing_ = false;
-    } else {
-        absorbed_ = {};
-        absorbed_.add(record.text);
+// chunk_ becomes what is unfinished in `from`, which may be chunk_ itself.
+void Splitter::keep_rest(const Chunk& from) {
+    taken_ = 0;
+    uint32_t entry = 1;  // the first one of what is kept
+    size_t begin = 0;
+    if (from.end_count > 0) {
+        entry = from.ends[from.end_count - 1] + 1;
+        begin = from.index[entry - 1] + 1;
+        chunk_.after_cr = from.bytes[begin - 1] == '\r';
+        chunk_.continues_long = false;
     }
-    line_ += absorbed_.breaks;
-    record.line_last = line_;
-}
-
-// Keeps the beginning of a long record and counts the line breaks in the rest.
-void Splitter::absorb(uint32_t end) {
-    const std::string_view bytes(buffer_.data() + begin(), end - begin());
-    if (!absorbing_) {
-        absorbing_ = true;
-        absorbed_ = {};
-        beginning_.assign(bytes.substr(0, kBeginningBytes));
+    uint32_t entries = from.index_count - entry;
+    if (chunk_.continues_long || scanned_ - begin > kRecordBytesMax) {
+        drop({from.bytes.data() + begin, scanned_ - begin}, chunk_);
+        begin = scanned_;
+        entries = 0;
     }
-    absorbed_.add(bytes);
-}
-
-void Splitter::release() {
-    const auto scanned = static_cast<uint32_t>(scanned_);
-    if (absorbing_ || scanned - begin() > kRecordBytesMax) {
-        absorb(scanned);
-        first_ = index_count_ = 1;
-        index_[0] = scanned - 1;
-    }
-    end_count_ = next_end_ = 0;
-    const uint32_t dropped = begin() & ~static_cast<uint32_t>(kBlockBytes - 1);
-    if (dropped > 0) {
-        std::memmove(buffer_.data(), buffer_.data() + dropped, filled_ - dropped);
-        filled_ -= dropped;
-        scanned_ -= dropped;
-    }
-    const uint32_t entries = index_count_ - (first_ - 1);
+    const size_t kept = from.filled - begin;
+    make_room(chunk_.bytes, kept + kFieldSlack);
+    make_room(chunk_.index, entries + 1);
+    std::memmove(chunk_.bytes.data(), from.bytes.data() + begin, kept);
+    chunk_.index[0] = kBeforeChunk;
     for (uint32_t i = 0; i < entries; ++i) {
-        index_[i] = index_[first_ - 1 + i] - dropped;
+        chunk_.index[i + 1] = from.index[entry + i] - static_cast<uint32_t>(begin);
     }
-    index_count_ = entries;
-    first_ = 1;
+    chunk_.filled = kept;
+    chunk_.index_count = entries + 1;
+    chunk_.end_count = 0;
+    scanned_ -= begin;
 }
 
 }  // namespace rh::csv
