@@ -45,7 +45,10 @@ def unit_tests(reports: pathlib.Path) -> list[tuple[int, int, int]]:
 
 def system_tests(reports: pathlib.Path, arguments: list[str]) -> list[tuple[int, int, int]]:
     report = reports / "system.xml"
-    command = [sys.executable, "-m", "pytest", "tests", f"--junit-xml={report}", *arguments]
+    # Two at a time, also on two cores: many tests wait for a broker, a kill or a time limit. A file stays
+    # together, since its tests share servers.
+    together = ["-n", "2", "--dist", "loadfile"]
+    command = [sys.executable, "-m", "pytest", "tests", f"--junit-xml={report}", *together, *arguments]
     return [run("system tests", command, report)]
 
 
