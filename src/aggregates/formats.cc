@@ -1,5 +1,6 @@
 #include "aggregates/formats.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -11,6 +12,11 @@
 namespace rh::aggregates {
 namespace {
 
+void append_number(std::string& out, uint64_t number) {
+    const fmt::format_int digits(number);
+    out.append(digits.data(), digits.size());
+}
+
 bool is_timed(const Query& query) { return query.granularity != Granularity::total; }
 
 void append_json(std::string& out, const Query& query, const Row& row) {
@@ -20,17 +26,26 @@ void append_json(std::string& out, const Query& query, const Row& row) {
         append_json_string(out, row.key.player_id);
         out += ',';
     }
-    const auto to = std::back_inserter(out);
     if (query.by_game) {
-        fmt::format_to(to, "\"game_id\":\"{}\",", row.key.game_id);
+        out += "\"game_id\":\"";
+        append_number(out, row.key.game_id);
+        out += "\",";
     }
     if (is_timed(query)) {
-        fmt::format_to(to, "\"{}\":\"{}\",", name(query.granularity),
-                       period_text(query.granularity, row.key.period));
+        out += '"';
+        out += name(query.granularity);
+        out += "\":\"";
+        append_period(out, query.granularity, row.key.period);
+        out += "\",";
     }
-    fmt::format_to(to, "\"rounds\":{}", row.rounds);
+    out += "\"rounds\":";
+    append_number(out, row.rounds);
     for (size_t i = 0; i < row.sums.size(); ++i) {
-        fmt::format_to(to, ",\"{}\":\"{}\"", model::kAmountNames[i], model::to_string(row.sums[i]));
+        out += ",\"";
+        out += model::kAmountNames[i];
+        out += "\":\"";
+        model::append(out, row.sums[i]);
+        out += '"';
     }
     out += '}';
 }
@@ -78,11 +93,16 @@ bool is_number(std::string_view text) {
     return count > 0 && text.empty();
 }
 
+bool needs_quotes(std::string_view text) {
+    return std::ranges::any_of(
+        text, [](char c) { return c == ',' || c == '"' || c == '\r' || c == '\n'; });
+}
+
 void append_cell(std::string& out, std::string_view text, bool guard) {
     constexpr std::string_view kFormulaStarts = "=+-@\t\r";
     const bool guarded =
         guard && !text.empty() && kFormulaStarts.contains(text.front()) && !is_number(text);
-    if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
+    if (!needs_quotes(text)) {
         out += guarded ? "'" : "";
         out += text;
         return;
@@ -144,17 +164,18 @@ void append_csv(std::string& out, const Query& query, const Row& row, bool guard
         append_cell(out, row.key.player_id, guard);
         out += ',';
     }
-    const auto to = std::back_inserter(out);
     if (query.by_game) {
-        fmt::format_to(to, "{},", row.key.game_id);
+        append_number(out, row.key.game_id);
+        out += ',';
     }
     if (is_timed(query)) {
-        fmt::format_to(to, "{},", period_text(query.granularity, row.key.period));
+        append_period(out, query.granularity, row.key.period);
+        out += ',';
     }
-    fmt::format_to(to, "{}", row.rounds);
+    append_number(out, row.rounds);
     for (const model::MoneySum& sum : row.sums) {
         out += ',';
-        out += model::to_string(sum);
+        model::append(out, sum);
     }
     out += "\r\n";
 }

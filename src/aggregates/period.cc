@@ -1,6 +1,8 @@
 #include "aggregates/period.h"
 
-#include <fmt/format.h>
+#include <array>
+#include <chrono>
+#include <cstddef>
 
 #include "model/timestamp.h"
 
@@ -61,18 +63,44 @@ int64_t period_end_s(Granularity granularity, int offset_hours, int64_t period) 
     return 0;
 }
 
-std::string period_text(Granularity granularity, int64_t period) {
+void append_period(std::string& out, Granularity granularity, int64_t period) {
+    std::array<char, 20> text = {'0', '0', '0', '0', '-', '0', '0', '-', '0', '0',
+                                 'T', '0', '0', ':', '0', '0', ':', '0', '0', 'Z'};
+    const auto write = [&text](size_t at, size_t digits, auto value) {
+        for (; digits > 0; --digits, value /= 10) {
+            text[at + digits - 1] = static_cast<char>('0' + value % 10);
+        }
+    };
+    const auto write_day = [&](int64_t day) {
+        const std::chrono::year_month_day date{std::chrono::sys_days{std::chrono::days{day}}};
+        write(0, 4, static_cast<int>(date.year()));
+        write(5, 2, static_cast<unsigned>(date.month()));
+        write(8, 2, static_cast<unsigned>(date.day()));
+    };
     switch (granularity) {
         case Granularity::hour:
-            return model::format_rfc3339(period * 1000);
+            write_day(period / kDayS);
+            write(11, 2, period % kDayS / kHourS);
+            out.append(text.data(), 20);
+            break;
         case Granularity::day:
-            return model::format_rfc3339(period * model::kMsPerDay).substr(0, 10);
+            write_day(period);
+            out.append(text.data(), 10);
+            break;
         case Granularity::month:
-            return fmt::format("{:04}-{:02}", period / 100, period % 100);
+            write(0, 4, period / 100);
+            write(5, 2, period % 100);
+            out.append(text.data(), 7);
+            break;
         case Granularity::total:
             break;
     }
-    return {};
+}
+
+std::string period_text(Granularity granularity, int64_t period) {
+    std::string text;
+    append_period(text, granularity, period);
+    return text;
 }
 
 }  // namespace rh::aggregates

@@ -22,5 +22,6 @@ int64_t period_end_s(Granularity granularity, int offset_hours, int64_t period);
 
 // "2019-10-22T08:00:00Z", "2019-10-22", "2019-10"; empty for total.
 std::string period_text(Granularity granularity, int64_t period);
+void append_period(std::string& out, Granularity granularity, int64_t period);
 
 }  // namespace rh::aggregates

@@ -28,6 +28,7 @@ struct MoneySum {
 // "12.5", "0", "-0.000001": no trailing zeros, no exponent. The form of every amount the API sends.
 std::string to_string(Money amount);
 std::string to_string(MoneySum sum);
+void append(std::string& out, MoneySum sum);
 
 // Plain decimals only ("-12.500000"), as this program and ClickHouse print them; nullopt for
 // anything else. The rules for amounts in uploaded files are wider and live in csv/.

@@ -1,5 +1,7 @@
 #include "model/money.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 namespace rh::model {
@@ -19,6 +21,12 @@ TEST(Money, sums_beyond_64_bits_stay_exact) {
         sum.add(kMoneyMicrosMax);
     }
     EXPECT_EQ(to_string(sum), "999999999999999.999");
+    constexpr __int128 kWord = __int128{1} << 64;
+    EXPECT_EQ(to_string(MoneySum{kWord - 1}), "18446744073709.551615");
+    EXPECT_EQ(to_string(MoneySum{kWord}), "18446744073709.551616");
+    EXPECT_EQ(to_string(MoneySum{-kWord}), "-18446744073709.551616");
+    EXPECT_EQ(to_string(MoneySum{std::numeric_limits<__int128>::min()}),
+              "-170141183460469231731687303715884.105728");
 }
 
 TEST(Money, reads_back_what_it_prints) {
