@@ -7,6 +7,13 @@
 
 namespace rh::aggregates {
 
+void Row::add(const Row& row) {
+    rounds += row.rounds;
+    for (size_t i = 0; i < sums.size(); ++i) {
+        sums[i].micros += row.sums[i].micros;
+    }
+}
+
 std::vector<KeyField> key_fields(const Query& query) {
     const bool timed = query.granularity != Granularity::total;
     std::vector<KeyField> fields;
@@ -24,8 +31,9 @@ std::vector<KeyField> key_fields(const Query& query) {
     return fields;
 }
 
-bool comes_before(const Query& query, const Key& a, const Key& b) {
-    for (const KeyField field : key_fields(query)) {
+bool comes_before(const Query& query, std::span<const KeyField> fields, const Key& a,
+                  const Key& b) {
+    for (const KeyField field : fields) {
         std::strong_ordering order = std::strong_ordering::equal;
         switch (field) {
             case KeyField::player:

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,14 +57,17 @@ struct Row {
     Key key;
     uint64_t rounds = 0;
     std::array<model::MoneySum, 4> sums;  // indexed by model::Amount
+
+    void add(const Row& row);  // of the same key
 };
 
 // The fields of a key in the order of the answer.
 enum class KeyField : uint8_t { player, game, period };
 std::vector<KeyField> key_fields(const Query& query);
 
-// Whether `a` comes before `b` in the answer, as ClickHouse orders them.
-bool comes_before(const Query& query, const Key& a, const Key& b);
+// Whether `a` comes before `b` in the answer, as ClickHouse orders them; `fields` as key_fields()
+// gives them.
+bool comes_before(const Query& query, std::span<const KeyField> fields, const Key& a, const Key& b);
 
 // The orders this query can be answered in without sorting more than its own rows, the default
 // first. An order is in the list if a rollup's key is sorted by it, or if the query reads only

@@ -5,6 +5,10 @@
 namespace rh::aggregates {
 namespace {
 
+bool comes_before(const Query& query, const Key& a, const Key& b) {
+    return aggregates::comes_before(query, key_fields(query), a, b);
+}
+
 // In the order of the answer, as ClickHouse has it: players by bytes, games and times by number.
 TEST(QueryTest, KeysAreOrderedAsInTheAnswer) {
     Query query;

@@ -44,6 +44,15 @@ class Builder {
         return list;
     }
 
+    // The order of columns(), in columns of the rollup alone: a period grows with its hours.
+    std::string stored_columns() const {
+        std::string list = columns(false);
+        if (!list.empty() && fields_.back() == KeyField::period) {
+            list.replace(list.rfind(column(KeyField::period)), std::string::npos, "hour");
+        }
+        return list;
+    }
+
     std::string key_expressions() {
         std::string list;
         for (const KeyField field : fields_) {
@@ -101,10 +110,9 @@ class Builder {
         return text;
     }
 
-    Statement finish(std::string sql) {
-        return {std::move(sql) + " FORMAT RowBinary",
-                std::move(parameters_),
-                {{"optimize_aggregation_in_order", "1"}}};
+    Statement finish(std::string sql,
+                     clickhouse::Settings settings = {{"optimize_aggregation_in_order", "1"}}) {
+        return {std::move(sql) + " FORMAT RowBinary", std::move(parameters_), std::move(settings)};
     }
 
   private:
@@ -238,6 +246,22 @@ Statement sum_page(const Query& query, uint64_t version, const std::optional<Key
         sql += " LIMIT " + builder.parameter("UInt64", std::to_string(rows_max));
     }
     return builder.finish(std::move(sql));
+}
+
+Statement walk_rows(const Query& query, uint64_t version, const std::optional<Key>& after,
+                    uint64_t rows_max) {
+    Builder builder(query, version);
+    RH_ASSERT(is_walkable(query) && !builder.fields().empty() && rows_max > 0);
+    std::string sql = "SELECT " + builder.key_expressions() + ", rounds";
+    for (const std::string_view amount : model::kAmountNames) {
+        sql += fmt::format(", {}", amount);
+    }
+    sql += source(builder, fmt::format("{} FINAL", rollup_of(query)), after, std::nullopt);
+    sql += fmt::format(" ORDER BY {} LIMIT {}", builder.stored_columns(),
+                       builder.parameter("UInt64", std::to_string(rows_max)));
+    // With more threads FINAL cuts the table into ranges, which are merged again: twice the
+    // processor time for the same rows a second.
+    return builder.finish(std::move(sql), {{"optimize_read_in_order", "1"}, {"max_threads", "1"}});
 }
 
 Statement count_rows(const Query& query, uint64_t version, std::string_view table) {

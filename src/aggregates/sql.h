@@ -6,8 +6,12 @@
 // begins and ends by plain comparisons of the rollup's key columns, nested as (a > x OR (a = x AND
 // (b > y OR …))), which the primary index can use; a comparison of tuples cannot.
 //
-// sum_page reads with FINAL: of the rows of one full key (…, upload_id, part, cell) the one with
-// most rounds counts, so a cell that was inserted twice counts once.
+// walk_rows is for those who want all pages: the rollup's rows themselves, which come in its order
+// as they are read. Rows of one key follow each other, and are left to the caller to add up:
+// ClickHouse would sort its sums once more, all of them, before the first one comes.
+//
+// sum_page and walk_rows read with FINAL: of the rows of one full key (…, upload_id, part, cell)
+// the one with most rounds counts, so a cell that was inserted twice counts once.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +34,8 @@ struct Statement {
 std::string_view rollup_of(const Query& query);
 
 // Whether that rollup is sorted by the query's order, so that walking its keys stops after a page.
-// Where it is not, everything that matches is read for each page: find_page_end would only read it
-// twice.
+// The order then ends with the period, if there is one, the earliest first. Where it is not,
+// everything that matches is read for each page: find_page_end would only read it twice.
 bool is_walkable(const Query& query);
 
 // For walkable queries: keys after `after` in the query's order, of rows that count at `version`:
@@ -44,6 +48,11 @@ Statement find_page_end(const Query& query, uint64_t version, const std::optiona
 // RowBinary: the key's fields as above, rounds UInt64, four sums Decimal(38, 6).
 Statement sum_page(const Query& query, uint64_t version, const std::optional<Key>& after,
                    const std::optional<Key>& last, uint64_t rows_max);
+
+// For walkable queries: the rollup's rows after `after`, by the query's order, at most `rows_max`.
+// Format RowBinary: as sum_page().
+Statement walk_rows(const Query& query, uint64_t version, const std::optional<Key>& after,
+                    uint64_t rows_max);
 
 // How many rows the whole answer has. Format RowBinary: UInt64. The query must have key fields.
 // `table` is the rollup, or the table of that rollup's rows on all shards.

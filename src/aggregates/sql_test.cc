@@ -23,7 +23,7 @@ Query hostile_query() {
 
 std::vector<Statement> statements(const Query& query, const Key& key) {
     return {find_page_end(query, 7, key, 100), sum_page(query, 7, key, key, 100),
-            count_rows(query, 7, rollup_of(query))};
+            walk_rows(query, 7, key, 100), count_rows(query, 7, rollup_of(query))};
 }
 
 TEST(Sql, ValuesTravelAsParameters) {
@@ -51,6 +51,20 @@ TEST(Sql, EveryStatementKeepsToVisibleUploadsOfRollups) {
 
 TEST(Sql, SumsReadEachKeyOnce) {
     EXPECT_THAT(sum_page(Query(), 7, std::nullopt, std::nullopt, 9).sql, HasSubstr("hourly FINAL"));
+    EXPECT_THAT(walk_rows(Query(), 7, std::nullopt, 9).sql, HasSubstr("hourly FINAL"));
+}
+
+TEST(Sql, AWalkGoesInTheOrderOfTheRollup) {
+    Query query;
+    const auto walk = [&query] { return walk_rows(query, 7, std::nullopt, 9).sql; };
+    EXPECT_THAT(walk(), HasSubstr("FROM hourly FINAL"));
+    EXPECT_THAT(walk(), HasSubstr(" ORDER BY player_id, game_id, hour LIMIT "));
+    EXPECT_THAT(walk(), Not(HasSubstr("GROUP BY")));
+    query.granularity = Granularity::total;
+    EXPECT_THAT(walk(), HasSubstr(" ORDER BY player_id, game_id LIMIT "));
+    query.granularity = Granularity::day;
+    query.game_ids = {1};
+    EXPECT_THAT(walk(), HasSubstr(" ORDER BY game_id, player_id, hour LIMIT "));
 }
 
 TEST(Sql, PicksTheRollupThatIsSortedForTheQuestion) {

@@ -23,8 +23,7 @@ using aggregates::Format;
 // In the order of aggregates::Format.
 constexpr std::array kOffers = {http::kJson, http::kCsv, http::kNdjson};
 
-// A streamed answer is read in pages of this many rows: a few MiB of memory each.
-constexpr uint64_t kStreamedRows = 20'000;
+constexpr size_t kPieceBytes = 256 * 1024;  // of a whole answer, to be sent at once
 
 // Changes whenever the same rows would be written as other bytes, so that old ETags die.
 constexpr int kRepresentation = 1;
@@ -106,14 +105,17 @@ class Answer {
   private:
     const aggregates::Query& query() const { return question_.asked.query; }
 
+    void append(std::string& text, const aggregates::Row& row) const {
+        if (question_.format == Format::csv) {
+            append_csv(text, query(), row, question_.asked.csv_guard);
+        } else {
+            append_ndjson(text, query(), row);
+        }
+    }
     std::string text_of(const aggregates::Page& page) const {
         std::string text;
         for (const aggregates::Row& row : page.rows) {
-            if (question_.format == Format::csv) {
-                append_csv(text, query(), row, question_.asked.csv_guard);
-            } else {
-                append_ndjson(text, query(), row);
-            }
+            append(text, row);
         }
         return text;
     }
@@ -162,42 +164,45 @@ class Answer {
                                std::move(body), std::move(headers_)});
     }
 
-    // The first page is read before the status is sent; an error after that cuts the body. What the
-    // first page lacks, all lack.
+    // An error in what the first piece is made of comes before the status, and a later one cuts the
+    // body. What the first piece lacks, all lack.
     Result<void> send_whole() {
-        std::optional<aggregates::Key> after = question_.after;
-        aggregates::Reach reach{.without = {}, .partial = question_.asked.partial};
-        uint64_t rows = 0;
-        bool begun = false;
+        RH_ASSIGN(const auto rows, reader_.rows(query(), question_.version, question_.after,
+                                                question_.asked.partial));
+        mark_partial(rows->missing());
+        std::string text =
+            question_.format == Format::csv ? aggregates::csv_header(query()) : std::string();
+        text.reserve(kPieceBytes + kPieceBytes / 4);
+        uint64_t count = 0;
         while (true) {
-            RH_ASSIGN(const aggregates::Page page,
-                      reader_.page(query(), question_.version, after, kStreamedRows, reach));
-            if (!begun) {
-                mark_partial(page.missing);
-                reach = {.without = page.missing, .partial = false};
-                RH_TRY(exchange_.begin(200, aggregates::content_type(question_.format), headers_));
-                if (question_.format == Format::csv) {
-                    RH_TRY(exchange_.write(aggregates::csv_header(query())));
-                }
-                begun = true;
-            }
-            rows += page.rows.size();
-            if (const std::string text = text_of(page); !text.empty()) {
-                RH_TRY(exchange_.write(text));
-            }
-            if (!page.more) {
+            RH_ASSIGN(const aggregates::Row* row, rows->next());
+            if (row == nullptr) {
                 break;
             }
-            if (exchange_.stopping()) {
-                return fail(ErrorKind::unavailable, "shutting_down",
-                            "The server is shutting down. Ask again.", Verdict::retry);
+            append(text, *row);
+            ++count;
+            if (text.size() >= kPieceBytes) {
+                RH_TRY(write(text));
+                text.clear();
+                if (exchange_.stopping()) {
+                    return fail(ErrorKind::unavailable, "shutting_down",
+                                "The server is shutting down. Ask again.", Verdict::retry);
+                }
             }
-            after = page.rows.back().key;
         }
         if (question_.format == Format::ndjson) {
-            RH_TRY(exchange_.write(aggregates::ndjson_end(rows, envelope_)));
+            text += aggregates::ndjson_end(count, envelope_);
         }
+        RH_TRY(write(text));
         return exchange_.end();
+    }
+
+    // Of a whole answer.
+    Result<void> write(std::string_view text) {
+        if (!std::exchange(begun_, true)) {
+            RH_TRY(exchange_.begin(200, aggregates::content_type(question_.format), headers_));
+        }
+        return exchange_.write(text);
     }
 
     http::Exchange& exchange_;
@@ -206,6 +211,7 @@ class Answer {
     const Question& question_;
     aggregates::Envelope envelope_;
     http::Headers headers_;
+    bool begun_ = false;
 };
 
 }  // namespace

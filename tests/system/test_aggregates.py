@@ -99,6 +99,15 @@ def walked(server, **params):
     return list(itertools.chain(*[page["data"] for page in pages(server, **params)]))
 
 
+def whole(server, **params):
+    """All rows, by the one answer that has no limit."""
+    answer = server.get("/v1/aggregates", params={**params, "format": "ndjson"})
+    assert answer.status_code == 200, answer.text
+    *rows, end = [json.loads(line) for line in answer.text.splitlines()]
+    assert end["_end"]["rows"] == len(rows) and end["_end"]["next_cursor"] is None
+    return rows
+
+
 def version_of(server):
     return server.get("/v1/aggregates", params={"limit": 1}).json()["version"]
 
@@ -165,6 +174,7 @@ def test_granularity_grouping_and_time_zone(server, book, granularity, group, of
     expected = book.totals().by(group, granularity, offset, order=order)
     assert served(walked(server, limit=31, **params), granularity) == expected
     assert served(server.aggregates(**params), granularity) == expected
+    assert served(whole(server, **params), granularity) == expected
 
 
 FILTERS = {
@@ -206,6 +216,7 @@ def test_filters_in_every_order(server, book, name, group):
         expected = totals.by(group, where=where, order=order)
         assert served(walked(server, limit=31, order=order, **params)) == expected, order
         assert served(server.aggregates(order=order, **params)) == expected, order
+        assert served(whole(server, order=order, **params)) == expected, order
     timed = "player_id" not in group or "player_id" in params
     assert orders == [
         *(["player"] if "player_id" in group else []),
@@ -410,7 +421,10 @@ def test_cells_twice_and_files_that_do_not_count_change_nothing(server, book):
     totals = book.totals()
     for order in ("player", "game"):
         assert served(walked(server, limit=7, order=order)) == totals.by(order=order)
-    assert served(walked(server, limit=7, group_by="game_id")) == totals.by(("game_id",), order="game")
+        assert served(whole(server, order=order)) == totals.by(order=order)
+    by_game = totals.by(("game_id",), order="game")
+    assert served(walked(server, limit=7, group_by="game_id")) == by_game
+    assert served(whole(server, group_by="game_id")) == by_game
 
 
 @pytest.mark.topologies(ALONE)  # where its reader has a name of its own in the log of queries
