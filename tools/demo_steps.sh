@@ -4,7 +4,13 @@ roundhouse=build/bin/roundhouse
 rows=200000
 server=
 
-step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+step() {
+    if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+        printf '\n\033[1m%s\033[0m\n' "$*"
+    else
+        printf '\n%s\n' "$*"
+    fi
+}
 # The named field of the first element of a JSON answer.
 first() { /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["data"][0][sys.argv[1]])' "$1"; }
 

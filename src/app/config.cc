@@ -9,7 +9,9 @@
 #define TOML_EXCEPTIONS 0
 #include <fmt/format.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
+#include "base/kill_point.h"
 #include "base/nearest.h"
 #include "base/trim.h"
 #include "http/cors.h"
@@ -333,6 +335,22 @@ LogFormat Config::log_line_format() const {
 std::optional<std::string> process_environment(const std::string& name) {
     const char* value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+std::vector<UnknownVariable> unknown_variables() {
+    std::vector<std::string> known = {"ROUNDHOUSE_CONFIG", std::string(kKillAtVariable)};
+    for (const Option& option : options()) {
+        known.push_back(environment_of(option));
+    }
+    std::vector<UnknownVariable> unknown;
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+        const std::string_view text = *variable;
+        const std::string_view name = text.substr(0, text.find('='));
+        if (name.starts_with("ROUNDHOUSE_") && std::ranges::find(known, name) == known.end()) {
+            unknown.push_back({std::string(name), std::string(nearest(name, known))});
+        }
+    }
+    return unknown;
 }
 
 Result<Resolved> resolve(const Sources& sources) {

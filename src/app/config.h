@@ -153,6 +153,14 @@ struct Sources {
 // The environment of this process.
 std::optional<std::string> process_environment(const std::string& name);
 
+// Variables of this process that begin with ROUNDHOUSE_ and are none of ours, with the nearest one
+// that is. They may be another's: Kubernetes makes ROUNDHOUSE_PORT and ROUNDHOUSE_SERVICE_… of a
+// service's name.
+struct UnknownVariable {
+    std::string name, nearest;
+};
+std::vector<UnknownVariable> unknown_variables();
+
 // Errors (invalid_request): unknown_setting (a TOML key that is none; names the nearest),
 // bad_setting (a value that does not fit; names where it stands), bad_config_file;
 // not_found file_not_found.

@@ -45,7 +45,7 @@ std::atomic<int> countdown = 0;
 std::span<const std::string_view> kill_points() { return kKillPoints; }
 
 bool arm_kill_point_from_environment() {
-    const char* value = std::getenv("ROUNDHOUSE_KILL_AT");
+    const char* value = std::getenv(kKillAtVariable);
     if (value == nullptr || *value == '\0') {
         return true;
     }

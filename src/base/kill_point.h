@@ -8,6 +8,7 @@
 
 namespace rh {
 
+inline constexpr const char* kKillAtVariable = "ROUNDHOUSE_KILL_AT";
 // Every kill point of the program in the order of the data's way; `roundhouse` refuses an unknown
 // name.
 std::span<const std::string_view> kill_points();

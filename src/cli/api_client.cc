@@ -18,9 +18,10 @@ namespace rh::cli {
 namespace {
 
 constexpr size_t kFaultsShownMax = 5;
-constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kFlagOfParameter = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kFlagOfParameter = {
     {{"Send it with Content-Encoding: gzip or zstd, or", "Let its name end in .gz or .zst, or"},
      {"The body cannot be unpacked", "The file cannot be unpacked"},
+     {"The request says ", "--encoding says "},
      {"without Content-Encoding.", "under a name that does not end in .gz or .zst."},
      {"send allow_negative=true", "say --allow-negative"},
      {"allow_duplicate=LABEL", "--allow-duplicate LABEL"},

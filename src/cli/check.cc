@@ -80,8 +80,11 @@ boost::json::object report_json(const uploads::Upload& upload,
 std::string rejects_text(const std::vector<model::Reject>& rejects, uint64_t of) {
     std::string out;
     for (const auto& reject : rejects) {
+        const std::string lines = reject.line_last > reject.line
+                                      ? fmt::format("lines {} to {}", reject.line, reject.line_last)
+                                      : fmt::format("line {}", reject.line);
         for (const auto& fault : reject.faults) {
-            out += fmt::format("  line {}: {}: {}: {}\n", reject.line, column_of(fault),
+            out += fmt::format("  {}: {}: {}: {}\n", lines, column_of(fault),
                                model::name(fault.code), in_flags(fault.detail));
         }
     }

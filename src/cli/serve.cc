@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/service.h"
+#include "base/log.h"
 #include "cli/command.h"
 
 namespace rh::cli {
@@ -16,6 +17,10 @@ void add_serve(CLI::App& program, Invocation& invocation) {
         invocation.action = [&invocation]() -> Result<int> {
             RH_ASSIGN(const app::Resolved settings, invocation.settings());
             log_init(settings.config.least_log_level(), settings.config.log_line_format());
+            for (const auto& [name, nearest] : app::unknown_variables()) {
+                log_event(LogLevel::warning, "an environment variable is no setting of roundhouse",
+                          {{"variable", name}, {"nearest", nearest}});
+            }
             RH_TRY(app::serve(settings.config));
             return kExitOk;
         };

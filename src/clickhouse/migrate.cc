@@ -33,6 +33,20 @@ std::vector<std::string_view> statements_of(std::string_view sql) {
     return statements;
 }
 
+std::vector<std::string> tables_of_migration() {
+    constexpr std::string_view kCreate = "CREATE TABLE IF NOT EXISTS roundhouse.";
+    std::vector<std::string> tables;
+    for (const EmbeddedFile& file : migration_files()) {
+        for (const std::string_view statement : statements_of(file.text)) {
+            if (const size_t at = statement.find(kCreate); at != statement.npos) {
+                const std::string_view rest = statement.substr(at + kCreate.size());
+                tables.emplace_back(rest.substr(0, rest.find_first_of(" \n(")));
+            }
+        }
+    }
+    return tables;
+}
+
 std::string with_values(std::string_view statement, const Placeholders& values) {
     std::string text(statement);
     for (const auto& [place, value] : values) {

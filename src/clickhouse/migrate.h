@@ -23,6 +23,8 @@ namespace rh::clickhouse {
 std::span<const EmbeddedFile> migration_files();
 // Those of queries/cluster/, in which {cluster} stands for the cluster's name.
 std::span<const EmbeddedFile> cluster_files();
+// The tables that they make.
+std::vector<std::string> tables_of_migration();
 // The statements of one file, without those that are only comments.
 std::vector<std::string_view> statements_of(std::string_view sql);
 

@@ -32,7 +32,7 @@ struct Limits {
     uint64_t body_bytes_max = 64ULL << 30;       // as sent
     uint64_t unpacked_bytes_max = 256ULL << 30;  // of the file
     // Unpacked bytes for one byte as sent; looked at once ratio_free_bytes are unpacked.
-    uint64_t ratio_max = 250;
+    uint64_t ratio_max = 200;
     uint64_t ratio_free_bytes = 8ULL << 20;
     uint64_t free_bytes_min = 256ULL << 20;  // left on the disk; below it nothing is received
     unsigned receives_max = 16;              // at the same time

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/split.h"
+#include "clickhouse/migrate.h"
 #include "model/money.h"
 #include "model/timestamp.h"
 #include "sink/leftovers.h"
@@ -15,11 +16,13 @@
 namespace rh::sink {
 namespace {
 
-// Rollups are found by what makes a table one, so a new rollup is audited from its first day.
+// Rollups are found by what makes a table one, so a new rollup is audited from its first day; a
+// table that somebody else made in the same database, a copy of a rollup say, is none.
 constexpr std::string_view kRollupsSql =
     "SELECT name, sorting_key FROM system.tables "
     "WHERE database = currentDatabase() AND engine LIKE '%ReplacingMergeTree' "
-    "AND name IN (SELECT table FROM system.columns WHERE database = currentDatabase() AND name = "
+    "AND name IN {ours:Array(String)} AND name IN (SELECT table FROM system.columns WHERE database "
+    "= currentDatabase() AND name = "
     "'cell') "
     "ORDER BY name FORMAT TSV";
 
@@ -37,7 +40,10 @@ struct Rollup {
 };
 
 Result<std::vector<Rollup>> rollups(const clickhouse::Client& owner) {
-    RH_ASSIGN(const std::string text, owner.query(kRollupsSql));
+    RH_ASSIGN(
+        const std::string text,
+        owner.query(kRollupsSql,
+                    {{"ours", clickhouse::array_parameter(clickhouse::tables_of_migration())}}));
     std::vector<Rollup> found;
     for (const std::string_view line : lines_of(text)) {
         if (const auto fields = split(line, '\t'); fields.size() == 2) {

@@ -430,6 +430,8 @@ def test_cells_twice_and_files_that_do_not_count_change_nothing(server, book):
 @pytest.mark.topologies(ALONE)  # where its reader has a name of its own in the log of queries
 def test_no_request_reads_raw_rows(server, book):
     """The engine's own log: what the reading user's queries touched since the first of them."""
+    for query in ({}, {"game_id": "1"}, {"group_by": "game_id"}, {"granularity": "day", "order": "game"}):
+        server.aggregates(**query)
     server.clickhouse("SYSTEM FLUSH LOGS")
     reader = server.clickhouse_info("--read-only")["user"]
     tables = Counter()

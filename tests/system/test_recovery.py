@@ -523,6 +523,15 @@ def test_a_lost_ledger_is_no_reason_to_remove_the_uploads(start_server, rng):
     assert sorted(served_hourly(server.aggregates())) == sorted(expected)
 
 
+def test_a_table_of_somebody_else_is_no_rollup(start_server, rng):
+    """A copy that a person made beside the rollups gets no rows, and is nobody's figure."""
+    server = start_server()
+    content, expected = make_file(rng, 100)
+    server.clickhouse("CREATE TABLE kept_for_later AS hourly")
+    server.stored(content)
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
 def test_rows_deleted_and_inserted_again_count_once(start_server, rng):
     """What the sink's repair relies on: a deleted row hides no equal one that comes after it."""
     server = start_server()

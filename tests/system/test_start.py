@@ -278,3 +278,13 @@ def test_a_refused_migration_ends_the_server_and_names_its_file(start_server):
     assert server.wait_dead(60) == 1
     last = server.log_tail().strip().splitlines()[-1]
     assert "roundhouse: Applying 0006_games.sql failed." in last and "Code: 8." in last
+
+
+def test_an_environment_variable_that_is_no_setting_is_said(start_server):
+    """It may be a slip, or another's (Kubernetes makes some of a service's name): no reason to end."""
+    server = start_server(
+        environment={"ROUNDHOUSE_UPLOAD_SIMULTANOUS_MAX": "1", "ROUNDHOUSE_PORT": "tcp://10.0.0.1:80"}
+    )
+    lines = [line for line in server.log_tail().splitlines() if "is no setting" in line]
+    assert len(lines) == 2
+    assert any("SIMULTANOUS" in line and "ROUNDHOUSE_UPLOAD_SIMULTANEOUS_MAX" in line for line in lines)
