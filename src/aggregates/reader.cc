@@ -17,9 +17,9 @@ bool is_in(const std::vector<size_t>& shards, size_t shard) {
     return std::ranges::find(shards, shard) != shards.end();
 }
 
-// At most `rows_max` rows of one shard.
-Result<Page> page_of(const clickhouse::Client& client, const Query& query, uint64_t version,
-                     const std::optional<Key>& after, uint64_t rows_max) {
+// At most `rows_max` rows of one shard, added up by ClickHouse.
+Result<Page> summed_page(const clickhouse::Client& client, const Query& query, uint64_t version,
+                         const std::optional<Key>& after, uint64_t rows_max) {
     const std::vector<KeyField> fields = key_fields(query);
     std::vector<Key> ends;
     if (!fields.empty() && is_walkable(query)) {
@@ -55,6 +55,59 @@ Result<Page> page_of(const clickhouse::Client& client, const Query& query, uint6
     return page;
 }
 
+// The same from the rollup's rows in their order, added up here: one statement in place of two, of
+// which each takes ClickHouse longer to prepare than to answer. Nothing if a key has so many rows
+// that ClickHouse should add them up.
+Result<std::optional<Page>> walked_page(const clickhouse::Client& client, const Query& query,
+                                        uint64_t version, const std::optional<Key>& after,
+                                        uint64_t rows_max) {
+    const std::vector<KeyField> fields = key_fields(query);
+    const uint64_t limit = 2 * (rows_max + 1);
+    Page page;
+    std::vector<Row>& rows = page.rows;
+    while (true) {
+        const size_t whole = rows.size();
+        uint64_t taken = 0;
+        const std::optional<Key> begin = rows.empty() ? after : std::optional(rows.back().key);
+        Row row;
+        RH_TRY(read_rows(ask(client, walk_rows(query, version, begin, limit)), [&](BinaryRow& in) {
+            read_row(in, fields, row);
+            if (!in.ok()) {
+                return;
+            }
+            ++taken;
+            if (rows.size() > whole && rows.back().key == row.key) {
+                rows.back().add(row);
+            } else if (rows.size() <= rows_max) {  // one more says that there is more
+                rows.push_back(row);
+            }
+        }));
+        page.more = rows.size() > rows_max;
+        if (page.more) {
+            rows.pop_back();
+        }
+        if (page.more || taken < limit) {
+            return page;
+        }
+        rows.pop_back();  // not all of it may have been read
+        if (rows.size() == whole) {
+            return std::nullopt;
+        }
+    }
+}
+
+Result<Page> page_of(const clickhouse::Client& client, const Query& query, uint64_t version,
+                     const std::optional<Key>& after, uint64_t rows_max) {
+    // A longer period has the rows of many hours.
+    if (query.granularity == Granularity::hour && is_walkable(query)) {
+        RH_ASSIGN(std::optional<Page> page, walked_page(client, query, version, after, rows_max));
+        if (page) {
+            return std::move(*page);
+        }
+    }
+    return summed_page(client, query, version, after, rows_max);
+}
+
 ShardWalk::Questions questions_to(const clickhouse::Client& client, const Query& query,
                                   uint64_t version) {
     return {.rows =
@@ -63,7 +116,7 @@ ShardWalk::Questions questions_to(const clickhouse::Client& client, const Query&
                 },
             .sum = [&client, &query,
                     version](const std::optional<Key>& after) -> Result<std::optional<Row>> {
-                RH_ASSIGN(Page page, page_of(client, query, version, after, 1));
+                RH_ASSIGN(Page page, summed_page(client, query, version, after, 1));
                 return page.rows.empty() ? std::nullopt
                                          : std::optional(std::move(page.rows.front()));
             }};

@@ -1,14 +1,16 @@
 // The SQL of the aggregates. Values travel as typed parameters, never as text in the SQL. Only
 // rollup tables and `uploads` are read, never game_rounds.
 //
-// A page takes two statements: find_page_end walks the keys in the order of a rollup and stops
-// after one page, then sum_page adds up what lies between the page's ends. Both say where a page
-// begins and ends by plain comparisons of the rollup's key columns, nested as (a > x OR (a = x AND
-// (b > y OR …))), which the primary index can use; a comparison of tuples cannot.
+// A page of days, months or totals takes two statements: find_page_end walks the keys in the order
+// of a rollup and stops after one page, then sum_page adds up what lies between the page's ends.
+// Both say where a page begins and ends by plain comparisons of the rollup's key columns, nested as
+// (a > x OR (a = x AND (b > y OR …))), which the primary index can use; a comparison of tuples
+// cannot.
 //
-// walk_rows is for those who want all pages: the rollup's rows themselves, which come in its order
-// as they are read. Rows of one key follow each other, and are left to the caller to add up:
-// ClickHouse would sort its sums once more, all of them, before the first one comes.
+// walk_rows is for pages of hours, and for those who want all pages: the rollup's rows themselves,
+// which come in its order as they are read. Rows of one key follow each other, and are left to the
+// caller to add up: ClickHouse would sort its sums once more, all of them, before the first one
+// comes.
 //
 // sum_page and walk_rows read with FINAL: of the rows of one full key (…, upload_id, part, cell)
 // the one with most rounds counts, so a cell that was inserted twice counts once.
