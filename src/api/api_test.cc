@@ -71,7 +71,7 @@ class FakeExchange : public http::Exchange {
 class FakeService : public UploadService {
   public:
     explicit FakeService(uploads::Ledger& ledger) : ledger_(ledger) {}
-    void submit(const model::UploadId& id) override { submitted.push_back(id); }
+    void submit(const model::UploadId& id, int64_t) override { submitted.push_back(id); }
     Result<uploads::Upload> cancel(const model::UploadId& id) override {
         auto upload = *ledger_.find(id);
         upload->state = uploads::State::cancelled;

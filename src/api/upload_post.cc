@@ -12,6 +12,7 @@
 #include "api/upload_body.h"
 #include "api/upload_options.h"
 #include "api/uploads.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/negotiate.h"
 
@@ -107,11 +108,12 @@ class UploadPost {
     }
 
     Result<Response> receive() {
+        const int64_t begun_ms = monotonic_ms();
         RH_ASSIGN(receive::Received received,
                   dependencies_.receiver.receive(
                       [this](std::span<char> buffer) { return body_->read(buffer); }, options_));
         if (received.created) {
-            dependencies_.service.submit(received.upload.id);
+            dependencies_.service.submit(received.upload.id, monotonic_ms() - begun_ms);
         }
         Response response;
         response.headers = {

@@ -2,6 +2,7 @@
 // stop, remove or void one. app/pipeline.h implements it; handlers call it from worker threads.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -16,7 +17,9 @@ class UploadService {
     virtual ~UploadService() = default;
 
     // Queues an upload that was created (or started again) for validating, publishing, storing.
-    virtual void submit(const model::UploadId& id) = 0;
+    // `receive_ms`: how long receiving it took, from before its first byte was read until the
+    // ledger knew it; for metrics.
+    virtual void submit(const model::UploadId& id, int64_t receive_ms) = 0;
     // An upload that this process knows only because another one, which received it, says so; such
     // an upload is error not_found upload_elsewhere for all calls below.
     virtual std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const = 0;

@@ -120,11 +120,16 @@ void Pipeline::run_publisher(const std::stop_token& stop) {
 }
 
 void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& stop) {
+    const int64_t begun_ms = monotonic_ms();
     const auto state = without_exceptions([&] {
         return context_.publisher.run(
             id, [this](const uploads::Upload& upload) { return offer_to_sink(upload); });
     });
     const bool to_store = state && *state == uploads::State::storing;
+    if (to_store ||
+        (state && (*state == uploads::State::checked || *state == uploads::State::refused))) {
+        stages_.observe(Stage::publish, monotonic_ms() - begun_ms);
+    }
     {
         const std::scoped_lock lock(mutex_);
         if (to_store) {
@@ -226,7 +231,11 @@ void Pipeline::store_next(const model::UploadId& id, const std::stop_token& stop
         const std::scoped_lock lock(mutex_);
         storing_ = id;
     }
+    const int64_t begun_ms = monotonic_ms();
     const auto outcome = sink_.store(id, stop);
+    if (outcome == sink::Outcome::stored) {
+        stages_.observe(Stage::store, monotonic_ms() - begun_ms);
+    }
     if (outcome != sink::Outcome::stopped && outcome != sink::Outcome::unpublished) {
         finish_on_board(id, outcome);
     }
@@ -296,7 +305,8 @@ Result<uploads::Upload> Pipeline::find(const model::UploadId& id) const {
                 fmt::format("There is no upload {}.", model::to_string(id)));
 }
 
-void Pipeline::submit(const model::UploadId& id) {
+void Pipeline::submit(const model::UploadId& id, int64_t receive_ms) {
+    stages_.observe(Stage::receive, receive_ms);
     {
         const std::scoped_lock lock(mutex_);
         push_once(to_publish_, id);

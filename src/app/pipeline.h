@@ -20,6 +20,7 @@
 
 #include "api/upload_service.h"
 #include "app/bring_up.h"
+#include "app/metrics.h"
 #include "base/result.h"
 #include "log/log.h"
 #include "publish/publisher.h"
@@ -55,7 +56,7 @@ class Pipeline : public api::UploadService {
     bool has_ended_within(std::chrono::milliseconds timeout);
     void stop();  // both, and waits without end
 
-    void submit(const model::UploadId& id) override;
+    void submit(const model::UploadId& id, int64_t receive_ms) override;
     std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const override;
     Result<uploads::Upload> cancel(const model::UploadId& id) override;
     Result<void> remove(const model::UploadId& id) override;
@@ -76,6 +77,7 @@ class Pipeline : public api::UploadService {
         uint64_t rows_stored = 0;
     };
     Health health() const;
+    const StageMetrics& stages() const { return stages_; }
 
   private:
     using Queue = std::deque<model::UploadId>;
@@ -97,6 +99,7 @@ class Pipeline : public api::UploadService {
 
     Context context_;
     sink::Sink sink_;
+    StageMetrics stages_;
     mutable std::mutex mutex_;  // guards all below
     std::condition_variable_any changed_;
     Queue to_publish_;

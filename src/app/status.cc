@@ -4,8 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/plural.h"
 #include "io/file.h"
+#include "model/reject.h"
 
 namespace rh::app {
 namespace {
@@ -111,6 +113,7 @@ api::HealthCheck check_audit(const Auditor::Health& audit, const sink::LostUploa
 }
 
 double as_value(uint64_t count) { return static_cast<double>(count); }
+double seconds_of(int64_t ms) { return static_cast<double>(ms) / 1000; }
 
 }  // namespace
 
@@ -179,8 +182,6 @@ void Status::append_upload_metrics(std::string& out) const {
                   {{"", static_cast<double>(context_.receiver.receiving())}});
     append_metric(out, "roundhouse_received_bytes_total", "counter", "Bytes of files as sent.",
                   {{"", as_value(context_.receiver.bytes_received())}});
-    append_metric(out, "roundhouse_validated_rows_total", "counter", "Rows judged.",
-                  {{"", as_value(context_.publisher.rows_validated())}});
     append_metric(out, "roundhouse_stored_rows_total", "counter",
                   "Rows of uploads that became stored.", {{"", as_value(pipeline.rows_stored)}});
     append_metric(out, "roundhouse_waiting_uploads", "gauge", "Uploads that wait for a stage.",
@@ -194,11 +195,50 @@ void Status::append_upload_metrics(std::string& out) const {
                   {{"", as_value(pipeline.store_retries)}});
 }
 
+// From the ledger, so that a restart changes neither.
+void Status::append_lag_metrics(std::string& out) const {
+    if (const auto oldest = context_.ledger.oldest_created_at(uploads::State::storing)) {
+        const int64_t age_ms = *oldest ? now_ms() - **oldest : 0;
+        append_metric(out, "roundhouse_oldest_waiting_upload_seconds", "gauge",
+                      "Time since the oldest upload that is published and not yet stored was "
+                      "received; 0 if there is none.",
+                      {{"", seconds_of(std::max<int64_t>(age_ms, 0))}});
+    }
+    if (const auto stored = context_.ledger.last_stored_at()) {
+        append_metric(out, "roundhouse_last_stored_timestamp_seconds", "gauge",
+                      "When the upload of the newest stored version became stored, in seconds "
+                      "since 1970 UTC; 0 if nothing was ever stored.",
+                      {{"", seconds_of(stored->value_or(0))}});
+    }
+}
+
+void Status::append_reject_metrics(std::string& out) const {
+    const auto& publisher = context_.publisher;
+    append_metric(out, "roundhouse_validated_rows_total", "counter", "Rows judged.",
+                  {{"", as_value(publisher.rows_validated())}});
+    append_metric(out, "roundhouse_rejected_rows_total", "counter",
+                  "Rows refused in files that this process judged to their end, dry runs and "
+                  "refused files included.",
+                  {{"", as_value(publisher.rows_rejected())}});
+    std::vector<Sample> samples;
+    for (size_t i = 0; i < model::kRejectCodeNames.size(); ++i) {
+        samples.push_back({fmt::format("code=\"{}\"", model::kRejectCodeNames[i]),
+                           as_value(publisher.faults(static_cast<model::RejectCode>(i)))});
+    }
+    append_metric(out, "roundhouse_rejects_total", "counter",
+                  "Faults by code in files that this process judged to their end, dry runs and "
+                  "refused files included; a refused row has one or more.",
+                  samples);
+}
+
 std::string Status::metrics() const {
     std::string out;
     append_metric(out, "roundhouse_info", "gauge", "The program.",
                   {{"version=\"" RH_VERSION "\"", 1.0}});
     append_upload_metrics(out);
+    append_lag_metrics(out);
+    append_reject_metrics(out);
+    context_.pipeline.stages().append_to(out);
     append_clickhouse_metrics(out, context_.store);
     append_kafka_metrics(out);
     const auto audit = context_.auditor.health();

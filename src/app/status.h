@@ -48,6 +48,8 @@ class Status {
 
   private:
     void append_upload_metrics(std::string& out) const;
+    void append_lag_metrics(std::string& out) const;
+    void append_reject_metrics(std::string& out) const;
     void append_kafka_metrics(std::string& out) const;
 
     StatusContext context_;

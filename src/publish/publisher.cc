@@ -183,6 +183,7 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
                                 }};
     RH_ASSIGN(const Validated validated, validate(input));
     rows_validated_ += validated.report.rows.read - rows_told;
+    count_rejects(validated.report);
     RH_TRY(io::sync_directory(layout_.directory(upload.id)));
     write_report(validated, upload);
     const Refusal refusal = judge_by_policy(upload.request, upload.rows);
@@ -208,6 +209,13 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
                     Verdict::retry);
     }
     return change(upload, State::publishing, run);
+}
+
+void Publisher::count_rejects(const csv::Report& report) {
+    rows_rejected_ += report.rows.rejected;
+    for (const auto& [code, count] : report.faults) {
+        faults_[static_cast<size_t>(code)] += count;
+    }
 }
 
 // The log is sealed, and perhaps published already by a run that was cut off.

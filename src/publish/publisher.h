@@ -9,6 +9,7 @@
 // thread (a worker's); several uploads may run at once, one upload never twice at once.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -17,7 +18,9 @@
 #include <mutex>
 
 #include "base/result.h"
+#include "csv/reader.h"
 #include "log/log.h"
+#include "model/reject.h"
 #include "publish/validation.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
@@ -61,7 +64,12 @@ class Publisher {
     // start.
     void stop();
 
-    uint64_t rows_validated() const { return rows_validated_; }  // since the start, for metrics
+    // Since the start, for metrics. Dry runs and refused files count too; what is judged again,
+    // counts again.
+    uint64_t rows_validated() const { return rows_validated_; }
+    // Of files that were judged to their end: their rows.rejected, and their faults by code.
+    uint64_t rows_rejected() const { return rows_rejected_; }
+    uint64_t faults(model::RejectCode code) const { return faults_[static_cast<size_t>(code)]; }
 
   private:
     static constexpr int64_t kProgressIntervalMs = 100;
@@ -73,6 +81,7 @@ class Publisher {
     Result<uploads::State> run_steps(uploads::Upload& upload, Run& run);
     Result<void> validate_and_seal(uploads::Upload& upload, Run& run);
     Result<void> publish_sealed(uploads::Upload& upload, Run& run);
+    void count_rejects(const csv::Report& report);
     // Writes the upload with its new state, unless the run was cancelled meanwhile.
     Result<void> change(uploads::Upload& upload, uploads::State to, Run& run);
     Result<void> keep_going(const Run& run) const;
@@ -83,6 +92,8 @@ class Publisher {
     log::Log& log_;
     std::atomic<bool> stopping_ = false;
     std::atomic<uint64_t> rows_validated_ = 0;
+    std::atomic<uint64_t> rows_rejected_ = 0;
+    std::array<std::atomic<uint64_t>, model::kRejectCodeNames.size()> faults_{};
     std::mutex mutex_;  // guards runs_, and orders cancel() against change()
     std::condition_variable run_ended_;
     std::map<model::UploadId, Run*> runs_;  // at most one of an upload

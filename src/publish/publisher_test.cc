@@ -140,6 +140,9 @@ TEST_F(PublisherTest, PublishesEveryGoodRowAndListsEveryBadOne) {
     EXPECT_EQ(upload.totals.sums[2].micros, 1'000'001 * __int128{kRows - 150});
     EXPECT_EQ(upload.empty_amounts[1], kRows - 150);
     EXPECT_EQ(upload.faults.at("bad_timestamp"), 150U);
+    EXPECT_EQ(station_->publisher.rows_rejected(), 150U);
+    EXPECT_EQ(station_->publisher.faults(model::RejectCode::bad_timestamp), 150U);
+    EXPECT_EQ(station_->publisher.faults(model::RejectCode::bad_decimal), 0U);
     EXPECT_TRUE(upload.warnings.empty());
     EXPECT_EQ(reject_count(id), 150U);
     const auto rows = row_numbers(id);

@@ -301,6 +301,24 @@ Result<StateCounts> Ledger::count_by_state() const {
     }
 }
 
+Result<std::optional<int64_t>> Ledger::oldest_created_at(State state) const {
+    const std::lock_guard lock(impl_->mutex);
+    RH_ASSIGN(Statement select,
+              impl_->database.use("SELECT min(created_at) FROM uploads WHERE state = ?1"));
+    select.bind(name(state));
+    RH_TRY(select.step());
+    return select.take_optional_integer();
+}
+
+Result<std::optional<int64_t>> Ledger::last_stored_at() const {
+    const std::lock_guard lock(impl_->mutex);
+    RH_ASSIGN(Statement select,
+              impl_->database.use("SELECT finished_at FROM uploads WHERE stored_version = "
+                                  "(SELECT max(stored_version) FROM uploads)"));
+    RH_ASSIGN(const bool row, select.step());
+    return row ? select.take_optional_integer() : std::nullopt;
+}
+
 Result<std::vector<Ledger::StoredVersions>> Ledger::stored_versions() const {
     const std::lock_guard lock(impl_->mutex);
     RH_ASSIGN(Statement select,

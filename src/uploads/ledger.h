@@ -69,6 +69,11 @@ class Ledger {
     Result<uint64_t> count(const ListFilter& filter) const;
     Result<std::vector<Upload>> unfinished() const;  // oldest first: what a restart must go on with
     Result<StateCounts> count_by_state() const;      // how many uploads are in each
+    // created_at of the upload in this state that was received first; nullopt: none is in it.
+    Result<std::optional<int64_t>> oldest_created_at(State state) const;
+    // finished_at of the upload with the highest stored_version, voided since or not; nullopt:
+    // nothing was ever stored.
+    Result<std::optional<int64_t>> last_stored_at() const;
     // Of every upload that was stored: the versions that count it are those from `stored` to before
     // `voided`.
     struct StoredVersions {

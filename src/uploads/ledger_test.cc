@@ -319,6 +319,33 @@ TEST_F(LedgerTest, TellsWhichVersionsCountEachStoredUpload) {
     }
 }
 
+TEST_F(LedgerTest, TellsTheAgeOfWhatWaitsAndWhenTheLastUploadWasStored) {
+    EXPECT_EQ(ledger_->oldest_created_at(State::storing).value(), std::nullopt);
+    EXPECT_EQ(ledger_->last_stored_at().value(), std::nullopt);
+    Upload newer = sample(1);
+    newer.created_at = 2'000;
+    make(newer, State::storing);
+    Upload older = sample(2);
+    older.created_at = 1'000;
+    make(older, State::storing);
+    Upload oldest = sample(3);
+    oldest.created_at = 500;
+    make(oldest, State::publishing);
+    EXPECT_EQ(ledger_->oldest_created_at(State::storing).value(), 1'000);
+    const auto store = [&](Upload upload, uint64_t version, int64_t at) {
+        upload.stored_version = version;
+        upload.finished_at = at;
+        ASSERT_TRUE(ledger_->commit_stored(upload, Ledger::Numbering::elsewhere));
+    };
+    store(older, 2, 9'000);
+    EXPECT_EQ(ledger_->last_stored_at().value(), 9'000);
+    store(newer, 1, 9'500);  // numbers made elsewhere may come in any order
+    EXPECT_EQ(ledger_->last_stored_at().value(), 9'000);
+    ASSERT_TRUE(ledger_->commit_voided(older.id, 3, Ledger::Numbering::elsewhere));
+    EXPECT_EQ(ledger_->last_stored_at().value(), 9'000);
+    EXPECT_EQ(ledger_->oldest_created_at(State::storing).value(), std::nullopt);
+}
+
 TEST_F(LedgerTest, LearnsWhatOthersStoredUnlessItIsOnItsWayHere) {
     Upload foreign = sample(1);
     foreign.state = State::stored;
