@@ -28,15 +28,6 @@ struct OpenBreak {
     bool sums_differ = false;             // of store and original
 };
 
-model::Totals minus(model::Totals a, const model::Totals& b) {
-    // Wraps below zero if the aggregate lacks rows that the scope leaves out: still a difference.
-    a.rows -= b.rows;
-    for (size_t i = 0; i < a.sums.size(); ++i) {
-        a.sums[i].micros -= b.sums[i].micros;
-    }
-    return a;
-}
-
 class Comparison {
   public:
     Comparison(const CompareOptions& options, const OnDiscrepancy& on_discrepancy)
@@ -175,7 +166,16 @@ Result<void> Comparison::flush() {
     return {};
 }
 
-// What comes after the keys of the engine's stream.
+}  // namespace
+
+model::Totals minus(model::Totals a, const model::Totals& b) {
+    a.rows -= b.rows;
+    for (size_t i = 0; i < a.sums.size(); ++i) {
+        a.sums[i].micros -= b.sums[i].micros;
+    }
+    return a;
+}
+
 void take_rest(const KeyRow& row, CompareResult& result) {
     switch (row.kind) {
         case KeyRow::Kind::key:
@@ -195,8 +195,6 @@ void take_rest(const KeyRow& row, CompareResult& result) {
     }
     result.examples.insert(result.examples.end(), row.examples.begin(), row.examples.end());
 }
-
-}  // namespace
 
 std::optional<model::Totals> present(const model::Totals& totals) {
     return totals == model::Totals{} ? std::nullopt : std::optional(totals);

@@ -69,6 +69,11 @@ struct CompareResult {
     std::vector<Example> examples;  // of invalid rows, then of refused_valid ones
 };
 
+// What a row of the engine's stream that is no key says.
+void take_rest(const KeyRow& row, CompareResult& result);
+// `a` less `b`; wraps below zero, and is a difference still.
+model::Totals minus(model::Totals a, const model::Totals& b);
+
 // Reads all three to their end, or returns the first error. Discrepancies come in the order of
 // player, game, hour; a key is named once.
 Result<CompareResult> compare(const RowSource& original, const RowSource& stored,

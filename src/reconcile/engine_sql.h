@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "reconcile/row_hash.h"
+
 namespace rh::reconcile {
 
 // What a reconciliation looks at. Empty or absent: no limit.
@@ -26,7 +28,12 @@ struct CsvRules {
 
 // Columns{kind, marks, examples} as RowBinary into `out_file`: the keys of all valid rows, refused
 // ones too, then the counts of KeyRow::Kind.
-std::string keys_sql(const CsvRules& rules, const Scope& scope, const std::string& out_file);
+std::string keys_sql(const CsvRules& rules, const Scope& scope, const HashKey& key,
+                     const std::string& out_file);
+// Columns{kind, examples, digests = 1} as RowBinary into `out_file`: the same with all keys as one
+// of no player, no game and no hour, and the digest of their rows in place of marks.
+std::string digest_sql(const CsvRules& rules, const Scope& scope, const HashKey& key,
+                       const std::string& out_file);
 
 // One line of JSON into `out_file`: {"rows","from_ms","to_ms","untimed","providers":[…],"unnamed"}:
 // valid rows; the hours, whole and half-open, of every row whose time can be read, and how many

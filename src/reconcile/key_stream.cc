@@ -111,7 +111,14 @@ Result<void> KeyStream::read_columns(KeyRow& row) {
         }
     }
     row.others = {};
-    return columns_.others ? read_totals(row.others) : Result<void>();
+    if (columns_.others) {
+        RH_TRY(read_totals(row.others));
+    }
+    row.digests.resize(columns_.digests);
+    for (uint64_t& digest : row.digests) {
+        RH_TRY(read(&digest, sizeof digest));
+    }
+    return {};
 }
 
 Result<bool> KeyStream::next(KeyRow& row) {

@@ -46,6 +46,7 @@ struct KeyRow {
     std::vector<RowMark> marks;  // in no order
     std::vector<Example> examples;
     model::Totals others;  // rows of the key that the scope leaves out
+    std::vector<uint64_t> digests;
 };
 
 // Pieces of a byte stream; empty at its end.
@@ -53,12 +54,13 @@ using Pieces = std::function<Result<std::string_view>()>;
 
 // Which columns a query sends, in this order: [kind UInt8], player String, game UInt64, hour
 // UInt32, rounds UInt64, 4 × Decimal(38,6), [marks Array(Tuple(UInt64, UInt32))], [examples
-// Array(Tuple(UInt64, String))], [others: UInt64, 4 × Decimal(38,6)].
+// Array(Tuple(UInt64, String))], [others: UInt64, 4 × Decimal(38,6)], digests × UInt64.
 struct Columns {
     bool kind = false;
     bool marks = false;
     bool examples = false;
     bool others = false;
+    size_t digests = 0;
 };
 
 class KeyStream {

@@ -164,7 +164,7 @@ Result<void> compare_with_hourly(RollupComparison& comparison, const Rollup& rol
 }
 
 // Its key goes through the stream as one text: provider, zero byte, name.
-Result<void> compare_games(RollupComparison& comparison, const StoredSelection& selection,
+Result<void> compare_names(RollupComparison& comparison, const StoredSelection& selection,
                            const BrokenGames& broken) {
     const Condition condition = comparison.condition_without_time(selection);
     const auto rows = [&](std::string_view table, std::string_view rounds) {
@@ -193,7 +193,14 @@ Result<uint64_t> compare_rollups(const clickhouse::Store& store, const StoredSel
     for (const Rollup& rollup : kOfHourly) {
         RH_TRY(compare_with_hourly(comparison, rollup, selection));
     }
-    RH_TRY(compare_games(comparison, selection, broken));
+    RH_TRY(compare_names(comparison, selection, broken));
+    return comparison.count;
+}
+
+Result<uint64_t> compare_games(const clickhouse::Store& store, const StoredSelection& selection,
+                               const BrokenGames& broken, const OnDiscrepancy& on_discrepancy) {
+    RollupComparison comparison(store, on_discrepancy);
+    RH_TRY(compare_names(comparison, selection, broken));
     return comparison.count;
 }
 

@@ -39,4 +39,8 @@ class BrokenGames {
 Result<uint64_t> compare_rollups(const clickhouse::Store& store, const StoredSelection& selection,
                                  const BrokenGames& broken, const OnDiscrepancy& on_discrepancy);
 
+// The last of these tables only: `games`.
+Result<uint64_t> compare_games(const clickhouse::Store& store, const StoredSelection& selection,
+                               const BrokenGames& broken, const OnDiscrepancy& on_discrepancy);
+
 }  // namespace rh::reconcile

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -9,7 +10,9 @@
 #include <fmt/format.h>
 
 #include "base/plural.h"
+#include "base/without_exceptions.h"
 #include "io/file.h"
+#include "reconcile/agreement.h"
 #include "reconcile/compare.h"
 #include "reconcile/engine.h"
 #include "reconcile/findings.h"
@@ -275,10 +278,10 @@ void take_examples(const Reading& reading, const CompareResult& compared, Reconc
 
 Result<CompareResult> compare_sides(const RunContext& context, const std::string& directory,
                                     const std::string& keys_file, const StoredSelection& selection,
-                                    bool is_statement) {
+                                    const HashKey& key, bool is_statement) {
     RH_ASSIGN(auto pieces, file_pieces(keys_file));
     KeyStream original({.kind = true, .marks = true, .examples = true}, std::move(pieces));
-    RH_ASSIGN(auto stored, open_stored(context.store, selection));
+    RH_ASSIGN(auto stored, open_stored(context.store, selection, key));
     RH_ASSIGN(auto aggregated, open_aggregated(context.store, selection));
     RH_ASSIGN(auto findings,
               FindingsWriter::create(fmt::format("{}/{}", directory, kFindingsFile)));
@@ -307,10 +310,69 @@ Result<CompareResult> compare_sides(const RunContext& context, const std::string
     return result;
 }
 
+struct Compared {
+    Reading reading;
+    CompareResult result;
+};
+
+// The original through the engine while ClickHouse adds up what it keeps; nullopt if they do not
+// agree, and each key has to be looked at.
+Result<std::optional<Compared>> compare_digests(const RunContext& context,
+                                                const std::string& directory,
+                                                const Original& original,
+                                                const StoredSelection& selection,
+                                                const Scope& scope) {
+    const std::string file = fmt::format("{}/{}", directory, kKeysFile);
+    const HashKey key = draw_hash_key();
+    Result<StoredDigests> stored;
+    Result<Reading> reading;
+    {
+        const std::jthread asking([&] {
+            stored = without_exceptions(
+                [&] { return read_stored_digests(context.store, selection, key); });
+        });
+        reading = read_original(context, fmt::format("{}/{}", directory, kScratchDirectory),
+                                original, digest_sql(original.rules, scope, key, file));
+    }
+    RH_TRY(reading);
+    RH_TRY(stored);
+    RH_TRY(check_stopping(context));
+    RH_ASSIGN(auto pieces, file_pieces(file));
+    RH_ASSIGN(auto digest, read_original_digest(KeyStream(
+                               {.kind = true, .examples = true, .digests = 1}, std::move(pieces))));
+    RH_TRY(io::remove_file(file));
+    if (!agree(digest, *stored)) {
+        return std::nullopt;
+    }
+    digest.result.stored = stored->stored;
+    digest.result.aggregated = stored->aggregated;
+    RH_ASSIGN(auto findings,
+              FindingsWriter::create(fmt::format("{}/{}", directory, kFindingsFile)));
+    if (!stored->has_games) {
+        RH_ASSIGN(digest.result.discrepancies,
+                  compare_games(context.store, selection, {},
+                                [&](const Discrepancy& found) { return findings.add(found); }));
+    }
+    RH_TRY(findings.finish());
+    return Compared{std::move(*reading), std::move(digest.result)};
+}
+
+Result<Compared> compare_keys(const RunContext& context, const std::string& directory,
+                              const Original& original, const StoredSelection& selection,
+                              const Reconciliation& r) {
+    const std::string file = fmt::format("{}/{}", directory, kKeysFile);
+    const HashKey key = draw_hash_key();
+    RH_ASSIGN(auto reading,
+              read_original(context, fmt::format("{}/{}", directory, kScratchDirectory), original,
+                            keys_sql(original.rules, r.scope, key, file)));
+    RH_ASSIGN(auto result,
+              compare_sides(context, directory, file, selection, key, r.statement.has_value()));
+    return Compared{std::move(reading), std::move(result)};
+}
+
 Result<void> compare_all(const RunContext& context, const std::string& directory,
                          Reconciliation& r) {
     const std::string scratch = fmt::format("{}/{}", directory, kScratchDirectory);
-    const std::string keys_file = fmt::format("{}/{}", directory, kKeysFile);
     RH_ASSIGN(r.version, context.ledger.current_version());
     r.warnings.clear();
     r.rejected_examples.clear();
@@ -341,10 +403,11 @@ Result<void> compare_all(const RunContext& context, const std::string& directory
         selection.version = r.version;
         selection.scope = r.scope;
     }
-    RH_ASSIGN(const auto reading, read_original(context, scratch, original,
-                                                keys_sql(original.rules, r.scope, keys_file)));
-    RH_ASSIGN(const auto compared,
-              compare_sides(context, directory, keys_file, selection, r.statement.has_value()));
+    RH_ASSIGN(auto both, compare_digests(context, directory, original, selection, r.scope));
+    if (!both) {
+        RH_ASSIGN(both, compare_keys(context, directory, original, selection, r));
+    }
+    const auto& [reading, compared] = *both;
     if (r.statement && compared.original.rows == 0 && compared.stored.rows == 0 &&
         compared.aggregated.rows == 0) {
         return fail(ErrorKind::invalid_content, "nothing_in_scope",

@@ -104,7 +104,14 @@ Result<KeyStream> open_keys(const clickhouse::Store& store, Columns columns, con
     return KeyStream(columns, [shared] { return shared->next(); });
 }
 
-Result<KeyStream> open_stored(const clickhouse::Store& store, const StoredSelection& selection) {
+std::string stored_content_sql(const HashKey& key) {
+    return content_sql(key,
+                       {"game_instance_id", "user_id", "game_id", "game_name", "provider",
+                        "real_amount_bet, bonus_amount_bet, real_amount_win, bonus_amount_win"});
+}
+
+Result<KeyStream> open_stored(const clickhouse::Store& store, const StoredSelection& selection,
+                              const HashKey& key) {
     const Condition query = condition_of(store, selection, "created_timestamp");
     const bool scoped = !selection.upload_id && !selection.scope.providers.empty();
     std::string others;
@@ -122,13 +129,11 @@ Result<KeyStream> open_stored(const clickhouse::Store& store, const StoredSelect
         "toUInt32(intDiv(toUnixTimestamp64Milli(created_timestamp), 3600000)) AS hour_number, "
         "toUInt32(toUnixTimestamp64Milli(created_timestamp) % 3600000) AS ms, {2} AS inside, "
         "real_amount_bet, bonus_amount_bet, real_amount_win, bonus_amount_win, "
-        "sipHash64(game_instance_id, user_id, game_id, toDecimal128(real_amount_bet, 6), "
-        "toDecimal128(bonus_amount_bet, 6), toDecimal128(real_amount_win, 6), "
-        "toDecimal128(bonus_amount_win, 6), toString(game_name), toString(provider)) AS content "
+        "{5} AS content "
         "FROM {4} FINAL WHERE {3}) GROUP BY player, game, hour_number "
         "ORDER BY player, game, hour_number FORMAT RowBinary",
         sums, others, scoped ? "provider IN {providers:Array(String)}" : "toUInt8(1)", query.where,
-        store.all("game_rounds"));
+        store.all("game_rounds"), stored_content_sql(key));
     return open_keys(store, Columns{.marks = true, .others = true}, sql, query.parameters);
 }
 

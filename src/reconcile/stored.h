@@ -35,12 +35,16 @@ Condition condition_of(const clickhouse::Store& store, const StoredSelection& se
 // has rows in its time, in its games and of its providers.
 Condition condition_without_time(const clickhouse::Store& store, const StoredSelection& selection);
 
+// RowMark::content of a row of game_rounds.
+std::string stored_content_sql(const HashKey& key);
+
 extern const clickhouse::Settings kReadSettings;  // for reading any number of rows in little memory
 Result<KeyStream> open_keys(const clickhouse::Store& store, Columns columns, const std::string& sql,
                             const clickhouse::Parameters& parameters);
 
 // `hourly` as the aggregates read it, with FINAL: what is served is what is compared.
-Result<KeyStream> open_stored(const clickhouse::Store& store, const StoredSelection& selection);
+Result<KeyStream> open_stored(const clickhouse::Store& store, const StoredSelection& selection,
+                              const HashKey& key);
 Result<KeyStream> open_aggregated(const clickhouse::Store& store, const StoredSelection& selection);
 
 }  // namespace rh::reconcile

@@ -145,6 +145,16 @@ HOURLY_WHERE = (
 )
 
 
+def queries_for_marks(server) -> int:
+    """How often rows were asked for key by key, since the server began."""
+    server.clickhouse("SYSTEM FLUSH LOGS")
+    count = server.clickhouse(
+        "SELECT count() FROM system.query_log WHERE type = 'QueryFinish' "
+        "AND query LIKE '%groupArrayIf((content, ms)%' AND query NOT LIKE '%query_log%' FORMAT TSV"
+    )
+    return int(count)
+
+
 def hourly_parameters(upload: dict, row: list[str]) -> dict:
     player, game, hour = key_of(row)
     return {"id": upload["id"], "player": player, "game": game, "hour": hour}
@@ -177,6 +187,31 @@ class TestUpload:
             server, upload, i + 1, real_amount_bet="game_rounds.real_amount_bet + toDecimal64('0.000001', 6)"
         )
         assert_only(server, of_upload(server, upload), (*key_of(rows[i]), "amount_mismatch"))
+
+    def test_names_the_hour_of_two_rows_that_exchanged_amounts(self, server, rng):
+        """No count and no sum of anything shows it."""
+        rows = make_rows(rng, 200)
+        i = victim(rows, rng)
+        rows[i][4] = "1.5"
+        rows.append([*rows[i][:1], str(10**15 + 7), *rows[i][2:4], "2.25", *rows[i][5:]])
+        upload = server.stored(to_csv(rows).encode())
+        change_raw(server, upload, i + 1, real_amount_bet="toDecimal64('2.25', 6)")
+        change_raw(server, upload, len(rows), real_amount_bet="toDecimal64('1.5', 6)")
+        reconciliation = of_upload(server, upload)
+        totals = reconciliation["totals"]
+        assert totals["original"] == totals["stored"] == totals["aggregated"]
+        assert_only(server, reconciliation, (*key_of(rows[i]), "amount_mismatch"))
+
+    @pytest.mark.topologies(ALONE)  # the log of queries is one server's
+    def test_reads_the_rows_of_each_key_only_if_something_differs(self, server, stored, rng):
+        rows, upload = stored
+        before = queries_for_marks(server)
+        assert_matched(server, of_upload(server, upload), rows)
+        assert queries_for_marks(server) == before
+        i = victim(rows, rng)
+        change_raw(server, upload, i + 1, game_name="'another'")
+        assert_only(server, of_upload(server, upload), (*key_of(rows[i]), "amount_mismatch"))
+        assert queries_for_marks(server) == before + 1
 
     def test_names_a_changed_provider(self, server, stored, rng):
         rows, upload = stored
