@@ -284,7 +284,7 @@ def test_check_reports_like_an_upload(tmp_path, rng):
     assert report["rows"] == {"read": 1000, "accepted": 998, "rejected": 2, "blank": 0}
     assert report["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert (report["encoding"], report["delimiter"]) == ("utf-8", ",")
-    judged, _ = csv_oracle.read(file.read_bytes().decode())
+    judged = csv_oracle.read(file.read_bytes().decode()).rows
     assert {n: Decimal(report["totals"][n]) for n in AMOUNTS} == csv_oracle.totals(judged)
     first, second = report["rejects"]
     assert (first["line"], first["row"]) == (12, 11)
@@ -453,7 +453,8 @@ def test_thousands_of_random_files_are_judged_as_by_pythons_csv(tmp_path, rng):
         reports = check("--show", 10**6, *(file for file, _, _ in wanted), code=None)
         assert len(reports) == len(wanted)
         for (file, content, delimiter), report in zip(wanted, reports, strict=True):
-            judged, blank = csv_oracle.read(content, delimiter)
+            reading = csv_oracle.read(content, delimiter)
+            judged = reading.rows
             refused = [number for number, values in judged.items() if values is None]
             story = (batch, file.name, content, report)
             assert report["state"] == "checked", story
@@ -462,7 +463,7 @@ def test_thousands_of_random_files_are_judged_as_by_pythons_csv(tmp_path, rng):
                 "read": len(judged),
                 "accepted": len(judged) - len(refused),
                 "rejected": len(refused),
-                "blank": blank,
+                "blank": reading.blank,
             }, story
             assert {n: Decimal(report["totals"][n]) for n in AMOUNTS} == csv_oracle.totals(judged), story
 
@@ -482,7 +483,7 @@ def test_convert_writes_what_fastavro_reads(tmp_path, rng, codec):
     assert done["rows"] == {"read": 70_000, "accepted": 69_997, "rejected": 3, "blank": 0}
     (report,) = check(file)
     assert done["upload_id"] == report["id"]
-    judged, _ = csv_oracle.read(content)
+    judged = csv_oracle.read(content).rows
     with open(avro, "rb") as stream:
         reader = fastavro.reader(stream)
         assert reader.metadata.get("avro.codec", "null") == codec
