@@ -56,7 +56,6 @@ bool ChunkJudges::begin_next(std::unique_lock<std::mutex>& lock, Judge& judge) {
         return false;
     }
     Slot& mine = slot(next_++);
-    mine.state = State::at_work;
     lock.unlock();
     const auto done = without_exceptions([&]() -> Result<void> {
         judge_chunk(judge, mine);
@@ -66,7 +65,7 @@ bool ChunkJudges::begin_next(std::unique_lock<std::mutex>& lock, Judge& judge) {
     if (!done) {
         mine.error = done.error();
     }
-    mine.state = State::found;
+    mine.done = true;
     changed_.notify_all();
     return true;
 }
@@ -75,7 +74,7 @@ bool ChunkJudges::begin_next(std::unique_lock<std::mutex>& lock, Judge& judge) {
 Result<void> ChunkJudges::take_oldest() {
     std::unique_lock lock(mutex_);
     Slot& oldest = slot(oldest_);
-    while (oldest.state != State::found) {
+    while (!oldest.done) {
         if (!begin_next(lock, own_)) {
             changed_.wait(lock);
         }
@@ -86,8 +85,7 @@ Result<void> ChunkJudges::take_oldest() {
     }
     RH_TRY(on_found_(oldest.found));
     oldest.found.judged.clear();
-    lock.lock();
-    oldest.state = State::free;
+    oldest.done = false;
     ++oldest_;
     return {};
 }
@@ -102,7 +100,7 @@ Result<void> ChunkJudges::give(Splitter& splitter) {
     }
     {
         const std::lock_guard lock(mutex_);
-        slot(given_++).state = State::waiting;
+        ++given_;
     }
     changed_.notify_one();
     return {};

@@ -40,11 +40,10 @@ class ChunkJudges {
     Result<void> finish();
 
   private:
-    enum class State : uint8_t { free, waiting, at_work, found };
     struct Slot {
-        State state = State::free;
         Chunk chunk;
         Found found;
+        bool done = false;  // it is judged, or could not be
         std::optional<Error> error;
     };
 
@@ -61,8 +60,8 @@ class ChunkJudges {
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    // Guarded by mutex_: the numbers and the states of slots. What is in a slot belongs to whoever
-    // set its state.
+    // Guarded by mutex_, as `done` is: the numbers, which say whose a slot is. Of chunks not begun
+    // and of those that are done it is the caller's, between that of the thread that began it.
     std::vector<Slot> slots_;  // as a ring: chunk n stands in slot n modulo their number
     uint64_t oldest_ = 0;      // not taken yet
     uint64_t next_ = 0;        // not begun yet

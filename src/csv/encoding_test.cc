@@ -1,10 +1,10 @@
 #include "csv/encoding.h"
 
-#include <cstdlib>
 #include <random>
 
 #include <gtest/gtest.h>
 
+#include "csv/test_seed.h"
 #include "csv/utf8.h"
 
 namespace rh::csv {
@@ -81,10 +81,7 @@ TEST(Encoding, NamesAndAliases) {
 }
 
 TEST(Transcoder, RandomTextInPiecesOfAnySize) {
-    const char* given = std::getenv("RH_TEST_SEED");
-    const uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-    std::printf("RH_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    const uint64_t seed = testing::seed();
     std::mt19937_64 random(seed);
     for (int n = 0; n < 3000; ++n) {
         std::u32string text;

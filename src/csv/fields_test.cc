@@ -1,6 +1,5 @@
 #include "csv/fields.h"
 
-#include <cstdlib>
 #include <ctime>
 #include <random>
 #include <string>
@@ -8,20 +7,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "csv/test_seed.h"
 #include "model/money.h"
 
 namespace rh::csv {
 namespace {
 
 using model::RejectCode;
-
-uint64_t base_seed() {
-    const char* given = std::getenv("RH_TEST_SEED");
-    const uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-    std::printf("RH_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    return seed;
-}
 
 // The text with slack behind it, filled with what would change the value if it were read.
 struct Slacked {
@@ -85,7 +77,7 @@ std::string amount_slowly(bool minus, const std::string& before, const std::stri
 }
 
 TEST(Amount, EqualsSlowArithmetic) {
-    std::mt19937_64 random(base_seed());
+    std::mt19937_64 random(testing::seed());
     const auto digits = [&](size_t most) {
         std::string text;
         for (size_t n = random() % (most + 1); n > 0; --n) {
@@ -145,7 +137,7 @@ TEST(Amount, NoAmountHasFiveSpellings) {
 }
 
 TEST(Integer, EqualsTheStandardLibraryAndItsBounds) {
-    std::mt19937_64 random(base_seed());
+    std::mt19937_64 random(testing::seed());
     for (int n = 0; n < 100'000; ++n) {
         const uint64_t value = (random() >> 1) >> (random() % 63);
         const std::string text = std::to_string(value);

@@ -1,6 +1,5 @@
 // Numbers as each target reads them against the long way of csv/fields.h, which reads every form
 // character by character. RH_TEST_SEED replays a run.
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -8,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "csv/row.h"
+#include "csv/test_seed.h"
 
 namespace rh::csv {
 namespace {
@@ -51,10 +51,7 @@ std::string random_number(std::mt19937_64& random) {
 }
 
 TEST(Numbers, EveryTargetReadsWhatTheLongWayReads) {
-    const char* given = std::getenv("RH_TEST_SEED");
-    const uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-    std::printf("RH_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    const uint64_t seed = testing::seed();
     std::mt19937_64 random(seed);
     const auto staging = std::make_unique<Staging>();
     size_t fine = 0;

@@ -1,13 +1,13 @@
 // The reader against a naive one: byte by byte, with a state of its own, written from
 // docs/formats/csv.md and sharing no code with the scan, the splitter or the field parsers. Random
 // files are small and full of quotes and line ends; RH_TEST_SEED replays one.
-#include <cstdlib>
 #include <optional>
 #include <random>
 
 #include <gtest/gtest.h>
 
 #include "csv/collector.h"
+#include "csv/test_seed.h"
 
 namespace rh::csv {
 namespace {
@@ -238,13 +238,6 @@ std::string random_file(Random& random, char delimiter) {
     return file;
 }
 
-uint64_t base_seed() {
-    if (const char* given = std::getenv("RH_TEST_SEED")) {
-        return std::strtoull(given, nullptr, 10);
-    }
-    return std::random_device{}();
-}
-
 // The value of field_count is the raw record, which the oracle does not keep.
 std::string without_record(std::string text) {
     const std::string word = "field_count@-1[";
@@ -261,8 +254,7 @@ std::string without_record(std::string text) {
 constexpr int kFiles = 24'000;
 
 TEST(Oracle, RandomFilesReadTheSameForEveryTargetAndEveryCut) {
-    const uint64_t seed = base_seed();
-    std::printf("RH_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    const uint64_t seed = testing::seed();
     size_t accepted = 0;
     size_t rejected = 0;
     for (int n = 0; n < kFiles; ++n) {
@@ -293,8 +285,7 @@ TEST(Oracle, RandomFilesReadTheSameForEveryTargetAndEveryCut) {
 
 // What several threads find is put together again: rows, rejects and lines are those of one thread.
 TEST(Oracle, RandomFilesReadTheSameOnSeveralThreads) {
-    const uint64_t seed = base_seed();
-    std::printf("RH_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    const uint64_t seed = testing::seed();
     for (int n = 0; n < kFiles / 20; ++n) {
         Random random(seed + static_cast<uint64_t>(n) * 7919);
         std::string file;

@@ -228,15 +228,10 @@ Result<void> Reader::State::take(ChunkJudges::Found& found) {
 
 // Judges the chunk, or has it judged.
 Result<void> Reader::State::take_chunk() {
-    if (threads == 1) {
-        RH_TRY(walk());
-        splitter.carry();
+    if (threads > 1 && !splitter.full()) {
         return {};
     }
-    if (!splitter.full()) {
-        return {};
-    }
-    if (judge) {
+    if (threads > 1 && judge) {
         if (!others) {
             // Rows that this thread has judged stand before all others.
             judge->flush(judged);

@@ -1,6 +1,7 @@
-// Compiled for AVX2, PCLMUL and BMI2; called only where the CPU has them (csv/scan.cc).
+// Compiled for AVX2, PCLMUL and BMI2; called only where the CPU has them (csv/target.cc).
 #include <immintrin.h>
 
+#include "csv/prefix_xor.h"
 #include "csv/scan_kernel.h"
 
 namespace rh::csv {
@@ -31,12 +32,7 @@ struct Avx2 {
         return {equal(low, high, delimiter), equal(low, high, quote),
                 join(line_end(low), line_end(high)), join(low, high), 0};
     }
-    // A carry-less product with all ones is the xor of all bits at or below each place.
-    static uint64_t prefix_xor(uint64_t bits) {
-        const __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, static_cast<int64_t>(bits)),
-                                                     _mm_set1_epi8('\xff'), 0);
-        return static_cast<uint64_t>(_mm_cvtsi128_si64(product));
-    }
+    static uint64_t prefix_xor(uint64_t bits) { return prefix_xor_by_product(bits); }
     static void positions(uint64_t structural, uint32_t base, ScanOutput& out) {
         write_positions(structural, base, out);
     }

@@ -1,6 +1,7 @@
 // Compiled for AVX-512; called only where the CPU has it (csv/target.cc).
 #include <immintrin.h>
 
+#include "csv/prefix_xor.h"
 #include "csv/scan_kernel.h"
 
 namespace rh::csv {
@@ -21,12 +22,7 @@ struct Avx512 {
                     _mm512_cmpeq_epi8_mask(bytes, carriage_return),
                 _mm512_movepi8_mask(bytes), 0};
     }
-    // A carry-less product with all ones is the xor of all bits at or below each place.
-    static uint64_t prefix_xor(uint64_t bits) {
-        const __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, static_cast<int64_t>(bits)),
-                                                     _mm_set1_epi8('\xff'), 0);
-        return static_cast<uint64_t>(_mm_cvtsi128_si64(product));
-    }
+    static uint64_t prefix_xor(uint64_t bits) { return prefix_xor_by_product(bits); }
     // The numbers of the set bits are moved together, and become 32 bits wide sixteen at a time.
     static void positions(uint64_t structural, uint32_t base, ScanOutput& out) {
         const auto count = static_cast<uint32_t>(__builtin_popcountll(structural));

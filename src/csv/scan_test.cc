@@ -1,11 +1,12 @@
 #include "csv/scan.h"
 
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "csv/test_seed.h"
 
 namespace rh::csv {
 namespace {
@@ -68,10 +69,7 @@ TEST(Scan, TheWorkedExampleOfTheHeader) {
 }
 
 TEST(Scan, AllTargetsFindWhatASlowReaderFinds) {
-    const char* given = std::getenv("RH_TEST_SEED");
-    const uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-    std::printf("RH_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    const uint64_t seed = testing::seed();
     std::mt19937_64 engine(seed);
     const std::string alphabets[] = {"ab,\"\n", "aaaaaaaaaaaaaaaaaaa,,\n\"", "\",\r\n",
                                      "a\"",     "abcdefgh;,\t|\xc3\xa9\r\n", ",\n"};
