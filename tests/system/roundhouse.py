@@ -165,8 +165,12 @@ class Server:
 
     # -- ClickHouse, as a person with the owner's credentials
 
+    def command(self, *arguments: str) -> list[str]:
+        """The program, run where the data directory is."""
+        return [str(BINARY), *arguments]
+
     def clickhouse_info(self, *arguments: str) -> dict:
-        command = [str(BINARY), "clickhouse", "info", "--data", str(self.data), "--json", *arguments]
+        command = self.command("clickhouse", "info", "--data", str(self.data), "--json", *arguments)
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     def clickhouse(self, sql: str, **parameters) -> str:
