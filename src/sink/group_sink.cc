@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,8 +21,11 @@ constexpr size_t kPollMax = 16'384;
 constexpr int kPollMs = 50;
 // To an INSERT; as many again wait while a shard takes them.
 constexpr size_t kRowsPerInsert = 4 * model::kCellRows;
-// Fewer go after this time: each INSERT makes parts that ClickHouse has to merge.
-constexpr int64_t kInsertMs = 1'000;
+// Fewer go after this time, since each INSERT makes parts that ClickHouse has to merge: soon, where
+// an upload is whole with them; late, where more of it is to come and nobody sees them before.
+constexpr int64_t kLastRowsWaitMs = 1'000;
+constexpr int64_t kOtherRowsWaitMs = 5'000;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 // So long a shard is waited for before reading is paused, which drops what was fetched ahead.
 constexpr auto kShardPatience = std::chrono::milliseconds(2'000);
 constexpr int64_t kCommitMs = 500;
@@ -37,7 +41,7 @@ GroupSink::GroupSink(GroupSinkContext context)
       dead_letters_(context_.store, context_.log.options().cluster, topic_),
       complete_(context_.store.shards()),
       complete_rows_(context_.store.shards()),
-      given_at_(context_.store.shards()),
+      due_at_(context_.store.shards(), kNever),
       losses_(context_.control, topic_),
       group_offsets_(context_.log.options().cluster, context_.group, topic_) {
     for (size_t shard = 0; shard < context_.store.shards(); ++shard) {
@@ -249,7 +253,7 @@ void GroupSink::add_to_cell(const CellKey& key, const kafka::Message& message,
     auto open = open_.find(key);
     if (open != open_.end() &&
         model::cell_of(open->second.rows.row_number.front()) != model::cell_of(round.row_number)) {
-        close_cell(open);
+        close_cell(open, kOtherRowsWaitMs);
         open = open_.end();
     }
     if (open == open_.end()) {
@@ -352,8 +356,9 @@ const GroupSink::Announced* GroupSink::announced(const model::UploadId& id) {
     return &announced_.emplace(id, std::move(upload)).first->second;
 }
 
-void GroupSink::close_cell(Cells::iterator cell) {
+void GroupSink::close_cell(Cells::iterator cell, int64_t wait_ms) {
     const size_t shard = cell->first.first % complete_.size();
+    due_at_[shard] = std::min(due_at_[shard], monotonic_ms() + wait_ms);
     complete_rows_[shard] += cell->second.rows.size();
     complete_[shard].push_back(std::move(cell->second));
     open_.erase(cell);
@@ -379,7 +384,7 @@ void GroupSink::close_finished() {
         if (upload == nullptr || !upload->counts) {
             drop_cell(here);
         } else if (upload->ends_before(partition, partitions_[partition].position)) {
-            close_cell(here);
+            close_cell(here, kLastRowsWaitMs);
         }
     }
 }
@@ -387,12 +392,10 @@ void GroupSink::close_finished() {
 // Gives complete cells to the shards' writers: enough of them, those that have waited, or, if
 // nothing more is known to come, all there are.
 void GroupSink::write(bool all) {
-    const int64_t now = monotonic_ms();
     for (size_t shard = 0; shard < complete_.size(); ++shard) {
-        if (complete_[shard].empty()) {
-            given_at_[shard] = now;
-        } else if ((all || is_full(shard) || now - given_at_[shard] >= kInsertMs) &&
-                   writers_[shard]->can_take()) {
+        if (!complete_[shard].empty() &&
+            (all || is_full(shard) || monotonic_ms() >= due_at_[shard]) &&
+            writers_[shard]->can_take()) {
             give(shard);
         }
     }
@@ -401,7 +404,7 @@ void GroupSink::write(bool all) {
 void GroupSink::give(size_t shard) {
     writers_[shard]->give(std::exchange(complete_[shard], {}));
     complete_rows_[shard] = 0;
-    given_at_[shard] = monotonic_ms();
+    due_at_[shard] = kNever;
 }
 
 bool GroupSink::is_full(size_t shard) const { return complete_rows_[shard] >= kRowsPerInsert; }

@@ -94,7 +94,7 @@ class GroupSink : public TopicConsumer {
     const Announced* announced(const model::UploadId& id);
     bool is_known_schema(int32_t id);
     void reject(const kafka::Message& message, std::string_view reason, std::string detail);
-    void close_cell(Cells::iterator cell);
+    void close_cell(Cells::iterator cell, int64_t wait_ms);
     void drop_cell(Cells::iterator cell);
     void close_finished();
     void write(bool all);
@@ -120,7 +120,7 @@ class GroupSink : public TopicConsumer {
     Cells open_;
     std::vector<std::vector<PartitionCell>> complete_;  // by shard: not given to the writer yet
     std::vector<size_t> complete_rows_;
-    std::vector<int64_t> given_at_;  // when complete_ was empty last
+    std::vector<int64_t> due_at_;  // when they are given even if they are few; monotonic
     std::vector<DeadLetter> letters_;
     std::map<model::UploadId, Announced> announced_;  // as long as the control topic stays the same
     std::map<int32_t, bool> schemas_;
