@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/without_exceptions.h"
+#include "receive/identity.h"
+#include "sink/overlap.h"
 
 namespace rh::app {
 namespace {
@@ -123,7 +125,11 @@ void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& st
     const int64_t begun_ms = monotonic_ms();
     const auto state = without_exceptions([&] {
         return context_.publisher.run(
-            id, [this](const uploads::Upload& upload) { return offer_to_sink(upload); });
+            id, {.offer = [this](const auto& upload) { return offer_to_sink(upload); },
+                 .overlaps =
+                     [this](const auto& upload, const auto& game_hours) {
+                         return overlaps_of_dry_run(upload, game_hours);
+                     }});
     });
     const bool to_store = state && *state == uploads::State::storing;
     if (to_store ||
@@ -179,6 +185,18 @@ publish::TakeRows Pipeline::offer_to_sink(const uploads::Upload& upload) {
         ahead_ = upload.id;
     }
     return [ahead = sink_.begin_ahead(upload.id)](model::RowBatch& rows) { ahead->take(rows); };
+}
+
+Result<std::vector<uploads::Warning>> Pipeline::overlaps_of_dry_run(
+    const uploads::Upload& upload, std::span<const model::GameHour> game_hours) const {
+    RH_TRY(context_.bring_up.check());
+    uploads::Request earnest = upload.request;
+    earnest.dry_run = false;
+    RH_ASSIGN(const uint64_t version, context_.ledger.current_version());
+    return sink::overlaps_of_file(context_.store, game_hours,
+                                  {receive::make_upload_id(upload.sha256, earnest),
+                                   earnest.replaces.value_or(model::UploadId{})},
+                                  version);
 }
 
 // False if there will be nothing to store into.

@@ -15,8 +15,10 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <stop_token>
 #include <thread>
+#include <vector>
 
 #include "api/upload_service.h"
 #include "app/bring_up.h"
@@ -91,6 +93,8 @@ class Pipeline : public api::UploadService {
                           const std::stop_token& stop);
     void publish_next(const model::UploadId& id, const std::stop_token& stop);
     publish::TakeRows offer_to_sink(const uploads::Upload& upload);
+    Result<std::vector<uploads::Warning>> overlaps_of_dry_run(
+        const uploads::Upload& upload, std::span<const model::GameHour> game_hours) const;
     void store_next(const model::UploadId& id, const std::stop_token& stop);
     void finish_on_board(const model::UploadId& id, sink::Outcome outcome);
     Result<uploads::Upload> cancel_storing(const model::UploadId& id);

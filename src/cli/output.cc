@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "http/problem.h"
 #include "io/file.h"
 
@@ -68,7 +69,7 @@ int exit_code_of(const Error& error) {
     return 1;
 }
 
-std::string problem_json(const Error& error) {
+std::string problem_json(const Error& error, std::string_view filename) {
     std::string title = error.code;
     for (char& c : title) {
         c = c == '_' ? ' ' : c;
@@ -78,19 +79,22 @@ std::string problem_json(const Error& error) {
                                    {"status", http::status_of(error)},
                                    {"detail", error.message},
                                    {"code", error.code}};
+    if (!filename.empty()) {
+        problem["filename"] = to_valid_utf8(filename);
+    }
     if (!error.trace_id.empty()) {
         problem["trace_id"] = error.trace_id;
     }
     return boost::json::serialize(problem);
 }
 
-int report(const Error& error, bool json) {
+int report(const Error& error, bool json, std::string_view filename) {
     if (error.code != "output_closed") {  // `… | head` is no failure worth a sentence
         say(error.trace_id.empty()
                 ? error.message
                 : fmt::format("{}\n  trace_id {}", error.message, error.trace_id));
         if (json) {
-            [[maybe_unused]] const auto written = write_out(problem_json(error) + "\n");
+            [[maybe_unused]] const auto written = write_out(problem_json(error, filename) + "\n");
         }
     }
     return exit_code_of(error);

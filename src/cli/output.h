@@ -20,10 +20,11 @@ void say(std::string_view message);
 // else 1.
 int exit_code_of(const Error& error);
 // Says the error on stderr; with `json` its problem object also goes to stdout.
-int report(const Error& error, bool json);
+int report(const Error& error, bool json, std::string_view filename = {});
 
 // {"type","title","status","detail","code"}, and "trace_id" if it has one, as the API sends it.
-std::string problem_json(const Error& error);
+// `filename` is that of the file that it is about; empty: it is about none.
+std::string problem_json(const Error& error, std::string_view filename = {});
 
 bool stderr_is_terminal();
 bool stdout_is_terminal();

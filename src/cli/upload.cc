@@ -158,7 +158,7 @@ Result<int> run_uploads(const Arguments& arguments, const Invocation& invocation
         if (!upload) {
             Error error = upload.error();
             error.message = fmt::format("{}: {}", file_name_of(file), error.message);
-            const int failed = report(error, invocation.json);
+            const int failed = report(error, invocation.json, file_name_of(file));
             if (failed == kExitUnreachable) {
                 return failed;
             }

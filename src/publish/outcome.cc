@@ -40,6 +40,15 @@ uploads::Warning would_be_refused(const Refusal& refusal, const model::RowCounts
             .upload_id = ""};
 }
 
+uploads::Warning overlaps_unknown(std::string_view reason) {
+    return {.code = "overlaps_unknown",
+            .detail = fmt::format("Stored uploads with rows in the same games and hours were not "
+                                  "looked for: {} They are when the file is stored.",
+                                  reason),
+            .count = 1,
+            .upload_id = ""};
+}
+
 uint64_t rejects_max(const uploads::Request& request) {
     return request.abort_on_error ? 0 : request.errors_max.value_or(UINT64_MAX);
 }

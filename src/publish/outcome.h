@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "publish/validation.h"
 #include "uploads/upload.h"
@@ -25,5 +26,7 @@ struct Refusal {
 Refusal judge_by_policy(const uploads::Request& request, const model::RowCounts& rows);
 // What a dry run says of a file that is refused.
 uploads::Warning would_be_refused(const Refusal& refusal, const model::RowCounts& rows);
+// What it says if nobody could look for other uploads with the same games and hours.
+uploads::Warning overlaps_unknown(std::string_view reason);
 
 }  // namespace rh::publish

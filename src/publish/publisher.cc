@@ -1,5 +1,9 @@
 #include "publish/publisher.h"
 
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "base/clock.h"
@@ -34,8 +38,8 @@ bool is_hopeless(const Error& error) {
 // Registers a run of an upload, after an earlier one (cancelled, or of another worker) has ended.
 class Publisher::RunScope {
   public:
-    RunScope(Publisher& publisher, const model::UploadId& id, const OfferRows& offer)
-        : run{.offer = offer}, publisher_(publisher), id_(id) {
+    RunScope(Publisher& publisher, const model::UploadId& id, const StoreSide& store)
+        : run{.store = store}, publisher_(publisher), id_(id) {
         std::unique_lock lock(publisher_.mutex_);
         publisher_.run_ended_.wait(lock, [&] { return !publisher_.runs_.contains(id_); });
         publisher_.runs_.emplace(id_, &run);
@@ -57,8 +61,8 @@ class Publisher::RunScope {
     const model::UploadId id_;
 };
 
-Result<State> Publisher::run(const model::UploadId& id, const OfferRows& offer) {
-    RunScope scope(*this, id, offer);
+Result<State> Publisher::run(const model::UploadId& id, const StoreSide& store) {
+    RunScope scope(*this, id, store);
     RH_TRY(keep_going(scope.run));
     RH_ASSIGN(auto found, ledger_.find(id));
     if (!found) {
@@ -157,30 +161,35 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
         RH_ASSIGN(writer,
                   log_.begin(upload.id, upload.epoch, ahead ? going : log::Log::KeepGoing()));
     }
+    std::optional<GameHours> game_hours;
+    if (upload.request.dry_run && run.store.overlaps) {
+        game_hours.emplace();
+    }
     uint64_t rows_told = 0;
     int64_t told_at = 0;
-    const ValidationInput input{.upload = upload,
-                                .original = layout_.original(upload.id),
-                                .rejects = layout_.rejects(upload.id),
-                                .spill = layout_.directory(upload.id) + "/ids.tmp",
-                                .log = writer.get(),
-                                .take_rows = ahead && run.offer ? run.offer(upload) : TakeRows{},
-                                .rejects_max = rejects_max(upload.request),
-                                .on_progress = [&](uint64_t rows, uint64_t bytes) -> Result<void> {
-                                    RH_TRY(keep_going(run));
-                                    rows_validated_ += rows - rows_told;
-                                    rows_told = rows;
-                                    if (const int64_t now = monotonic_ms();
-                                        now - told_at >= kProgressIntervalMs) {
-                                        told_at = now;
-                                        board_.set(upload.id, State::validating,
-                                                   {.stage = uploads::name(State::validating),
-                                                    .rows = rows,
-                                                    .bytes = bytes,
-                                                    .of_bytes = upload.bytes});
-                                    }
-                                    return {};
-                                }};
+    const ValidationInput input{
+        .upload = upload,
+        .original = layout_.original(upload.id),
+        .rejects = layout_.rejects(upload.id),
+        .spill = layout_.directory(upload.id) + "/ids.tmp",
+        .log = writer.get(),
+        .take_rows = ahead && run.store.offer ? run.store.offer(upload) : TakeRows{},
+        .game_hours = game_hours ? &*game_hours : nullptr,
+        .rejects_max = rejects_max(upload.request),
+        .on_progress = [&](uint64_t rows, uint64_t bytes) -> Result<void> {
+            RH_TRY(keep_going(run));
+            rows_validated_ += rows - rows_told;
+            rows_told = rows;
+            if (const int64_t now = monotonic_ms(); now - told_at >= kProgressIntervalMs) {
+                told_at = now;
+                board_.set(upload.id, State::validating,
+                           {.stage = uploads::name(State::validating),
+                            .rows = rows,
+                            .bytes = bytes,
+                            .of_bytes = upload.bytes});
+            }
+            return {};
+        }};
     RH_ASSIGN(const Validated validated, validate(input));
     rows_validated_ += validated.report.rows.read - rows_told;
     count_rejects(validated.report);
@@ -190,6 +199,9 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
     if (upload.request.dry_run) {
         if (!refusal.code.empty()) {
             upload.warnings.push_back(would_be_refused(refusal, upload.rows));
+        }
+        if (game_hours && upload.rows.accepted > 0) {
+            warn_of_overlaps(*game_hours, run, upload);
         }
         return change(upload, State::checked, run);
     }
@@ -209,6 +221,21 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
                     Verdict::retry);
     }
     return change(upload, State::publishing, run);
+}
+
+void Publisher::warn_of_overlaps(GameHours& game_hours, const Run& run, Upload& upload) {
+    const auto of_file = game_hours.finish();
+    if (!of_file) {
+        upload.warnings.push_back(
+            overlaps_unknown(fmt::format("the file has more than {} of them.", GameHours::kMax)));
+        return;
+    }
+    auto found = run.store.overlaps(upload, *of_file);
+    if (!found) {
+        upload.warnings.push_back(overlaps_unknown(found.error().message));
+        return;
+    }
+    std::ranges::move(*found, std::back_inserter(upload.warnings));
 }
 
 void Publisher::count_rejects(const csv::Report& report) {

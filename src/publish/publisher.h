@@ -16,10 +16,13 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "csv/reader.h"
 #include "log/log.h"
+#include "model/game_hour.h"
 #include "model/reject.h"
 #include "publish/validation.h"
 #include "uploads/layout.h"
@@ -29,7 +32,18 @@
 
 namespace rh::publish {
 
-using OfferRows = std::function<TakeRows(const uploads::Upload&)>;
+// What knows ClickHouse does for a run; each may be empty.
+struct StoreSide {
+    // Asked once, when rows are about to be judged, unless their number may still refuse the file:
+    // what it returns then gets each batch of accepted rows once it is in the log, from a thread
+    // of the run's, while the rest is judged. The log is not published then, and may never be.
+    std::function<TakeRows(const uploads::Upload&)> offer;
+    // Asked at the end of a dry run: warnings of stored uploads that have rows in these games and
+    // hours, which are ascending.
+    std::function<Result<std::vector<uploads::Warning>>(const uploads::Upload&,
+                                                        std::span<const model::GameHour>)>
+        overlaps;
+};
 
 class Publisher {
   public:
@@ -43,12 +57,7 @@ class Publisher {
     // it is and run() may be called again (storage_full, unavailable stopping); what can never
     // succeed makes the upload `failed` instead and is no Error. If the upload waits for its
     // earlier, cancelled run to end, so does this call.
-    //
-    // `offer` (may be empty) is asked once, when rows are about to be judged, unless their number
-    // may still refuse the file: what it returns then gets each batch of accepted rows once it is
-    // in the log, from a thread of the run's, while the rest is judged. The log is not published
-    // then, and may never be.
-    Result<uploads::State> run(const model::UploadId& id, const OfferRows& offer = {});
+    Result<uploads::State> run(const model::UploadId& id, const StoreSide& store = {});
 
     // validating or publishing → cancelled; a run of it ends soon, without a further change. Its
     // rows in the log are removed when its run ends, or now. Errors: not_found upload_not_found;
@@ -74,7 +83,7 @@ class Publisher {
   private:
     static constexpr int64_t kProgressIntervalMs = 100;
     struct Run {
-        const OfferRows& offer;
+        const StoreSide& store;
         std::atomic<bool> cancelled = false;
     };
     class RunScope;
@@ -82,6 +91,7 @@ class Publisher {
     Result<void> validate_and_seal(uploads::Upload& upload, Run& run);
     Result<void> publish_sealed(uploads::Upload& upload, Run& run);
     void count_rejects(const csv::Report& report);
+    static void warn_of_overlaps(GameHours& game_hours, const Run& run, uploads::Upload& upload);
     // Writes the upload with its new state, unless the run was cancelled meanwhile.
     Result<void> change(uploads::Upload& upload, uploads::State to, Run& run);
     Result<void> keep_going(const Run& run) const;

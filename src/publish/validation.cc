@@ -42,6 +42,9 @@ class RowTaker final : public csv::Consumer {
     // On the lane's thread.
     Result<void> encode(model::RowBatch& batch) {
         RH_TRY(duplicates_.add(batch.game_instance_id));
+        if (input_.game_hours != nullptr) {
+            input_.game_hours->add(batch);
+        }
         if (input_.log != nullptr && within_policy_.load(std::memory_order_relaxed)) {
             RH_TRY(input_.log->append(batch));
             kill_point("validate_middle");

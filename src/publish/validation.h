@@ -12,6 +12,7 @@
 #include "log/log.h"
 #include "model/row_batch.h"
 #include "publish/duplicate_ids.h"
+#include "publish/game_hours.h"
 #include "uploads/upload.h"
 
 namespace rh::publish {
@@ -27,6 +28,7 @@ struct ValidationInput {
     // Accepted rows, in order, after they are in the log; may take the content. Called on the
     // encoding thread. Empty: nobody wants them.
     TakeRows take_rows = {};
+    GameHours* game_hours = nullptr;  // gets those of accepted rows, on that thread too
     // How many refused rows the policy bears. With one more, rows are judged on for the report, but
     // go to the log no longer.
     uint64_t rejects_max = UINT64_MAX;

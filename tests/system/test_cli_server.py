@@ -262,6 +262,15 @@ def test_a_problem_has_its_trace_id(run, server):
     assert len(json.loads(run("uploads", unknown, "--json", code=1))["trace_id"]) == 32
 
 
+def test_a_file_that_fails_is_named_in_json_and_the_others_go_on(run, file, tmp_path):
+    bad = tmp_path / "b\u00e4d.csv"
+    bad.write_text("no header\n1\n")
+    lines = run("upload", "--json", bad, file[0], code=1).splitlines()
+    problem, upload = map(json.loads, lines)
+    assert (problem["filename"], problem["code"]) == ("b\u00e4d.csv", "missing_column")
+    assert upload["filename"] == file[0].name and upload["state"] == "stored"
+
+
 def test_numbers_in_the_log_are_numbers(run, server):
     run("uploads")
     line = next(line for line in reversed(server.log_path.read_text().splitlines()) if '"/v1/uploads"' in line)
