@@ -62,6 +62,73 @@ bool is_utf16(Charset charset) {
     return charset == Charset::utf16le || charset == Charset::utf16be;
 }
 
+// Text whose units have `Unit` bytes, of which number `Low` is the one that ASCII uses.
+template <size_t Unit, size_t Low>
+struct Units {
+    static bool is_ascii(const char* unit) {
+        return static_cast<uint8_t>(unit[Low]) < 0x80 && (Unit == 1 || unit[1 - Low] == 0);
+    }
+    // Moves `in` and `out` behind the ASCII that `in` begins with; sixteen units at once.
+    static void copy_ascii(const char*& in, const char* end, char*& out) {
+        constexpr size_t kBlock = 16;
+        while (static_cast<size_t>(end - in) >= kBlock * Unit) {
+            uint8_t other = 0;
+            for (size_t i = 0; i < kBlock * Unit; ++i) {
+                other |= static_cast<uint8_t>(static_cast<uint8_t>(in[i]) &
+                                              (i % Unit == Low ? 0x80 : 0xFF));
+            }
+            if (other != 0) {
+                break;
+            }
+            for (size_t i = 0; i < kBlock; ++i) {
+                out[i] = in[i * Unit + Low];
+            }
+            in += kBlock * Unit;
+            out += kBlock;
+        }
+        while (static_cast<size_t>(end - in) >= Unit && is_ascii(in)) {
+            *out++ = in[Low];
+            in += Unit;
+        }
+    }
+    // Where the whole units that are none end.
+    static const char* end_of_others(const char* in, const char* end) {
+        while (static_cast<size_t>(end - in) >= Unit && !is_ascii(in)) {
+            in += Unit;
+        }
+        return in;
+    }
+    // To UTF-8, 0xFF for each unit that is wrong; returns where it stopped: at the end, or at a
+    // character that may go on behind it. iconv, which takes a step more for each character and a
+    // long way for each call, gets what is not ASCII.
+    static const char* convert(iconv_t handle, const char* in, const char* end, char*& out) {
+        while (true) {
+            copy_ascii(in, end, out);
+            const char* const others = end_of_others(in, end);
+            if (others == in) {
+                return in;
+            }
+            const bool is_last = static_cast<size_t>(end - others) < Unit;
+            while (in < others) {
+                char* from = const_cast<char*>(in);  // iconv only reads it
+                auto left = static_cast<size_t>(others - in);
+                size_t room = 3 * left;  // no unit becomes more than 3 bytes of UTF-8
+                const size_t failed = ::iconv(handle, &from, &left, &out, &room);
+                in = from;
+                if (failed != static_cast<size_t>(-1)) {
+                    continue;
+                }
+                RH_ASSERT(errno == EILSEQ || errno == EINVAL);
+                if (errno == EINVAL && is_last) {
+                    return in;
+                }
+                *out++ = '\xFF';
+                in += Unit;
+            }
+        }
+    }
+};
+
 }  // namespace
 
 std::string_view name(Charset charset) {
@@ -283,26 +350,16 @@ Result<std::string_view> Decoder::feed(std::string_view bytes) {
         }
         return bytes;
     }
-    const size_t unit = charset_ == Charset::windows1252 ? 1 : 2;
     rest_.append(bytes);
-    out_.resize(rest_.size() * 3 + 4);  // no unit becomes more than 3 bytes of UTF-8
-    char* in = rest_.data();
-    size_t left = rest_.size();
+    out_.resize(rest_.size() * 3);
+    const auto convert = charset_ == Charset::utf16le   ? Units<2, 0>::convert
+                         : charset_ == Charset::utf16be ? Units<2, 1>::convert
+                                                        : Units<1, 0>::convert;
     char* out = out_.data();
-    size_t room = out_.size();
-    while (left > 0 && ::iconv(handle_, &in, &left, &out, &room) == static_cast<size_t>(-1)) {
-        if (errno == EINVAL || left < unit) {
-            break;  // a character whose end comes with the next piece
-        }
-        RH_ASSERT(errno == EILSEQ);
-        *out++ = '\xFF';
-        --room;
-        in += unit;
-        left -= unit;
-    }
-    const auto written = static_cast<size_t>(out - out_.data());
-    rest_.erase(0, rest_.size() - left);
-    return without_bom(std::string_view(out_).substr(0, written));
+    const char* const in = rest_.data();
+    const char* const stopped = convert(handle_, in, in + rest_.size(), out);
+    rest_.erase(0, static_cast<size_t>(stopped - in));
+    return without_bom(std::string_view(out_.data(), out));
 }
 
 std::string_view Decoder::finish() {

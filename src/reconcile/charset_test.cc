@@ -1,5 +1,7 @@
 #include "reconcile/charset.h"
 
+#include <cstdlib>
+#include <random>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -53,6 +55,77 @@ TEST(Decoder, MarksWhatItCannotDecodeAndGoesOn) {
               "a\xFF"
               "b");
     EXPECT_EQ(decoded(Charset::utf16le, "a\0b"s, 3), "a\xFF");
+}
+
+void append_utf8(std::string& text, uint32_t c) {
+    const auto byte = [&](uint32_t value) { text += static_cast<char>(value); };
+    if (c < 0x80) {
+        byte(c);
+    } else if (c < 0x800) {
+        byte(0xC0 | c >> 6);
+        byte(0x80 | (c & 0x3F));
+    } else if (c < 0x10000) {
+        byte(0xE0 | c >> 12);
+        byte(0x80 | (c >> 6 & 0x3F));
+        byte(0x80 | (c & 0x3F));
+    } else {
+        byte(0xF0 | c >> 18);
+        byte(0x80 | (c >> 12 & 0x3F));
+        byte(0x80 | (c >> 6 & 0x3F));
+        byte(0x80 | (c & 0x3F));
+    }
+}
+
+TEST(Decoder, GivesTheSameAsOneUnitAfterTheOther) {
+    const char* given = std::getenv("RH_TEST_SEED");
+    const uint64_t seed =
+        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+    SCOPED_TRACE("RH_TEST_SEED=" + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    for (int round = 0; round < 2'000; ++round) {
+        std::string be;
+        std::string le;
+        std::string expected;
+        uint32_t high = 0;  // a first half of a pair that waits for its second one
+        const uint64_t others = 1 + random() % 60;
+        for (uint64_t i = 0, n = random() % 200; i < n; ++i) {
+            uint32_t unit = random() % 0x80;
+            if (random() % others == 0) {
+                constexpr uint32_t kFrom[] = {0x80, 0x800, 0xD800, 0xD800, 0xDC00, 0xE000};
+                constexpr uint32_t kSpan[] = {0x780, 0xD000, 0x400, 0x400, 0x400, 0x1000};
+                const size_t kind = random() % 6;
+                unit = kFrom[kind] + random() % kSpan[kind];
+            }
+            be += {static_cast<char>(unit >> 8), static_cast<char>(unit)};
+            le += {static_cast<char>(unit), static_cast<char>(unit >> 8)};
+            const bool second = unit >= 0xDC00 && unit < 0xE000;
+            if (high != 0 && second) {
+                append_utf8(expected, 0x10000 + ((high - 0xD800) << 10) + (unit - 0xDC00));
+                high = 0;
+                continue;
+            }
+            expected += high != 0 ? "\xFF" : "";
+            high = unit >= 0xD800 && unit < 0xDC00 ? unit : 0;
+            if (second) {
+                expected += '\xFF';
+            } else if (high == 0) {
+                append_utf8(expected, unit);
+            }
+        }
+        expected += high != 0 ? "\xFF" : "";
+        for (const size_t piece : {size_t{1}, size_t{2}, size_t{37}, size_t{1000}}) {
+            ASSERT_EQ(decoded(Charset::utf16be, be, piece), expected) << round << ' ' << piece;
+            ASSERT_EQ(decoded(Charset::utf16le, le, piece), expected) << round << ' ' << piece;
+        }
+    }
+    const std::string ascii(100, 'x');
+    for (size_t before = 0; before < 40; ++before) {
+        const std::string text = ascii.substr(0, before) + "\x80\x81\xE9" + ascii;
+        for (const size_t piece : {size_t{1}, size_t{17}, size_t{1000}}) {
+            EXPECT_EQ(decoded(Charset::windows1252, text, piece),
+                      ascii.substr(0, before) + "\xE2\x82\xAC\xFF\xC3\xA9" + ascii);
+        }
+    }
 }
 
 Charset detected(std::string_view bytes) {

@@ -13,6 +13,10 @@ namespace {
 
 constexpr size_t kFlushBytes = 1 << 20;
 
+bool is_blank(std::string_view text) {
+    return text.find_first_not_of(" \t") == std::string_view::npos;
+}
+
 std::string normalised(std::string_view field) {
     while (!field.empty() && (field.front() == ' ' || field.front() == '\t')) {
         field.remove_prefix(1);
@@ -44,7 +48,7 @@ std::vector<std::string> split_record(std::string_view record, char delimiter) {
             } else {
                 quoted = false;
             }
-        } else if (c == '"' && normalised(fields.back()).empty()) {
+        } else if (c == '"' && is_blank(fields.back())) {
             quoted = true;
         } else if (c == delimiter) {
             fields.emplace_back();
@@ -102,8 +106,10 @@ Result<void> RecordScanner::begin_record() {
         kept_of_refused_ = 0;
     }
     if (counts_.header) {
-        fmt::format_to(std::back_inserter(out_), "{}{}{}{}", counts_.records + kept_of_refused_ + 1,
-                       delimiter_, refused_ ? 1 : 0, delimiter_);
+        out_ += fmt::format_int(counts_.records + kept_of_refused_ + 1).c_str();
+        out_ += delimiter_;
+        out_ += refused_ ? '1' : '0';
+        out_ += delimiter_;
     }
     text_at_ = out_.size();
     return {};
@@ -126,7 +132,7 @@ Result<void> RecordScanner::end_record() {
                              is_valid_utf8(record));
         return flush(kFlushBytes);
     }
-    if (normalised(record).empty() && fields_ == 1 && !too_long_) {
+    if (fields_ == 1 && !too_long_ && is_blank(record)) {
         ++counts_.blank;
         out_.resize(record_at_);
         return {};
@@ -224,9 +230,27 @@ Result<void> RecordScanner::flush(size_t bytes_min) {
     return {};
 }
 
+// Takes a record without a quote that ends with a LF at `line_feed`, if that is what begins at
+// `at`.
+Result<bool> RecordScanner::take_plain(const char* at, const char* line_feed) {
+    std::string_view record(at, line_feed);
+    if (record.ends_with('\r')) {
+        record.remove_suffix(1);
+    }
+    if (record.size() > kRecordBytesMax || record.contains('\r') || record.contains('"')) {
+        return false;
+    }
+    take(record);
+    fields_ += static_cast<uint64_t>(std::ranges::count(record, delimiter_));
+    line_end();
+    RH_TRY(end_record());
+    return true;
+}
+
 Result<void> RecordScanner::feed(std::string_view utf8) {
     const char* at = utf8.data();
     const char* const end = at + utf8.size();
+    const char* line_feed = nullptr;  // the next one in these bytes, or `end`
     while (at < end) {
         if (std::exchange(after_cr_, false) && *at == '\n') {
             if (place_ == Place::quoted) {
@@ -237,6 +261,18 @@ Result<void> RecordScanner::feed(std::string_view utf8) {
         }
         if (place_ == Place::record_start) {
             RH_TRY(begin_record());
+            if (line_feed == nullptr || line_feed < at) {
+                const size_t found = std::string_view(at, end).find('\n');
+                line_feed = found == std::string_view::npos ? end : at + found;
+            }
+            // The usual record, in one step; what follows takes any, byte by byte.
+            if (!refused_ && line_feed != end) {
+                RH_ASSIGN(const bool taken, take_plain(at, line_feed));
+                if (taken) {
+                    at = line_feed + 1;
+                    continue;
+                }
+            }
         }
         const char* run = at;
         while (at < end && !special_[static_cast<uint8_t>(*at)]) {

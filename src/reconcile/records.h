@@ -80,6 +80,7 @@ class RecordScanner {
     Result<void> end_refused_lines();
     void keep_or_drop_refused(bool well_formed);
     void take(std::string_view text);
+    Result<bool> take_plain(const char* at, const char* line_feed);
     void line_end();
     Result<void> flush(size_t bytes_min);
     void malformed(std::string_view record, std::string problem);

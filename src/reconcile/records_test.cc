@@ -1,5 +1,8 @@
 #include "reconcile/records.h"
 
+#include <cstdlib>
+#include <random>
+
 #include <gtest/gtest.h>
 
 #include "reconcile/scan_for_test.h"
@@ -102,6 +105,46 @@ TEST(RecordScanner, PiecesOfAnySizeGiveTheSame) {
         const auto cut = scan(file, {{6, 6}}, bytes);
         EXPECT_EQ(cut.out, whole.out) << bytes;
         EXPECT_EQ(cut.counts, whole.counts) << bytes;
+    }
+}
+
+// In pieces of one byte it takes no record in one step.
+TEST(RecordScanner, WholeRecordsAndSingleBytesGiveTheSame) {
+    const char* given = std::getenv("RH_TEST_SEED");
+    const uint64_t seed =
+        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+    SCOPED_TRACE("RH_TEST_SEED=" + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    constexpr std::string_view kBytes = "aaaaa,,,,,\"\n\n\r \t";
+    for (int file = 0; file < 3'000; ++file) {
+        std::string text = std::string(kHeader) + (random() % 2 == 0 ? "\n" : "\r\n");
+        for (uint64_t i = 0, n = random() % 300; i < n; ++i) {
+            if (random() % 16 == 0) {
+                text += record(std::to_string(i)) + (random() % 3 == 0 ? "\r\n" : "\n");
+            } else {
+                text += kBytes[random() % kBytes.size()];
+            }
+        }
+        std::vector<LineRange> ranges;
+        for (uint64_t line = 2 + random() % 8; line < 40; line += 1 + random() % 8) {
+            ranges.push_back({line, line + random() % 2});
+            line += 2;
+        }
+        if (random() % 2 == 0) {
+            ranges.clear();
+        }
+        const auto bytes = scan(text, ranges, 1);
+        for (const size_t piece : {size_t{7}, size_t{64}, text.size()}) {
+            const auto found = scan(text, ranges, piece);
+            ASSERT_EQ(found.out, bytes.out) << file << "\n" << text;
+            ASSERT_EQ(found.counts, bytes.counts) << file << "\n" << text;
+            ASSERT_EQ(found.unmatched.has_value(), bytes.unmatched.has_value()) << file;
+            ASSERT_EQ(found.examples.size(), bytes.examples.size()) << file;
+            for (size_t e = 0; e < found.examples.size(); ++e) {
+                ASSERT_EQ(found.examples[e].text, bytes.examples[e].text) << file;
+                ASSERT_EQ(found.examples[e].problem, bytes.examples[e].problem) << file;
+            }
+        }
     }
 }
 
