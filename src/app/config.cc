@@ -110,6 +110,42 @@ bool is_choice(std::string_view choices, std::string_view text) {
     return false;
 }
 
+// Host and port of a broker, as librdkafka takes them: with a protocol before them, which it leaves
+// out, or without the port. It takes anything else as well, and tries it for ever.
+bool is_broker(std::string_view text) {
+    for (const std::string_view protocol :
+         {"PLAINTEXT://", "SSL://", "SASL_PLAINTEXT://", "SASL_SSL://"}) {
+        if (text.starts_with(protocol)) {
+            text.remove_prefix(protocol.size());
+            break;
+        }
+    }
+    std::string_view port = "9092";
+    const bool v6 = text.starts_with('[');
+    const size_t host_end = v6 ? text.find(']') : text.find(':');
+    if (v6 && host_end == std::string_view::npos) {
+        return false;
+    }
+    std::string_view host = text.substr(v6 ? 1 : 0, host_end - (v6 ? 1 : 0));
+    if (host_end != std::string_view::npos) {
+        text.remove_prefix(host_end + (v6 ? 1 : 0));
+        if (!text.empty()) {
+            if (!text.starts_with(':')) {
+                return false;
+            }
+            port = text.substr(1);
+        }
+    }
+    uint32_t number = 0;
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+    const bool is_port =
+        error == std::errc() && end == port.data() + port.size() && number > 0 && number <= 65'535;
+    return is_port && !host.empty() && std::ranges::all_of(host, [&](char c) {
+               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                      c == '-' || c == '.' || c == '_' || (v6 && (c == ':' || c == '%'));
+           });
+}
+
 // Sets the member from text; the message says what would fit, without the place it stood.
 Result<void> assign(Config& config, const Option& option, const std::string& text) {
     if (option.kind == OptionKind::count || option.kind == OptionKind::bytes) {
@@ -141,6 +177,11 @@ Result<void> assign(Config& config, const Option& option, const std::string& tex
         return bad_setting(
             "must be origins as browsers write them, like https://app.example or "
             "http://localhost:5173, separated by commas (no path, no *)");
+    }
+    if (option.kind == OptionKind::brokers && !text.empty() &&
+        !std::ranges::all_of(split_list(text), is_broker)) {
+        return bad_setting(
+            "must be brokers of Kafka, like broker-1:9092 or [::1]:9092, separated by commas");
     }
     if (option.kind == OptionKind::shards && text != kEmbedded) {
         if (auto parsed = clickhouse::parse_shards(text); !parsed) {

@@ -109,6 +109,7 @@ enum class OptionKind : uint8_t {
     origins,    // scheme://host:port of web pages, separated by commas
     cluster,    // a name as it stands in a configuration of ClickHouse
     shards,     // embedded, or URLs of ClickHouse; shown without user and password
+    brokers,    // host:port of Kafka brokers, separated by commas
     url,        // shown without user and password
     secret,     // environment only, never shown
 };

@@ -71,8 +71,8 @@ constexpr std::array kOptions = {
     Option{"log", choice, server, &Config::log,
            "Where accepted rows are published: in Avro files below data, or in Kafka.", 0, 0,
            "embedded|kafka"},
-    Option{"kafka.brokers", text, server, &Config::kafka_brokers,
-           "Brokers to begin with, host:port, separated by commas."},
+    Option{"kafka.brokers", brokers, server, &Config::kafka_brokers,
+           "Brokers of Kafka to begin with."},
     Option{"kafka.topic", text, server, &Config::kafka_topic,
            "Topic of the rows. Its dead letters go to the topic of that name with -dead-letters."},
     Option{"kafka.control_topic", text, server, &Config::kafka_control_topic,
@@ -175,6 +175,8 @@ std::string values_of(const Option& option) {
                                option.most);
         case address:
             return "host:port";
+        case brokers:
+            return "host:port, separated by commas";
         case cluster:
             return "letters, digits, _, - and .";
         case shards:

@@ -52,6 +52,22 @@ const Resolved::Value& value_of(const Resolved& resolved, std::string_view key) 
     throw std::runtime_error("no such option");
 }
 
+TEST_F(ConfigTest, BrokersAreHostsWithPorts) {
+    for (const std::string good :
+         {"", "127.0.0.1:9092", "b-1.example:9092, b_2:9093", "[::1]:9092", "broker",
+          "SASL_SSL://broker:9092"}) {
+        EXPECT_TRUE(resolve_with({{"kafka.brokers", good}}, "").has_value()) << good;
+    }
+    for (const std::string bad :
+         {"http://127.0.0.1:9092", "127.0.0.1:99999", "127.0.0.1:0", "h:1;h:2", "a b:9092", ":9092",
+          "a:9092,,b:9092", "a:", "a:9092x", "[::1", "[::1]9092"}) {
+        const auto refused = resolve_with({{"kafka.brokers", bad}}, "");
+        ASSERT_FALSE(refused.has_value()) << bad;
+        EXPECT_EQ(refused.error().code, "bad_setting");
+        EXPECT_THAT(refused.error().message, HasSubstr("--kafka-brokers"));
+    }
+}
+
 TEST_F(ConfigTest, OriginsAreAListOfWholeOrigins) {
     const auto two =
         resolve_with({{"http.cors_origins", "https://a.example, http://localhost:5173"}}, "");

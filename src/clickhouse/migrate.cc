@@ -93,7 +93,8 @@ Result<void> migrate_cluster(const Client& owner, std::string_view cluster) {
     return apply_files(owner, cluster_files(), {{"{cluster}", std::string(cluster)}});
 }
 
-Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shards) {
+Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shard,
+                           size_t shards) {
     RH_ASSIGN(const std::string known, ask_line(owner,
                                                 "SELECT uniqExact(shard_num) FROM system.clusters "
                                                 "WHERE cluster = {cluster:String} FORMAT TSV",
@@ -104,6 +105,24 @@ Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t
                                 "`store` names {}. Make its remote_servers list the same servers "
                                 "in the same order, or set clickhouse.cluster.",
                                 cluster, address_of(owner.endpoint()), known, shards));
+    }
+    // In another order rows that are read again would go to another shard than the first time. A
+    // server may not know under which number it is there, behind a proxy for example.
+    RH_ASSIGN(
+        const std::string itself,
+        ask_line(owner,
+                 "SELECT arrayStringConcat(arraySort(groupUniqArray(toString(shard_num))), "
+                 "' and ') FROM system.clusters WHERE cluster = {cluster:String} AND is_local "
+                 "HAVING count() > 0 AND NOT has(groupArray(shard_num), {shard:UInt32}) "
+                 "FORMAT TSV",
+                 {{"cluster", std::string(cluster)}, {"shard", std::to_string(shard)}}));
+    if (!itself.empty()) {
+        return fail(
+            ErrorKind::conflict, "wrong_cluster",
+            fmt::format("`store` names the ClickHouse at {} as shard {}, but in its cluster "
+                        "\"{}\" it is shard {}. Name the servers in the order of its "
+                        "remote_servers.",
+                        address_of(owner.endpoint()), shard, cluster, itself));
     }
     return {};
 }

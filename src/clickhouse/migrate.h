@@ -49,7 +49,9 @@ Result<void> apply_files(const Client& owner, std::span<const EmbeddedFile> file
 Result<void> migrate(const Client& owner, const Chosen& chosen = {},
                      Engines engines = Engines::plain);
 Result<void> migrate_cluster(const Client& owner, std::string_view cluster);
-// Error conflict wrong_cluster if the server knows no cluster of this name with as many shards.
-Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shards);
+// Error conflict wrong_cluster if the server knows no cluster of this name with as many shards, or
+// knows itself there, but not as the shard number `shard` (from 1).
+Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t shard,
+                           size_t shards);
 
 }  // namespace rh::clickhouse

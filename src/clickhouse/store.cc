@@ -86,7 +86,7 @@ Result<void> Store::migrate() const {
     }
     const auto consumer = consumes() ? Consumer::clickhouse : Consumer::roundhouse;
     RH_TRY(do_on_every_shard([&](size_t shard) -> Result<void> {
-        RH_TRY(check_cluster(owner(shard), cluster_, shards()));
+        RH_TRY(check_cluster(owner(shard), cluster_, shard + 1, shards()));
         RH_TRY(check_consumer(owner(shard), consumer));
         RH_TRY(check_engines(owner(shard), engines_));
         return consumes() ? check_profile(owner(shard)) : Result<void>{};

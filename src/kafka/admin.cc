@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -152,6 +153,37 @@ Result<void> Admin::ensure_topic(const std::string& topic, int32_t partitions,
         RH_ASSIGN(found, impl_->partitions_with_leader(topic));
     }
     return {};
+}
+
+std::string Admin::topic_setting(const std::string& topic, std::string_view name) {
+    const Handle& handle = impl_->handle;
+    const Library& library = handle.library();
+    rd_kafka_ConfigResource_t* asked =
+        library.ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+    rd_kafka_queue_t* queue = library.queue_new(handle.get());
+    library.DescribeConfigs(handle.get(), &asked, 1, nullptr, queue);
+    rd_kafka_event_t* event = library.queue_poll(queue, kAnswerMs);
+    std::string value;
+    if (event != nullptr && library.event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        size_t resources = 0;
+        const auto* const* found = library.DescribeConfigs_result_resources(
+            library.event_DescribeConfigs_result(event), &resources);
+        size_t entries = 0;
+        const auto* const* settings =
+            resources == 1 ? library.ConfigResource_configs(found[0], &entries) : nullptr;
+        for (const auto* const setting : std::span(settings, entries)) {
+            const char* const text = library.ConfigEntry_value(setting);
+            if (library.ConfigEntry_name(setting) == name && text != nullptr) {
+                value = text;
+            }
+        }
+    }
+    if (event != nullptr) {
+        library.event_destroy(event);
+    }
+    library.queue_destroy(queue);
+    library.ConfigResource_destroy(asked);
+    return value;
 }
 
 Result<int32_t> Admin::partition_count(const std::string& topic) {

@@ -165,6 +165,9 @@ class Admin {
     // for every partition, when the call returns.
     Result<void> ensure_topic(const std::string& topic, int32_t partitions,
                               const Settings& settings = {});
+    // A setting of a topic; empty if the brokers do not tell, as to a user without the right to
+    // ask.
+    std::string topic_setting(const std::string& topic, std::string_view name);
     // not_found kafka_topic_missing.
     Result<int32_t> partition_count(const std::string& topic);
     // With records of transactions that are not decided, which a Consumer does not get yet.

@@ -26,7 +26,10 @@
     X(topic_partition_list_new) X(topic_partition_list_add) X(topic_partition_list_destroy) \
     X(NewTopic_new) X(NewTopic_set_config) X(NewTopic_destroy) X(CreateTopics) \
     X(event_error) X(event_error_string) X(event_destroy) \
-    X(event_CreateTopics_result) X(CreateTopics_result_topics) X(topic_result_error)
+    X(event_CreateTopics_result) X(CreateTopics_result_topics) X(topic_result_error) \
+    X(ConfigResource_new) X(ConfigResource_destroy) X(ConfigResource_configs) \
+    X(DescribeConfigs) X(event_DescribeConfigs_result) X(DescribeConfigs_result_resources) \
+    X(ConfigEntry_name) X(ConfigEntry_value)
 // clang-format on
 
 namespace rh::kafka {

@@ -46,6 +46,13 @@ Result<void> ControlTopic::connect() {
                                 "it.",
                                 topic_, partitions));
     }
+    if (const std::string policy = admin_->topic_setting(topic_, "cleanup.policy");
+        !policy.empty() && policy != "compact") {
+        return fail(ErrorKind::internal, "kafka_error",
+                    fmt::format("Topic {} has cleanup.policy={}, so Kafka would drop the records "
+                                "that say which uploads count. Set cleanup.policy=compact for it.",
+                                topic_, policy));
+    }
     if (!reader_.joinable()) {
         reader_ = std::jthread([this](const std::stop_token& stop) { read(stop); });
     }

@@ -18,7 +18,7 @@ namespace rh::sink {
 struct DeadLetter {
     uint32_t partition = 0;
     int64_t offset = 0;
-    std::string_view reason;  // not_avro | unknown_schema | not_a_game_round | unknown_upload | …
+    std::string_view reason;  // docs/formats/kafka.md lists them
     std::string detail;       // a sentence
     std::string key;
     std::string value;

@@ -244,6 +244,9 @@ Result<void> GroupSink::take(const kafka::Message& message) {
     }
     if (upload->has(partition, message.offset)) {
         add_to_cell({partition, *id}, message, *round, state);
+    } else if (upload->had_ended_before(partition, message.offset)) {
+        reject(message, "not_of_upload",
+               fmt::format("All rows of upload {} were in the topic before it.", round->upload_id));
     }
     return {};
 }
@@ -318,8 +321,19 @@ bool GroupSink::Announced::has(uint32_t partition, int64_t offset) const {
     if (!counts || partition >= partitions.size()) {
         return false;
     }
-    const int64_t first = partitions[partition].first_offset;
-    return first < 0 ? !is_complete : offset >= first;
+    const auto& rows = partitions[partition];
+    if (rows.first_offset < 0) {
+        return !is_complete;
+    }
+    return offset >= rows.first_offset && (!is_complete || offset <= rows.last_offset);
+}
+
+bool GroupSink::Announced::had_ended_before(uint32_t partition, int64_t offset) const {
+    if (!counts || !is_complete) {
+        return false;
+    }
+    return partition >= partitions.size() ||
+           (partitions[partition].first_offset >= 0 && offset > partitions[partition].last_offset);
 }
 
 bool GroupSink::Announced::ends_before(uint32_t partition, int64_t position) const {

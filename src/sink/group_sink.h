@@ -79,6 +79,9 @@ class GroupSink : public TopicConsumer {
         // lost rows, may have had other partitions.
         bool has(uint32_t partition, int64_t offset) const;
         bool ends_before(uint32_t partition, int64_t position) const;
+        // Whether all of its rows are there, and none of them can be at this place: somebody else
+        // has sent them again, or made this one up.
+        bool had_ended_before(uint32_t partition, int64_t offset) const;
     };
 
     void run(const std::stop_token& stop);

@@ -68,6 +68,29 @@ class Cluster:
 
     def spread(self, upload_id: str) -> None:
         """Every second player's rows go to the other shard, as of another partition of the log."""
+        halves = [self.rows_of(upload_id, part, f"cityHash64(user_id) % 2 = {part}") for part in (0, 1)]
+        self.forget(upload_id)
+        for shard, half in enumerate(halves, start=1):
+            self.insert(shard, half)
+
+    def move(self, upload_id: str) -> None:
+        """All of its rows go to the other shard."""
+        rows = self.rows_of(upload_id, 1)
+        self.forget(upload_id)
+        self.insert(2, rows)
+
+    def rows_of(self, upload_id: str, part: int, where: str = "1") -> bytes:
+        return self.request(
+            1,
+            f"SELECT * REPLACE({part} AS part) FROM game_rounds FINAL WHERE upload_id = '{upload_id}' "
+            f"AND {where} ORDER BY row_number FORMAT Native",
+        ).content
+
+    def forget(self, upload_id: str) -> None:
+        for table in ["game_rounds", *ROLLUPS]:
+            self.ask(1, f"DELETE FROM {table} WHERE upload_id = '{upload_id}'", lightweight_deletes_sync=2)
+
+    def insert(self, shard: int, rows: bytes) -> None:
         whole = {  # a block of Native as it is: the views must see whole cells
             "min_insert_block_size_rows": 100_000_000,
             "min_insert_block_size_bytes": 0,
@@ -75,18 +98,7 @@ class Cluster:
             "max_partitions_per_insert_block": 0,
             "async_insert": 0,
         }
-        halves = [
-            self.request(
-                1,
-                f"SELECT * REPLACE({part} AS part) FROM game_rounds FINAL WHERE upload_id = '{upload_id}' "
-                f"AND cityHash64(user_id) % 2 = {part} ORDER BY row_number FORMAT Native",
-            ).content
-            for part in (0, 1)
-        ]
-        for table in ["game_rounds", *ROLLUPS]:
-            self.ask(1, f"DELETE FROM {table} WHERE upload_id = '{upload_id}'", lightweight_deletes_sync=2)
-        for shard, half in enumerate(halves, start=1):
-            self.ask(shard, "INSERT INTO game_rounds FORMAT Native", half, **whole)
+        self.ask(shard, "INSERT INTO game_rounds FORMAT Native", rows, **whole)
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +131,8 @@ def two_files(cluster, server, rng):
     start = f"{rng.randrange(1980, 2100)}-{rng.randrange(1, 13):02}-{rng.randrange(1, 27):02}"
     rows = make_rows(rng, 3000, players=30, games=4, hours=30, start=start)
     first = server.stored(to_csv(rows[:1500]).encode())
-    cluster.serve(shards=(2, 1))
     second = server.stored(to_csv(rows[1500:]).encode())
-    cluster.serve()
+    cluster.move(second["id"])
     assert [cluster.rows_on(shard, first["id"]) for shard in (1, 2)] == [1500, 0]
     assert [cluster.rows_on(shard, second["id"]) for shard in (1, 2)] == [0, 1500]
     return [(rows[:1500], first), (rows[1500:], second)]
@@ -190,6 +201,16 @@ def test_a_store_that_is_not_the_servers_cluster_is_refused(cluster, server, tmp
         other = Server(tmp_path / "data", environment=env).start(ready=False)
         assert other.wait_dead(60) == 1
         assert "wrong_cluster" in other.log_tail() and cluster.password not in other.log_tail()
+
+
+def test_shards_in_another_order_are_refused(cluster, server, tmp_path):
+    """Rows that are read again would go to the other shard, and count on both."""
+    env = cluster.environment(shards=(2, 1))
+    done = subprocess.run([BINARY, "migrate"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "in the order of its remote_servers" in done.stderr, done.stderr
+    other = Server(tmp_path / "data", environment=env).start(ready=False)
+    assert other.wait_dead(60) == 1
+    assert 'as shard 1, but in its cluster \\"rivertech\\" it is shard 2' in other.log_tail()
 
 
 def test_passwords_are_not_shown(cluster):

@@ -13,6 +13,7 @@ from decimal import Decimal
 import httpx
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from kafka_site import (
     CONTROL,
@@ -196,6 +197,38 @@ def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
         assert message.key() == b"somebody"
     ready = server.get("/readyz", params={"verbose": ""}).json()
     assert f"{before + 3 * len(wrong)} dead letters" in str(ready)
+
+
+def test_rows_that_come_again_or_are_made_up_count_nowhere(site, rng):
+    """Of an upload that is whole: in its own partition, in another one, in one that its key would not choose."""
+    content, rows = make_file(rng, 5_000)
+    server = site.start()
+    upload = wait_stored(server, send(server, content, filename="once.csv"))
+    messages = [message for message, _ in site.rows_of(upload["id"])]
+    before = dead_letters(server)
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"]})
+    for message in messages[:300]:
+        for partition in (message.partition(), (message.partition() + 1) % 12):
+            producer.produce(TOPIC, message.value(), key=message.key(), partition=partition)
+    producer.produce(TOPIC, messages[0].value(), key=messages[0].key())
+    assert producer.flush(30) == 0
+    more, more_rows = make_file(rng, 5_000)
+    wait_stored(server, send(server, more, filename="behind.csv"))
+    wait_for(lambda: dead_letters(server) == before + 601, "all are put aside")
+    check_exactly_once(server, rows)
+    check_exactly_once(server, more_rows)
+    check_matched(server, upload["id"])
+    reasons = [dict(m.headers())["reason"].decode() for m in site.messages(f"{TOPIC}-dead-letters")]
+    assert reasons.count("not_of_upload") >= 601
+
+
+def test_a_control_topic_that_forgets_is_refused(site):
+    """Kafka would drop the records that say what counts."""
+    topic = NewTopic("forgetful-uploads", num_partitions=1, replication_factor=1)
+    site.admin().create_topics([topic])["forgetful-uploads"].result()
+    server = site.start(ready=False, kafka_control_topic="forgetful-uploads", kafka_topic="forgetful-bets")
+    assert server.wait_dead(60) == 1
+    assert "Set cleanup.policy=compact for it" in server.log_tail()
 
 
 def test_a_dead_letter_of_any_size_stalls_nothing(site, rng):
