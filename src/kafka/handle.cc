@@ -1,7 +1,9 @@
 #include "kafka/handle.h"
 
 #include <array>
+#include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,37 +17,67 @@ namespace {
 constexpr size_t kErrorTextBytes = 512;
 
 constexpr int64_t kRefusalMs = 60'000;
+constexpr int64_t kFailureMs = 10'000;
+constexpr int64_t kRepeatMs = 10'000;
+constexpr size_t kRepeatsMax = 100;
 
-// Why a broker refused us, or we its certificate, if that was within the last minute: calls only
-// say that no broker answers. One for all handles, which have the same settings.
-struct Refusal {
-    std::mutex mutex;
-    std::string text;  // guarded by mutex, as below
-    int64_t at_ms = 0;
+// What librdkafka said on its threads: calls only say that no broker answers. One for all handles,
+// which have the same settings.
+struct Heard {
+    struct Said {
+        std::string text;
+        int64_t at_ms = 0;
+
+        bool within(int64_t ms) const { return !text.empty() && monotonic_ms() - at_ms < ms; }
+    };
+    std::mutex mutex;  // guards all below
+    Said refusal;      // why a broker refused us, or we its certificate
+    Said failure;      // the last connection that failed
+    std::map<std::string, int64_t, std::less<>> logged_ms;
 };
 
-Refusal& refusal() {
-    static Refusal the_one;
+Heard& heard() {
+    static Heard the_one;
     return the_one;
 }
 
-void note_refusal(std::string_view text) {
-    if (!text.contains("SASL authentication") && !text.contains("SSL handshake")) {
-        return;
-    }
-    // "[thread]: broker: what happened"
+// Of "[thread]: broker: what happened (after 1ms in state CONNECT)" what stays the same.
+std::string_view essence_of(std::string_view text) {
     if (const size_t end = text.find("]: "); end != std::string_view::npos) {
         text.remove_prefix(end + 3);
     }
-    const std::lock_guard lock(refusal().mutex);
-    refusal().text = text;
-    refusal().at_ms = monotonic_ms();
+    return text.substr(0, text.find(" (after "));
 }
 
-std::string with_refusal(std::string text) {
-    const std::lock_guard lock(refusal().mutex);
-    if (!refusal().text.empty() && monotonic_ms() - refusal().at_ms < kRefusalMs) {
-        text += fmt::format(" It was refused: {}.", refusal().text);
+// Whether it was not said within the last seconds: every handle tries again several times a second.
+bool note(int level, std::string_view facility, std::string_view text) {
+    const std::string_view essence = essence_of(text);
+    const std::lock_guard lock(heard().mutex);
+    const int64_t now = monotonic_ms();
+    if (text.contains("SASL authentication") || text.contains("SSL handshake") ||
+        text.contains("mechanism handshake failed")) {
+        heard().refusal = {std::string(essence), now};
+    } else if (level <= 3 && facility == "FAIL") {
+        heard().failure = {std::string(essence), now};
+    }
+    auto& logged = heard().logged_ms;
+    const auto last = logged.find(essence);
+    if (last != logged.end() && now - last->second < kRepeatMs) {
+        return false;
+    }
+    if (logged.size() >= kRepeatsMax) {
+        logged.clear();
+    }
+    logged.insert_or_assign(std::string(essence), now);
+    return true;
+}
+
+std::string with_cause(std::string text) {
+    const std::lock_guard lock(heard().mutex);
+    if (heard().refusal.within(kRefusalMs)) {
+        text += fmt::format(" It was refused: {}.", heard().refusal.text);
+    } else if (heard().failure.within(kFailureMs)) {
+        text += fmt::format(" The last connection that failed: {}.", heard().failure.text);
     }
     return text;
 }
@@ -53,8 +85,8 @@ std::string with_refusal(std::string text) {
 // librdkafka logs each connection that it loses and each attempt after it; what matters of that
 // comes as errors of calls.
 void log_line(const rd_kafka_t*, int level, const char* facility, const char* text) {
-    note_refusal(text);
-    log_event(level <= 3 ? LogLevel::info : LogLevel::debug, "librdkafka",
+    const bool is_new = note(level, facility, text);
+    log_event(level <= 3 && is_new ? LogLevel::info : LogLevel::debug, "librdkafka",
               {{"facility", facility}, {"detail", text}});
 }
 
@@ -108,7 +140,7 @@ std::unexpected<Error> kafka_error(const Library& library, rd_kafka_resp_err_t c
     if (is_lasting(code)) {
         return fail(ErrorKind::internal, "kafka_error", text);
     }
-    return fail(ErrorKind::unavailable, "kafka_unavailable", with_refusal(text), Verdict::retry);
+    return fail(ErrorKind::unavailable, "kafka_unavailable", with_cause(text), Verdict::retry);
 }
 
 Result<void> take_error(const Library& library, rd_kafka_error_t* error, std::string_view what) {

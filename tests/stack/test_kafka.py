@@ -222,6 +222,16 @@ def test_rows_that_come_again_or_are_made_up_count_nowhere(site, rng):
     assert reasons.count("not_of_upload") >= 601
 
 
+def test_brokers_that_do_not_answer_are_named_with_the_cause_and_fill_no_log(site):
+    server = site.start(ready=False, kafka_brokers="127.0.0.1:9", kafka_topic="nowhere")
+    wait_for(
+        lambda: "127.0.0.1:9 failed: Connection refused" in server.get("/readyz?verbose").text, "it is said", 90
+    )
+    lines = [line for line in server.log_path.read_text().splitlines() if '"librdkafka"' in line]
+    assert 0 < len(lines) < 30
+    assert server.stop(timeout=60) == 0
+
+
 def test_a_control_topic_that_forgets_is_refused(site):
     """Kafka would drop the records that say what counts."""
     topic = NewTopic("forgetful-uploads", num_partitions=1, replication_factor=1)
