@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/log.h"
@@ -147,6 +148,14 @@ Result<std::span<const Message>> Consumer::poll(size_t max, int timeout_ms,
     impl_->raw.resize(got > 0 ? static_cast<size_t>(got) : 0);
     if (impl_->error) {
         return std::unexpected(*std::exchange(impl_->error, std::nullopt));
+    }
+    if (impl_->raw.empty()) {
+        // It is told nowhere else, and nothing comes any more.
+        std::array<char, 512> why{};
+        const auto fatal = impl_->library.fatal_error(impl_->handle->get(), why.data(), why.size());
+        if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return kafka_error(impl_->library, fatal, "reading", why.data());
+        }
     }
     std::optional<Error> error;
     for (const rd_kafka_message_t* message : impl_->raw) {

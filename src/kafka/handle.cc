@@ -137,6 +137,13 @@ std::unexpected<Error> kafka_error(const Library& library, rd_kafka_resp_err_t c
                         " Records that were not read yet are gone from the topic: its retention "
                         "is too short. See docs/operations.md.");
     }
+    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+        return fail(ErrorKind::unavailable, "kafka_name_taken",
+                    text +
+                        " Another process has the name of this one, as when a data directory was "
+                        "copied, and they take each other's partitions. Stop one of them.",
+                    Verdict::retry);
+    }
     if (is_lasting(code)) {
         return fail(ErrorKind::internal, "kafka_error", text);
     }

@@ -241,6 +241,21 @@ def test_a_control_topic_that_forgets_is_refused(site):
     assert "Set cleanup.policy=compact for it" in server.log_tail()
 
 
+def test_two_processes_of_one_name_are_told(site, rng):
+    """A data directory that was copied has the name of the first one."""
+    one = site.start()
+    copied = site.folder / f"node{len(site.servers)}"
+    copied.mkdir()
+    (copied / "node").write_text((one.data / "node").read_text())
+    other = site.start()
+    wait_for(lambda: "kafka_name_taken" in one.log_path.read_text() + other.log_path.read_text(), "it is said")
+    content, rows = make_file(rng, 5_000)
+    upload_id = send(one, content, filename="names.csv")
+    other.kill()
+    wait_stored(one, upload_id)
+    check_exactly_once(one, rows)
+
+
 def test_a_dead_letter_of_any_size_stalls_nothing(site, rng):
     """One that has no room for the headers is cut in its topic, and whole in the table."""
     large = b"\x01" + rng.randbytes(1_040_000)
