@@ -31,7 +31,11 @@ std::unexpected<Error> refused(std::string_view subject, std::string_view said) 
 std::unexpected<Error> registry_error(int status, std::string_view body) {
     const bool passes = status >= 500 || status == 429;
     const std::string text =
-        fmt::format("The schema registry answered with status {}: {}", status, body.substr(0, 500));
+        fmt::format("The schema registry answered with status {}{}: {}", status,
+                    status == kHttpNotFound ? " (registry.url must end where its API begins, with "
+                                              "Apicurio at /apis/ccompat/v7)"
+                                            : "",
+                    body.substr(0, 500));
     return passes ? fail(ErrorKind::unavailable, "registry_unavailable", text, Verdict::retry)
                   : fail(ErrorKind::internal, "registry_error", text);
 }

@@ -241,6 +241,13 @@ def test_a_control_topic_that_forgets_is_refused(site):
     assert "Set cleanup.policy=compact for it" in server.log_tail()
 
 
+def test_a_registry_url_that_ends_before_its_api_is_told(site):
+    url = site.env["STACK_REGISTRY"].removesuffix("/apis/ccompat/v7")
+    server = site.start(ready=False, registry_url=url)
+    assert server.wait_dead(60) == 1
+    assert "registry.url must end where its API begins" in server.log_tail()
+
+
 def test_two_processes_of_one_name_are_told(site, rng):
     """A data directory that was copied has the name of the first one."""
     one = site.start()
