@@ -388,6 +388,7 @@ def test_a_folder_with_other_things_in_it_is_left_alone(new_stack):
     new_stack.folder.mkdir()
     (new_stack.folder / "precious").write_text("not ours")
     new_stack.run("up", code=2)
+    assert [file.name for file in new_stack.folder.iterdir()] == ["precious"]
     new_stack.run("down")
     assert (new_stack.folder / "precious").read_text() == "not ours"
     for file in new_stack.folder.iterdir():

@@ -42,9 +42,13 @@ def load(folder: pathlib.Path) -> Setup | None:
     return Setup(folder=folder, **kept)
 
 
-def create(folder: pathlib.Path, brokers: int) -> Setup:
-    if set(os.listdir(folder)) - {"lock"}:
+def refuse_others_folder(folder: pathlib.Path) -> None:
+    if folder.exists() and set(os.listdir(folder)) - {"lock"}:
         raise UsageError(f"{folder} holds something that is no stack; name another folder with --dir.")
+
+
+def create(folder: pathlib.Path, brokers: int) -> Setup:
+    refuse_others_folder(folder)
     folder.chmod(0o700)  # stack.json has passwords
     ports = dict(zip(port_names(brokers), free_ports(len(port_names(brokers))), strict=True))
     passwords = [secrets.token_hex(16) for _ in range(3)]
@@ -125,6 +129,8 @@ def advance(part: Part, parts: list[Part], started: dict[str, int]) -> bool:
 def up(folder: pathlib.Path, brokers: int | None, names: list[str], patience_s: float) -> Setup:
     """Without `names` all of it; else those parts and what they need."""
     there = load(folder)
+    if there is None:
+        refuse_others_folder(folder)  # before the lock is put into it
     insist_on_known(names, part_names(there.brokers if there else brokers or 1))
     if not names or any(not name.startswith("clickhouse") for name in names):
         artifacts.fetched()  # before anything is there that would have to be removed
