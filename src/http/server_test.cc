@@ -56,7 +56,8 @@ TEST(Server, PipelinedRequestsAreAnsweredInOrder) {
     EXPECT_THAT(client.answer(), EndsWith("\r\n\r\nabc"));
     EXPECT_THAT(client.answer(), EndsWith("\r\n\r\n7"));
     EXPECT_THAT(client.answer(), EndsWith("\r\n\r\nhi"));
-    EXPECT_THAT(client.until("0\r\n\r\n"), EndsWith("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"));
+    EXPECT_THAT(client.until("\r\n0\r\n\r\n"),
+                EndsWith("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"));
 }
 
 TEST(Server, AnUnreadBodyIsNotTakenForTheNextRequest) {

@@ -23,6 +23,7 @@ class MachineWithADisk:
         self.image = folder / "disk.img"
         self.mount_point = folder / "disk"
         self.mount_point.mkdir()
+        self.servers: list[Server] = []
         with open(self.image, "wb") as image:
             image.truncate(3 << 30)
         subprocess.run(["mkfs.ext4", "-q", "-F", self.image], check=True)
@@ -55,6 +56,9 @@ class MachineWithADisk:
             time.sleep(0.1)
 
     def scrap(self) -> None:
+        for server in self.servers:  # of a test that failed
+            if server.is_running():
+                server.kill()
         subprocess.run(self.inside("umount", "-l", self.mount_point), check=False)
         self.shell.kill()
         self.shell.wait()
@@ -66,6 +70,7 @@ class ServerOnADisk(Server):
     def __init__(self, machine: MachineWithADisk):
         super().__init__(machine.mount_point / "data")
         self.machine = machine
+        machine.servers.append(self)
         self.log_path = machine.image.with_suffix(".log")
 
     def command(self, *arguments):
