@@ -53,9 +53,8 @@ const Resolved::Value& value_of(const Resolved& resolved, std::string_view key) 
 }
 
 TEST_F(ConfigTest, BrokersAreHostsWithPorts) {
-    for (const std::string good :
-         {"", "127.0.0.1:9092", "b-1.example:9092, b_2:9093", "[::1]:9092", "broker",
-          "SASL_SSL://broker:9092"}) {
+    for (const std::string good : {"", "127.0.0.1:9092", "b-1.example:9092, b_2:9093", "[::1]:9092",
+                                   "broker", "SASL_SSL://broker:9092"}) {
         EXPECT_TRUE(resolve_with({{"kafka.brokers", good}}, "").has_value()) << good;
     }
     for (const std::string bad :
