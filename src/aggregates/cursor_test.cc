@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/test_seed.h"
+
 namespace rh::aggregates {
 namespace {
 
@@ -78,11 +80,9 @@ TEST(Cursor, DamagedTextIsRefused) {
     for (size_t length = 0; length < text.size(); ++length) {
         EXPECT_EQ(code_of(text.substr(0, length), query), "bad_cursor") << length;
     }
-    const char* const given = std::getenv("RH_TEST_SEED");
-    const auto seed = given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10))
-                                       : std::random_device{}();
+    const uint64_t seed = test_seed();
     SCOPED_TRACE("RH_TEST_SEED=" + std::to_string(seed));
-    std::mt19937 random(seed);
+    std::mt19937_64 random(seed);
     for (int round = 0; round < 2000; ++round) {
         std::string damaged = text;
         // The last character has bits that stand for nothing.

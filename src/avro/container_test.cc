@@ -6,6 +6,7 @@
 #include "avro/game_round_codec.h"
 #include "avro/random_batches.h"
 #include "avro/varint.h"
+#include "base/test_seed.h"
 
 namespace rh::avro {
 namespace {

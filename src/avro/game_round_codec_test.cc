@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "avro/random_batches.h"
+#include "base/test_seed.h"
 
 namespace rh::avro {
 namespace {

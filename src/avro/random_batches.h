@@ -1,21 +1,14 @@
 // For tests and benchmarks only: batches of random rows, extreme values among them. The seed comes
-// from RH_TEST_SEED or the clock; tests print it.
+// from base/test_seed.h.
 #pragma once
 
-#include <cstdlib>
 #include <random>
 #include <string>
 
-#include "base/clock.h"
 #include "model/money.h"
 #include "model/row_batch.h"
 
 namespace rh::avro {
-
-inline uint64_t test_seed() {
-    const char* fixed = std::getenv("RH_TEST_SEED");
-    return fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : static_cast<uint64_t>(now_ms());
-}
 
 class RandomBatches {
   public:

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "csv/test_seed.h"
+#include "base/test_seed.h"
 #include "csv/utf8.h"
 
 namespace rh::csv {
@@ -81,7 +81,7 @@ TEST(Encoding, NamesAndAliases) {
 }
 
 TEST(Transcoder, RandomTextInPiecesOfAnySize) {
-    const uint64_t seed = testing::seed();
+    const uint64_t seed = test_seed();
     std::mt19937_64 random(seed);
     for (int n = 0; n < 3000; ++n) {
         std::u32string text;

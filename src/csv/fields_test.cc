@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "csv/test_seed.h"
+#include "base/test_seed.h"
 #include "model/money.h"
 
 namespace rh::csv {
@@ -77,7 +77,7 @@ std::string amount_slowly(bool minus, const std::string& before, const std::stri
 }
 
 TEST(Amount, EqualsSlowArithmetic) {
-    std::mt19937_64 random(testing::seed());
+    std::mt19937_64 random(test_seed());
     const auto digits = [&](size_t most) {
         std::string text;
         for (size_t n = random() % (most + 1); n > 0; --n) {
@@ -137,7 +137,7 @@ TEST(Amount, NoAmountHasFiveSpellings) {
 }
 
 TEST(Integer, EqualsTheStandardLibraryAndItsBounds) {
-    std::mt19937_64 random(testing::seed());
+    std::mt19937_64 random(test_seed());
     for (int n = 0; n < 100'000; ++n) {
         const uint64_t value = (random() >> 1) >> (random() % 63);
         const std::string text = std::to_string(value);

@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/test_seed.h"
 #include "csv/row.h"
-#include "csv/test_seed.h"
 
 namespace rh::csv {
 namespace {
@@ -51,7 +51,7 @@ std::string random_number(std::mt19937_64& random) {
 }
 
 TEST(Numbers, EveryTargetReadsWhatTheLongWayReads) {
-    const uint64_t seed = testing::seed();
+    const uint64_t seed = test_seed();
     std::mt19937_64 random(seed);
     const auto staging = std::make_unique<Staging>();
     size_t fine = 0;

@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/test_seed.h"
 #include "csv/collector.h"
-#include "csv/test_seed.h"
 
 namespace rh::csv {
 namespace {
@@ -254,7 +254,7 @@ std::string without_record(std::string text) {
 constexpr int kFiles = 24'000;
 
 TEST(Oracle, RandomFilesReadTheSameForEveryTargetAndEveryCut) {
-    const uint64_t seed = testing::seed();
+    const uint64_t seed = test_seed();
     size_t accepted = 0;
     size_t rejected = 0;
     for (int n = 0; n < kFiles; ++n) {
@@ -285,7 +285,7 @@ TEST(Oracle, RandomFilesReadTheSameForEveryTargetAndEveryCut) {
 
 // What several threads find is put together again: rows, rejects and lines are those of one thread.
 TEST(Oracle, RandomFilesReadTheSameOnSeveralThreads) {
-    const uint64_t seed = testing::seed();
+    const uint64_t seed = test_seed();
     for (int n = 0; n < kFiles / 20; ++n) {
         Random random(seed + static_cast<uint64_t>(n) * 7919);
         std::string file;

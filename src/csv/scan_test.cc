@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "csv/test_seed.h"
+#include "base/test_seed.h"
 
 namespace rh::csv {
 namespace {
@@ -69,7 +69,7 @@ TEST(Scan, TheWorkedExampleOfTheHeader) {
 }
 
 TEST(Scan, AllTargetsFindWhatASlowReaderFinds) {
-    const uint64_t seed = testing::seed();
+    const uint64_t seed = test_seed();
     std::mt19937_64 engine(seed);
     const std::string alphabets[] = {"ab,\"\n", "aaaaaaaaaaaaaaaaaaa,,\n\"", "\",\r\n",
                                      "a\"",     "abcdefgh;,\t|\xc3\xa9\r\n", ",\n"};

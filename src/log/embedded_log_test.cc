@@ -11,6 +11,7 @@
 
 #include "avro/random_batches.h"
 #include "base/kill_point.h"
+#include "base/test_seed.h"
 #include "io/file.h"
 #include "log/log_format.h"
 
@@ -96,7 +97,7 @@ std::vector<model::RowBatch> random_cells(uint64_t seed) {
 }
 
 TEST_F(EmbeddedLogTest, gives_back_what_was_published) {
-    const uint64_t seed = avro::test_seed();
+    const uint64_t seed = test_seed();
     RecordProperty("seed", std::to_string(seed));
     SCOPED_TRACE(seed);
     uint32_t epoch = 0;

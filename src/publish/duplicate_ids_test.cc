@@ -1,6 +1,5 @@
 #include "publish/duplicate_ids.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -10,13 +9,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/test_seed.h"
+
 namespace rh::publish {
 namespace {
-
-uint64_t seed() {
-    const char* given = std::getenv("RH_TEST_SEED");
-    return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-}
 
 std::string spill_path() {
     return (std::filesystem::temp_directory_path() / ("ids_" + std::to_string(::getpid())))
@@ -51,7 +47,7 @@ DuplicateIds::Count counted(const std::vector<int64_t>& ids, size_t memory, size
 }
 
 TEST(DuplicateIds, CountsAsAMapDoesWithAndWithoutSpilling) {
-    const uint64_t start = seed();
+    const uint64_t start = test_seed();
     std::mt19937_64 random(start);
     for (int round = 0; round < 30; ++round) {
         SCOPED_TRACE("RH_TEST_SEED=" + std::to_string(start) + " round " + std::to_string(round));

@@ -1,22 +1,18 @@
 #include "publish/game_hours.h"
 
-#include <cstdlib>
 #include <random>
 #include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "base/test_seed.h"
+
 namespace rh::publish {
 namespace {
 
-uint64_t seed() {
-    const char* given = std::getenv("RH_TEST_SEED");
-    return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-}
-
 TEST(GameHours, AreThoseOfASet) {
-    const uint64_t used = seed();
+    const uint64_t used = test_seed();
     SCOPED_TRACE("RH_TEST_SEED=" + std::to_string(used));
     std::mt19937_64 random(used);
     for (const int64_t games : {1, 50, 40'000}) {

@@ -1,10 +1,11 @@
 #include "reconcile/charset.h"
 
-#include <cstdlib>
 #include <random>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "base/test_seed.h"
 
 namespace rh::reconcile {
 namespace {
@@ -77,9 +78,7 @@ void append_utf8(std::string& text, uint32_t c) {
 }
 
 TEST(Decoder, GivesTheSameAsOneUnitAfterTheOther) {
-    const char* given = std::getenv("RH_TEST_SEED");
-    const uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+    const uint64_t seed = test_seed();
     SCOPED_TRACE("RH_TEST_SEED=" + std::to_string(seed));
     std::mt19937_64 random(seed);
     for (int round = 0; round < 2'000; ++round) {

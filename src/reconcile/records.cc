@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/trim.h"
 #include "model/row_batch.h"
 #include "reconcile/charset.h"
 
@@ -13,18 +14,10 @@ namespace {
 
 constexpr size_t kFlushBytes = 1 << 20;
 
-bool is_blank(std::string_view text) {
-    return text.find_first_not_of(" \t") == std::string_view::npos;
-}
+bool is_blank(std::string_view text) { return trim_blanks(text).empty(); }
 
 std::string normalised(std::string_view field) {
-    while (!field.empty() && (field.front() == ' ' || field.front() == '\t')) {
-        field.remove_prefix(1);
-    }
-    while (!field.empty() && (field.back() == ' ' || field.back() == '\t')) {
-        field.remove_suffix(1);
-    }
-    std::string name(field);
+    std::string name(trim_blanks(field));
     for (char& c : name) {
         if (c >= 'A' && c <= 'Z') {
             c = static_cast<char>(c - 'A' + 'a');

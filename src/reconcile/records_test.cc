@@ -1,10 +1,10 @@
 #include "reconcile/records.h"
 
-#include <cstdlib>
 #include <random>
 
 #include <gtest/gtest.h>
 
+#include "base/test_seed.h"
 #include "reconcile/scan_for_test.h"
 
 namespace rh::reconcile {
@@ -110,9 +110,7 @@ TEST(RecordScanner, PiecesOfAnySizeGiveTheSame) {
 
 // In pieces of one byte it takes no record in one step.
 TEST(RecordScanner, WholeRecordsAndSingleBytesGiveTheSame) {
-    const char* given = std::getenv("RH_TEST_SEED");
-    const uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+    const uint64_t seed = test_seed();
     SCOPED_TRACE("RH_TEST_SEED=" + std::to_string(seed));
     std::mt19937_64 random(seed);
     constexpr std::string_view kBytes = "aaaaa,,,,,\"\n\n\r \t";

@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <random>
 
-namespace rh::csv::testing {
+namespace rh {
 
-inline uint64_t seed() {
+inline uint64_t test_seed() {
     const char* given = std::getenv("RH_TEST_SEED");
     const uint64_t seed =
         given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
@@ -16,4 +16,4 @@ inline uint64_t seed() {
     return seed;
 }
 
-}  // namespace rh::csv::testing
+}  // namespace rh
