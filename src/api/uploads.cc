@@ -166,11 +166,11 @@ Result<std::optional<Upload>> find_anywhere(const UploadDependencies& dependenci
 }
 
 // What the file of a dry run would meet.
-std::optional<uploads::Warning> foretold(const UploadDependencies& dependencies, Upload upload) {
-    upload.request.dry_run = false;
-    upload.id = receive::make_upload_id(upload.sha256, upload.request);
-    const auto known = find_anywhere(dependencies, upload.id);
-    return known ? receive::warn_of_known(dependencies.ledger, upload, *known) : std::nullopt;
+std::optional<uploads::Warning> foretold(const UploadDependencies& dependencies,
+                                         const Upload& upload) {
+    const Upload earnest = receive::in_earnest(upload);
+    const auto known = find_anywhere(dependencies, earnest.id);
+    return known ? receive::warn_of_known(dependencies.ledger, earnest, *known) : std::nullopt;
 }
 
 }  // namespace

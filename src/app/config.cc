@@ -91,12 +91,14 @@ std::vector<std::string> split_list(std::string_view text) {
     return items;
 }
 
+bool is_name_character(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           c == '-' || c == '.';
+}
+
 // It becomes a part of DDL.
 bool is_cluster_name(std::string_view text) {
-    return !text.empty() && std::ranges::all_of(text, [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-               c == '_' || c == '-' || c == '.';
-    });
+    return !text.empty() && std::ranges::all_of(text, is_name_character);
 }
 
 bool is_choice(std::string_view choices, std::string_view text) {
@@ -120,30 +122,15 @@ bool is_broker(std::string_view text) {
             break;
         }
     }
-    std::string_view port = "9092";
-    const bool v6 = text.starts_with('[');
-    const size_t host_end = v6 ? text.find(']') : text.find(':');
-    if (v6 && host_end == std::string_view::npos) {
+    const bool has_port = text.contains(':') && !text.ends_with(']');
+    const auto address = parse_address(has_port ? std::string(text) : fmt::format("{}:9092", text));
+    if (!address || address->port == 0) {
         return false;
     }
-    std::string_view host = text.substr(v6 ? 1 : 0, host_end - (v6 ? 1 : 0));
-    if (host_end != std::string_view::npos) {
-        text.remove_prefix(host_end + (v6 ? 1 : 0));
-        if (!text.empty()) {
-            if (!text.starts_with(':')) {
-                return false;
-            }
-            port = text.substr(1);
-        }
-    }
-    uint32_t number = 0;
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-    const bool is_port =
-        error == std::errc() && end == port.data() + port.size() && number > 0 && number <= 65'535;
-    return is_port && !host.empty() && std::ranges::all_of(host, [&](char c) {
-               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                      c == '-' || c == '.' || c == '_' || (v6 && (c == ':' || c == '%'));
-           });
+    const bool v6 = address->host.contains(':');
+    return std::ranges::all_of(address->host, [&](char c) {
+        return is_name_character(c) || (v6 && (c == ':' || c == '%'));
+    });
 }
 
 // Sets the member from text; the message says what would fit, without the place it stood.

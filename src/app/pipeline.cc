@@ -190,13 +190,11 @@ publish::TakeRows Pipeline::offer_to_sink(const uploads::Upload& upload) {
 Result<std::vector<uploads::Warning>> Pipeline::overlaps_of_dry_run(
     const uploads::Upload& upload, std::span<const model::GameHour> game_hours) const {
     RH_TRY(context_.bring_up.check());
-    uploads::Request earnest = upload.request;
-    earnest.dry_run = false;
     RH_ASSIGN(const uint64_t version, context_.ledger.current_version());
-    return sink::overlaps_of_file(context_.store, game_hours,
-                                  {receive::make_upload_id(upload.sha256, earnest),
-                                   earnest.replaces.value_or(model::UploadId{})},
-                                  version);
+    return sink::overlaps_of_file(
+        context_.store, game_hours,
+        {receive::in_earnest(upload).id, upload.request.replaces.value_or(model::UploadId{})},
+        version);
 }
 
 // False if there will be nothing to store into.

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "base/log.h"
@@ -150,12 +149,7 @@ Result<std::span<const Message>> Consumer::poll(size_t max, int timeout_ms,
         return std::unexpected(*std::exchange(impl_->error, std::nullopt));
     }
     if (impl_->raw.empty()) {
-        // It is told nowhere else, and nothing comes any more.
-        std::array<char, 512> why{};
-        const auto fatal = impl_->library.fatal_error(impl_->handle->get(), why.data(), why.size());
-        if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return kafka_error(impl_->library, fatal, "reading", why.data());
-        }
+        RH_TRY(impl_->handle->check_alive("reading"));
     }
     std::optional<Error> error;
     for (const rd_kafka_message_t* message : impl_->raw) {

@@ -205,6 +205,13 @@ Result<Handle> Handle::create(const Cluster& cluster, rd_kafka_type_t type,
     return Handle(library, handle);
 }
 
+Result<void> Handle::check_alive(std::string_view what) const {
+    std::array<char, kErrorTextBytes> why{};
+    const auto code = library_->fatal_error(handle_, why.data(), why.size());
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Result<void>{}
+                                              : kafka_error(*library_, code, what, why.data());
+}
+
 PartitionList::PartitionList(const Library& library, const std::string& topic,
                              const std::vector<Position>& positions)
     : library_(library),

@@ -43,6 +43,8 @@ class Handle {
     }
     const Library& library() const { return *library_; }
     rd_kafka_t* get() const { return handle_; }
+    // Error if librdkafka has given the client up for good, which it tells only whoever asks.
+    Result<void> check_alive(std::string_view what) const;
 
   private:
     Handle(const Library* library, rd_kafka_t* handle) : library_(library), handle_(handle) {}

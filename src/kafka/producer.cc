@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -90,11 +89,7 @@ struct Producer::Impl {
         library.purge(handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         while (library.flush(handle.get(), kSliceMs) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
         }
-        std::array<char, 512> why{};
-        const auto fatal = library.fatal_error(handle.get(), why.data(), why.size());
-        if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return kafka_error(library, fatal, "going on with a transaction", why.data());
-        }
+        RH_TRY(handle.check_alive("going on with a transaction"));
         return done;
     }
     static Result<void> check(const Delivery& delivery) {

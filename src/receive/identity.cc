@@ -45,6 +45,12 @@ model::UploadId make_upload_id(std::string_view sha256_hex, const uploads::Reque
     return model::uuid_v8(sha256(identity));
 }
 
+uploads::Upload in_earnest(uploads::Upload dry_run) {
+    dry_run.request.dry_run = false;
+    dry_run.id = make_upload_id(dry_run.sha256, dry_run.request);
+    return dry_run;
+}
+
 std::string clean_filename(std::string_view name) {
     if (const size_t slash = name.find_last_of("/\\"); slash != std::string_view::npos) {
         name.remove_prefix(slash + 1);

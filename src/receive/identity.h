@@ -16,6 +16,9 @@ namespace rh::receive {
 // policies do not matter.
 model::UploadId make_upload_id(std::string_view sha256, const uploads::Request& request);
 
+// What the upload of a dry run would be if it were none: the same with another id.
+uploads::Upload in_earnest(uploads::Upload dry_run);
+
 // The last part of a path of any system, without control characters, as valid UTF-8 of at most 255
 // bytes.
 std::string clean_filename(std::string_view name);
