@@ -1,11 +1,13 @@
 #include "app/auditor.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/without_exceptions.h"
 #include "sink/audit.h"
@@ -16,6 +18,9 @@ namespace {
 
 constexpr std::string_view kWarning = "audit_mismatch";
 constexpr uint64_t kSweepIntervalS = 600;  // without audits
+// How long after the end of an upload, or after the look before, its rows are looked for. An INSERT
+// of rows from Kafka holds those of several uploads, so it is not ended with one of them.
+constexpr std::array<int64_t, 4> kSweepAfterMs = {1'000, 5'000, 15'000, 60'000};
 
 }  // namespace
 
@@ -45,7 +50,13 @@ void Auditor::run(const std::stop_token& stop) {
         wake_.wait(lock, stop, [this] { return begun_; });
     }
     bool swept = false;
+    int64_t next_round = monotonic_ms();
     while (!stop.stop_requested()) {
+        sweep_ended(stop);
+        if (monotonic_ms() < next_round) {
+            wait_until(next_round, stop);
+            continue;
+        }
         const auto done = without_exceptions([&]() -> Result<void> {
             RH_TRY(lost_.compare());
             RH_TRY(sweep_if_due());
@@ -57,10 +68,62 @@ void Auditor::run(const std::stop_token& stop) {
             log_event(LogLevel::warning, "an audit could not be made",
                       {{"code", done.error().code}, {"detail", done.error().message}});
         }
-        std::unique_lock lock(mutex_);
-        wake_.wait_for(lock, stop,
-                       std::chrono::seconds(interval_s_ > 0 ? interval_s_ : kSweepIntervalS),
-                       [] { return false; });
+        const uint64_t interval_s = interval_s_ > 0 ? interval_s_ : kSweepIntervalS;
+        next_round = monotonic_ms() + static_cast<int64_t>(interval_s) * 1'000;
+    }
+}
+
+void Auditor::wait_until(int64_t time, const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    const auto due = [&] {
+        return to_sweep_.empty() ? time : std::min(time, to_sweep_.begin()->first);
+    };
+    while (!stop.stop_requested()) {
+        const int64_t until = due();
+        const int64_t now = monotonic_ms();
+        if (now >= until) {
+            return;
+        }
+        wake_.wait_for(lock, stop, std::chrono::milliseconds(until - now),
+                       [&] { return due() < until; });
+    }
+}
+
+void Auditor::sweep_soon(const model::UploadId& id) {
+    const std::scoped_lock lock(mutex_);
+    to_sweep_.emplace(monotonic_ms() + kSweepAfterMs[0], Ended{.id = id});
+    wake_.notify_all();
+}
+
+void Auditor::sweep_ended(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        Ended ended;
+        {
+            const std::scoped_lock lock(mutex_);
+            if (to_sweep_.empty() || to_sweep_.begin()->first > monotonic_ms()) {
+                return;
+            }
+            ended = to_sweep_.begin()->second;
+            to_sweep_.erase(to_sweep_.begin());
+        }
+        const auto swept = without_exceptions([&]() -> Result<void> {
+            RH_ASSIGN(const bool left, sink::has_rows(store_, ended.id));
+            return left ? sweep(ended.id) : Result<void>();
+        });
+        if (swept) {
+            ++ended.sweeps;
+        } else if (!stop.stop_requested()) {
+            log_event(LogLevel::warning,
+                      "what an upload that is not stored left in ClickHouse is looked for again",
+                      {{"upload_id", model::to_string(ended.id)},
+                       {"code", swept.error().code},
+                       {"detail", swept.error().message}});
+        }
+        if (!swept || ended.sweeps < kSweepAfterMs.size()) {
+            const int64_t after = swept ? kSweepAfterMs[ended.sweeps] : kSweepAfterMs.back();
+            const std::scoped_lock lock(mutex_);
+            to_sweep_.emplace(monotonic_ms() + after, ended);
+        }
     }
 }
 
@@ -91,7 +154,7 @@ Result<void> Auditor::sweep(const model::UploadId& id) {
         return {};
     }
     RH_TRY(sink::delete_rows(store_, id));
-    log_event(LogLevel::warning, "rows of an upload that is not stored were removed",
+    log_event(LogLevel::info, "rows of an upload that is not stored were removed",
               {{"upload_id", model::to_string(id)},
                {"state", std::string(upload ? uploads::name(upload->state) : "unknown")}});
     return {};

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <set>
 #include <stop_token>
@@ -31,6 +32,9 @@ class Auditor {
     ~Auditor();
 
     void begin();  // ClickHouse may be asked from now on
+    // An upload ended without being stored: what it may have left is looked for, soon and again
+    // later, since an INSERT may end later.
+    void sweep_soon(const model::UploadId& id);
     void request_stop() { thread_.request_stop(); }
 
     struct Health {
@@ -48,6 +52,10 @@ class Auditor {
     // for at the start, after each round, and when such an upload came up; twice, since an INSERT
     // may end later.
     Result<void> sweep_if_due();
+    // Those that sweep_soon() told of.
+    void sweep_ended(const std::stop_token& stop);
+    // Returns after `time` (monotonic, in ms), or when something is due sooner.
+    void wait_until(int64_t time, const std::stop_token& stop);
     Result<void> sweep(const model::UploadId& id);
     struct Found {
         std::string wrong;  // sentences; empty if nothing is
@@ -70,6 +78,11 @@ class Auditor {
     mutable std::mutex mutex_;                  // guards all below
     std::condition_variable_any wake_;
     bool begun_ = false;
+    struct Ended {
+        model::UploadId id;
+        size_t sweeps = 0;  // that were made
+    };
+    std::multimap<int64_t, Ended> to_sweep_;  // by when, monotonic
     uint64_t audits_ = 0;
     std::set<model::UploadId> mismatched_;
     std::jthread thread_;

@@ -136,6 +136,9 @@ void Pipeline::publish_next(const model::UploadId& id, const std::stop_token& st
         (state && (*state == uploads::State::checked || *state == uploads::State::refused))) {
         stages_.observe(Stage::publish, monotonic_ms() - begun_ms);
     }
+    if (state && *state > uploads::State::stored && *state != uploads::State::checked) {
+        context_.on_not_stored(id);
+    }
     {
         const std::scoped_lock lock(mutex_);
         if (to_store) {
@@ -252,6 +255,9 @@ void Pipeline::store_next(const model::UploadId& id, const std::stop_token& stop
     if (outcome == sink::Outcome::stored) {
         stages_.observe(Stage::store, monotonic_ms() - begun_ms);
     }
+    if (outcome == sink::Outcome::cancelled || outcome == sink::Outcome::failed) {
+        context_.on_not_stored(id);
+    }
     if (outcome != sink::Outcome::stopped && outcome != sink::Outcome::unpublished) {
         finish_on_board(id, outcome);
     }
@@ -344,6 +350,9 @@ Result<uploads::Upload> Pipeline::cancel(const model::UploadId& id) {
             return cancel_storing(id);
         }
         auto cancelled = context_.publisher.cancel(id);
+        if (cancelled) {
+            context_.on_not_stored(id);
+        }
         if (cancelled || cancelled.error().code != "upload_changed") {
             return cancelled;
         }

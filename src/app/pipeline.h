@@ -46,6 +46,8 @@ class Pipeline : public api::UploadService {
         const clickhouse::Store& store;
         sink::Peers* peers = nullptr;                // null: rows go ahead
         std::function<void(const Error&)> on_fatal;  // ClickHouse can never be brought up
+        // An upload ended without being stored.
+        std::function<void(const model::UploadId&)> on_not_stored;
     };
     explicit Pipeline(Context context);
     ~Pipeline() override;

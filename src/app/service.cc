@@ -289,7 +289,8 @@ Result<void> serve(const Config& config) {
                           .bring_up = bring_up,
                           .store = *store,
                           .peers = kafka.get(),
-                          .on_fatal = [&](const Error& error) { fatal.raise(error); }});
+                          .on_fatal = [&](const Error& error) { fatal.raise(error); },
+                          .on_not_stored = [&](const auto& id) { auditor.sweep_soon(id); }});
     RH_TRY(pipeline.start());
 
     RequestMetrics requests;

@@ -46,7 +46,12 @@ GroupSink::GroupSink(GroupSinkContext context)
       group_offsets_(context_.log.options().cluster, context_.group, topic_) {
     for (size_t shard = 0; shard < context_.store.shards(); ++shard) {
         writers_.push_back(std::make_unique<ShardWriter>(
-            context_.store.owner(shard), [this](const Error& error) { note_error(error); }));
+            context_.store.owner(shard),
+            [this](const model::UploadId& id) {
+                const auto published = context_.control.published(id);
+                return published && published->state != kafka_log::Published::State::abandoned;
+            },
+            [this](const Error& error) { note_error(error); }));
     }
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }

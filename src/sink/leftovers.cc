@@ -60,4 +60,17 @@ Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store
     return std::vector<model::UploadId>(found.begin(), found.end());
 }
 
+Result<bool> has_rows(const clickhouse::Store& store, const model::UploadId& id) {
+    bool found = false;
+    for (const auto& on_shard : store.on_every_shard([&](size_t shard) {
+             return store.owner(shard).query(
+                 "SELECT 1 FROM game_rounds WHERE upload_id = {id:UUID} LIMIT 1 FORMAT TSV",
+                 {{"id", model::to_string(id)}});
+         })) {
+        RH_TRY(on_shard);
+        found = found || !on_shard->empty();
+    }
+    return found;
+}
+
 }  // namespace rh::sink

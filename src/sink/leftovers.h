@@ -25,4 +25,7 @@ Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId
 // and what was left behind. Each once. Reads one column of every row.
 Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store& store);
 
+// Whether any shard has a row of it in game_rounds; reads by the key.
+Result<bool> has_rows(const clickhouse::Store& store, const model::UploadId& id);
+
 }  // namespace rh::sink

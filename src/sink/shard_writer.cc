@@ -17,8 +17,10 @@ constexpr int64_t kRetryLastMs = 5'000;
 }  // namespace
 
 ShardWriter::ShardWriter(const clickhouse::Client& owner,
+                         std::function<bool(const model::UploadId&)> counts,
                          std::function<void(const Error&)> on_error)
     : owner_(owner),
+      counts_(std::move(counts)),
       on_error_(std::move(on_error)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -55,6 +57,7 @@ void ShardWriter::run(const std::stop_token& stop) {
         int64_t retry_ms = kRetryFirstMs;
         while (!stop.stop_requested()) {
             lock.unlock();
+            empty_uncounted(cells);
             kill_point("sink_before_insert");
             const auto inserted = without_exceptions([&] { return insert(cells); });
             if (inserted) {
@@ -78,9 +81,26 @@ void ShardWriter::run(const std::stop_token& stop) {
     }
 }
 
+void ShardWriter::empty_uncounted(std::vector<PartitionCell>& cells) const {
+    for (PartitionCell& cell : cells) {
+        if (!counts_(cell.upload_id)) {
+            cell.rows = {};
+        }
+    }
+}
+
 // One Native block a cell; ClickHouse gathers them.
 Result<void> ShardWriter::insert(const std::vector<PartitionCell>& cells) const {
-    size_t next = 0;
+    const auto next_cell = [&](size_t from) {
+        while (from < cells.size() && cells[from].rows.empty()) {
+            ++from;
+        }
+        return from;
+    };
+    size_t next = next_cell(0);
+    if (next == cells.size()) {
+        return {};
+    }
     std::optional<clickhouse::NativeBlock> block;
     std::vector<std::string_view> pieces;
     size_t sent = 0;
@@ -89,7 +109,8 @@ Result<void> ShardWriter::insert(const std::vector<PartitionCell>& cells) const 
             if (next == cells.size()) {
                 return std::string_view();
             }
-            const PartitionCell& cell = cells[next++];
+            const PartitionCell& cell = cells[next];
+            next = next_cell(next + 1);
             block.emplace(cell.upload_id, cell.partition);
             block->append(cell.rows);
             pieces = block->encode();

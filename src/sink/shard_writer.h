@@ -25,13 +25,15 @@ struct PartitionCell {
     uint64_t assignment = 0;   // which time this process had the partition
     int64_t first_offset = 0;  // of its first row
     model::RowBatch rows;
-    uint64_t count = 0;  // of rows; set when they are in ClickHouse
+    uint64_t count = 0;  // of rows; set when they are in ClickHouse, 0 if they were left out
 };
 
 class ShardWriter {
   public:
-    // on_error is told of each attempt that failed.
-    ShardWriter(const clickhouse::Client& owner, std::function<void(const Error&)> on_error);
+    // on_error is told of each attempt that failed. Cells of uploads that do not `counts` before an
+    // attempt are left out of it, and are done.
+    ShardWriter(const clickhouse::Client& owner, std::function<bool(const model::UploadId&)> counts,
+                std::function<void(const Error&)> on_error);
     ~ShardWriter();  // gives up what is not in
 
     // Two INSERTs may be under way, one sent and one waiting.
@@ -44,9 +46,11 @@ class ShardWriter {
 
   private:
     void run(const std::stop_token& stop);
+    void empty_uncounted(std::vector<PartitionCell>& cells) const;
     Result<void> insert(const std::vector<PartitionCell>& cells) const;
 
     const clickhouse::Client& owner_;
+    const std::function<bool(const model::UploadId&)> counts_;
     const std::function<void(const Error&)> on_error_;
     mutable std::mutex mutex_;  // guards all below but the thread
     mutable std::condition_variable_any changed_;

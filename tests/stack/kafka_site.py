@@ -35,7 +35,8 @@ class Site:
         names = [name for name in self.env if name.startswith("ROUNDHOUSE_")]
         own = {**{name: self.env[name] for name in names}, "ROUNDHOUSE_LOG": "kafka"}
         own |= {f"ROUNDHOUSE_{name.upper()}": value for name, value in settings.items()}
-        server = Server(self.folder / f"node{len(self.servers)}", environment=own)
+        shards = [self.env["STACK_CLICKHOUSE_1"], self.env["STACK_CLICKHOUSE_2"]]
+        server = Server(self.folder / f"node{len(self.servers)}", environment=own, shards=shards)
         self.servers.append(server)
         return server.start(environment, ready=ready)
 

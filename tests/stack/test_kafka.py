@@ -136,6 +136,9 @@ def test_cancelled_while_it_is_judged_and_sent(site, rng):
     wait_stored(server, send(server, small, filename="behind.csv"))
     check_exactly_once(server, small_rows)
     assert served(server, rows) == []
+    # What waited for an INSERT went with the rows behind it or not at all; nothing of it stays.
+    left = f"SELECT count() FROM game_rounds WHERE upload_id = '{upload_id}'"
+    wait_for(lambda: set(server.clickhouse(left).split()) == {"0"}, "no rows of the cancelled upload are left")
     assert send(server, content, filename="cancelled.csv") == upload_id
     wait_stored(server, upload_id)
     check_exactly_once(server, rows)
