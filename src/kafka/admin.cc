@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -18,6 +19,45 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr int32_t kReplicationMax = 3;  // unless another number is asked for
+
+// The answer to a request of librdkafka's admin functions, which comes by a queue.
+class Answer {
+  public:
+    // `ask` is given the queue, and sends the request.
+    Answer(const Handle& handle, int timeout_ms, const std::function<void(rd_kafka_queue_t*)>& ask)
+        : library_(handle.library()), queue_(library_.queue_new(handle.get())) {
+        ask(queue_);
+        event_ = library_.queue_poll(queue_, timeout_ms);
+    }
+    ~Answer() {
+        if (event_ != nullptr) {
+            library_.event_destroy(event_);
+        }
+        library_.queue_destroy(queue_);
+    }
+    Answer(const Answer&) = delete;
+    Answer& operator=(const Answer&) = delete;
+
+    // Null if there is an error.
+    rd_kafka_event_t* get() const {
+        return code() == RD_KAFKA_RESP_ERR_NO_ERROR ? event_ : nullptr;
+    }
+    std::unexpected<Error> error(const std::string& doing) const {
+        return kafka_error(library_, code(), doing,
+                           event_ == nullptr
+                               ? std::string_view()
+                               : std::string_view(library_.event_error_string(event_)));
+    }
+
+  private:
+    rd_kafka_resp_err_t code() const {
+        return event_ == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT : library_.event_error(event_);
+    }
+
+    const Library& library_;
+    rd_kafka_queue_t* const queue_;
+    rd_kafka_event_t* event_ = nullptr;
+};
 
 }  // namespace
 
@@ -107,33 +147,23 @@ Result<void> Admin::Impl::create(const std::string& topic, int32_t partitions,
     for (const auto& [name, value] : settings) {
         library.NewTopic_set_config(wanted, name.c_str(), value.c_str());
     }
-    rd_kafka_queue_t* queue = library.queue_new(handle.get());
-    library.CreateTopics(handle.get(), &wanted, 1, nullptr, queue);
-    rd_kafka_event_t* event = library.queue_poll(queue, 2 * kAnswerMs);
-    Result<void> created;
-    if (event == nullptr) {
-        created = kafka_error(library, RD_KAFKA_RESP_ERR__TIMED_OUT, "creating topic " + topic);
-    } else if (const auto code = library.event_error(event); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        created = kafka_error(library, code, "creating topic " + topic,
-                              library.event_error_string(event));
-    } else {
-        size_t count = 0;
-        const auto* const* results =
-            library.CreateTopics_result_topics(library.event_CreateTopics_result(event), &count);
-        const auto answer =
-            count == 1 ? library.topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
-        // Somebody else was faster.
-        if (answer != RD_KAFKA_RESP_ERR_NO_ERROR &&
-            answer != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-            created = kafka_error(library, answer, "creating topic " + topic);
-        }
-    }
-    if (event != nullptr) {
-        library.event_destroy(event);
-    }
-    library.queue_destroy(queue);
+    const Answer answer(handle, 2 * kAnswerMs, [&](rd_kafka_queue_t* queue) {
+        library.CreateTopics(handle.get(), &wanted, 1, nullptr, queue);
+    });
     library.NewTopic_destroy(wanted);
-    return created;
+    if (answer.get() == nullptr) {
+        return answer.error("creating topic " + topic);
+    }
+    size_t count = 0;
+    const auto* const* results =
+        library.CreateTopics_result_topics(library.event_CreateTopics_result(answer.get()), &count);
+    const auto code =
+        count == 1 ? library.topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
+    // Somebody else was faster.
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+        return kafka_error(library, code, "creating topic " + topic);
+    }
+    return {};
 }
 
 Result<void> Admin::ensure_topic(const std::string& topic, int32_t partitions,
@@ -160,30 +190,26 @@ std::string Admin::topic_setting(const std::string& topic, std::string_view name
     const Library& library = handle.library();
     rd_kafka_ConfigResource_t* asked =
         library.ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
-    rd_kafka_queue_t* queue = library.queue_new(handle.get());
-    library.DescribeConfigs(handle.get(), &asked, 1, nullptr, queue);
-    rd_kafka_event_t* event = library.queue_poll(queue, kAnswerMs);
-    std::string value;
-    if (event != nullptr && library.event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        size_t resources = 0;
-        const auto* const* found = library.DescribeConfigs_result_resources(
-            library.event_DescribeConfigs_result(event), &resources);
-        size_t entries = 0;
-        const auto* const* settings =
-            resources == 1 ? library.ConfigResource_configs(found[0], &entries) : nullptr;
-        for (const auto* const setting : std::span(settings, entries)) {
-            const char* const text = library.ConfigEntry_value(setting);
-            if (library.ConfigEntry_name(setting) == name && text != nullptr) {
-                value = text;
-            }
+    const Answer answer(handle, kAnswerMs, [&](rd_kafka_queue_t* queue) {
+        library.DescribeConfigs(handle.get(), &asked, 1, nullptr, queue);
+    });
+    library.ConfigResource_destroy(asked);
+    if (answer.get() == nullptr) {
+        return {};
+    }
+    size_t resources = 0;
+    const auto* const* found = library.DescribeConfigs_result_resources(
+        library.event_DescribeConfigs_result(answer.get()), &resources);
+    size_t entries = 0;
+    const auto* const* settings =
+        resources == 1 ? library.ConfigResource_configs(found[0], &entries) : nullptr;
+    for (const auto* const setting : std::span(settings, entries)) {
+        const char* const text = library.ConfigEntry_value(setting);
+        if (library.ConfigEntry_name(setting) == name && text != nullptr) {
+            return text;
         }
     }
-    if (event != nullptr) {
-        library.event_destroy(event);
-    }
-    library.queue_destroy(queue);
-    library.ConfigResource_destroy(asked);
-    return value;
+    return {};
 }
 
 Result<int32_t> Admin::partition_count(const std::string& topic) {

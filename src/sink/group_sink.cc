@@ -197,6 +197,9 @@ void GroupSink::revoked(const std::vector<int32_t>& partitions) {
         for (const PartitionCell& cell : complete_[shard]) {
             complete_rows_[shard] += cell.rows.size();
         }
+        if (complete_[shard].empty()) {
+            due_at_[shard] = kNever;
+        }
     }
     std::erase_if(letters_, [&](const auto& letter) { return gone(letter.partition); });
     const std::scoped_lock lock(mutex_);

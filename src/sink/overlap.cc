@@ -17,15 +17,17 @@ namespace {
 
 constexpr int kFileTimeoutMs = 10'000;
 
+constexpr std::string_view kCountedUploads =
+    "(SELECT upload_id FROM uploads FINAL"
+    " WHERE stored_version <= {version:UInt64} AND {version:UInt64} < voided_version)";
+
 constexpr std::string_view kOverlapSql =
     "SELECT upload_id, sum(most) AS rows FROM ("
     "  SELECT upload_id, max(rounds) AS most FROM {0}"
     "  WHERE (game_id, hour) GLOBAL IN"
     "      (SELECT game_id, hour FROM {0} WHERE upload_id = {{id:UUID}})"
     "    AND upload_id NOT IN ({{id:UUID}}, {{replaces:UUID}})"
-    "    AND upload_id GLOBAL IN"
-    "      (SELECT upload_id FROM uploads FINAL"
-    "       WHERE stored_version <= {{version:UInt64}} AND {{version:UInt64}} < voided_version)"
+    "    AND upload_id GLOBAL IN {1}"
     "  GROUP BY upload_id, game_id, hour, part, cell) "
     "GROUP BY upload_id ORDER BY rows DESC, upload_id LIMIT {{most:UInt32}} FORMAT TSV";
 
@@ -33,12 +35,10 @@ constexpr std::string_view kOverlapSql =
 constexpr std::string_view kRowsSql =
     "SELECT upload_id, game_id, intDiv(toUnixTimestamp(hour), 3600), sum(most) FROM ("
     "  SELECT upload_id, game_id, hour, max(rounds) AS most FROM game_hourly"
-    "  WHERE hour BETWEEN toDateTime({first:UInt32} * 3600, 'UTC')"
-    "                 AND toDateTime({last:UInt32} * 3600, 'UTC')"
-    "    AND upload_id NOT IN ({but_0:UUID}, {but_1:UUID})"
-    "    AND upload_id IN"
-    "      (SELECT upload_id FROM uploads FINAL"
-    "       WHERE stored_version <= {version:UInt64} AND {version:UInt64} < voided_version)"
+    "  WHERE hour BETWEEN toDateTime({{first:UInt32}} * 3600, 'UTC')"
+    "                 AND toDateTime({{last:UInt32}} * 3600, 'UTC')"
+    "    AND upload_id NOT IN ({{but_0:UUID}}, {{but_1:UUID}})"
+    "    AND upload_id IN {0}"
     "  GROUP BY upload_id, game_id, hour, part, cell) "
     "GROUP BY upload_id, game_id, hour FORMAT TSV";
 
@@ -84,7 +84,7 @@ Result<RowsByUpload> rows_on(const clickhouse::Endpoint& shard,
     // One of its own, since the store's waits longer.
     const clickhouse::Client client(shard, kFileTimeoutMs);
     RH_ASSIGN(const auto answer,
-              client.stream(kRowsSql, parameters,
+              client.stream(fmt::format(kRowsSql, kCountedUploads), parameters,
                             {{"max_execution_time", std::to_string(kFileTimeoutMs / 1'000)}}));
     RowsByUpload rows;
     std::string text;  // ends with a part of a line
@@ -109,7 +109,7 @@ Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Store& store,
                                                const uploads::Upload& upload, uint64_t version) {
     const auto replaces = upload.request.replaces.value_or(model::UploadId{});
     RH_ASSIGN(const std::string text,
-              store.query(fmt::format(kOverlapSql, store.all("game_hourly")),
+              store.query(fmt::format(kOverlapSql, store.all("game_hourly"), kCountedUploads),
                           {{"id", model::to_string(upload.id)},
                            {"replaces", model::to_string(replaces)},
                            {"version", std::to_string(version)},
