@@ -36,8 +36,7 @@ Cells header_of(const Arguments& arguments) {
 }
 
 Result<int> print(const Arguments& arguments, const Invocation& invocation) {
-    RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
+    RH_ASSIGN(const ApiClient api, open_api(invocation));
     Query query = {{"from", arguments.from},
                    {"to", arguments.to},
                    {"granularity", arguments.granularity},

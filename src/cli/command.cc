@@ -38,6 +38,11 @@ void add_config_file(CLI::App& command, Invocation& invocation) {
 
 }  // namespace
 
+Result<ApiClient> open_api(const Invocation& invocation) {
+    RH_ASSIGN(const app::Resolved settings, invocation.settings());
+    return ApiClient::open(settings.config);
+}
+
 Result<app::Resolved> Invocation::settings() const {
     return app::resolve({flags, config_file, app::process_environment});
 }

@@ -12,6 +12,7 @@
 
 #include "app/config.h"
 #include "base/result.h"
+#include "cli/api_client.h"
 
 namespace CLI {
 class App;
@@ -36,6 +37,9 @@ struct Invocation {
     Result<app::Resolved> settings() const;
 };
 
+// For the server that the settings name.
+Result<ApiClient> open_api(const Invocation& invocation);
+
 // A subcommand with --json and a help text that begins with `what` and the examples (a line each).
 CLI::App& add_command(CLI::App& parent, Invocation& invocation, std::string_view name,
                       std::string_view what, const std::vector<std::string>& examples);
@@ -55,6 +59,8 @@ void add_rejects(CLI::App& program, Invocation& invocation);
 void add_changes(CLI::App& program, Invocation& invocation);  // void, cancel, delete
 void add_aggregates(CLI::App& program, Invocation& invocation);
 void add_reconcile(CLI::App& program, Invocation& invocation);
+void add_reconciliations(CLI::App& program, Invocation& invocation);
+void add_discrepancies(CLI::App& program, Invocation& invocation);
 void add_check(CLI::App& program, Invocation& invocation);
 void add_convert(CLI::App& program, Invocation& invocation);
 void add_clickhouse(CLI::App& program, Invocation& invocation);

@@ -18,8 +18,7 @@ struct HealthArguments {
 };
 
 Result<int> health(const HealthArguments& arguments, const Invocation& invocation) {
-    RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
+    RH_ASSIGN(const ApiClient api, open_api(invocation));
     RH_ASSIGN(const ApiClient::Plain answer, api.get_plain(arguments.live ? "/livez" : "/readyz"));
     const std::string text(trim_blanks(answer.text, kBlanksAndLineEnds));
     const bool fine =

@@ -5,10 +5,8 @@
 #include <thread>
 
 #include <CLI/CLI.hpp>
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
 
 #include "cli/api_client.h"
@@ -16,18 +14,16 @@
 #include "cli/json.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/reconciliation_report.h"
 #include "cli/row_flags.h"
-#include "cli/rows.h"
 #include "cli/send_file.h"
 #include "cli/text.h"
-#include "model/row_batch.h"
 #include "model/upload_id.h"
 
 namespace rh::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kPoll{200};
-constexpr std::array<std::string_view, 3> kSides = {"original", "stored", "aggregated"};
 
 struct Arguments {
     std::string what;
@@ -113,154 +109,13 @@ Result<boost::json::object> wait(const ApiClient& api, const Arguments& argument
     return reconciliation;
 }
 
-// Rows that were refused: of an upload, or of a statement, which are then not compared.
-uint64_t rejected_rows(const boost::json::object& reconciliation) {
-    return count_at(object_at(reconciliation, "rows"), "rejected");
-}
-
-// Says of what was compared that it agrees, and of nothing else.
-std::string matched_text(const boost::json::object& reconciliation) {
-    if (find_warning(reconciliation, "upload_voided") != nullptr) {
-        return "matched: every row is kept exactly once; the upload is voided, so none is in the "
-               "figures\n";
-    }
-    const uint64_t rejected = rejected_rows(reconciliation);
-    const auto* const warning = find_warning(reconciliation, "rows_out_of_scope");
-    const uint64_t outside = warning != nullptr ? count_at(*warning, "count") : 0;
-    if (rejected + outside == 0) {
-        return "matched: every row is counted exactly once\n";
-    }
-    if (!text_at(reconciliation, "upload_id").empty()) {
-        return "matched: every accepted row is counted exactly once\n";
-    }
-    std::string reasons = rejected > 0 ? with_commas(rejected) + " not valid" : "";
-    if (outside > 0) {
-        reasons +=
-            fmt::format("{}{} out of scope", reasons.empty() ? "" : ", ", with_commas(outside));
-    }
-    return fmt::format(
-        "matched, but {} of the statement {} not compared ({}); every other row is "
-        "counted exactly once\n",
-        counted(rejected + outside, "row"), rejected + outside == 1 ? "was" : "were", reasons);
-}
-
-std::string examples_text(const boost::json::object& reconciliation) {
-    std::string out;
-    if (const auto* examples = reconciliation.if_contains("rejected_examples");
-        examples != nullptr && examples->is_array()) {
-        for (const auto& example : examples->get_array()) {
-            out += fmt::format("  row {}: {}\n", text_at(example.as_object(), "row"),
-                               text_at(example.as_object(), "detail"));
-        }
-    }
-    return out;
-}
-
-std::string totals_text(const boost::json::object& reconciliation) {
-    const auto& totals = object_at(reconciliation, "totals");
-    const auto& rows = object_at(reconciliation, "rows");
-    std::string out =
-        fmt::format("{:<18}{:>24}{:>24}{:>24}\n", "", kSides[0], kSides[1], kSides[2]);
-    const auto add = [&](std::string_view name) {
-        out += fmt::format("{:<18}", name);
-        for (const auto side : kSides) {
-            out += aligned_amount(text_at(object_at(totals, side), name), 24);
-        }
-        out += '\n';
-    };
-    add("rows");
-    for (const auto amount : model::kAmountNames) {
-        add(amount);
-    }
-    if (!rows.empty()) {
-        out += fmt::format(
-            "rows: {} read = {} accepted + {} rejected; {}\n", with_commas(count_at(rows, "read")),
-            with_commas(count_at(rows, "accepted")), with_commas(count_at(rows, "rejected")),
-            counted(count_at(rows, "blank"), "blank line"));
-    }
-    for (const auto* const warning : warnings_of(reconciliation)) {
-        out += fmt::format("warning: {}\n", in_flags(text_at(*warning, "detail")));
-    }
-    return out + examples_text(reconciliation) +
-           fmt::format("reconciliation {} at version {}\n", text_at(reconciliation, "id"),
-                       text_at(reconciliation, "version"));
-}
-
-// "3 rounds 1.5/0/0.3/0", or "-" for a side that has nothing.
-std::string side_text(const boost::json::object& side) {
-    if (side.empty()) {
-        return "-";
-    }
-    std::string amounts;
-    for (const auto amount : model::kAmountNames) {
-        amounts += (amounts.empty() ? "" : "/") + text_at(side, amount);
-    }
-    return fmt::format("{} {}", counted(count_at(side, "rounds"), "round"), amounts);
-}
-
-Result<void> print_discrepancies(const ApiClient& api, const Arguments& arguments,
-                                 const boost::json::object& reconciliation) {
-    const uint64_t of = count_at(reconciliation, "discrepancies");
-    const std::string path =
-        fmt::format("/v1/reconciliations/{}/discrepancies", text_at(reconciliation, "id"));
-    if (of == 0) {
-        return {};  // the balance differs, or the totals
-    }
-    RH_ASSIGN(const auto page,
-              api.get(with_query(path, {{"limit", std::to_string(arguments.show)}})));
-    const auto* data = page.if_contains("data");
-    if (data == nullptr || !data->is_array()) {
-        return {};
-    }
-    RH_TRY(write_out("figures: rounds, then real bet / bonus bet / real win / bonus win\n"));
-    RowPrinter printer(RowFormat::table, {"player_id", "game_id", "hour", "class", "other_hour",
-                                          "table", "original", "stored", "aggregated"});
-    std::vector<Cells> rows;
-    for (const auto& item : data->get_array()) {
-        const auto& one = item.get_object();
-        Cells cells = {text_at(one, "player_id"),  text_at(one, "game_id"),
-                       text_at(one, "hour"),       text_at(one, "class"),
-                       text_at(one, "other_hour"), text_at(one, "table")};
-        for (const auto side : kSides) {
-            cells.push_back(side_text(object_at(one, side)));
-        }
-        rows.push_back(std::move(cells));
-    }
-    RH_TRY(printer.print(rows));
-    if (of > rows.size()) {
-        RH_TRY(
-            write_out(fmt::format("… and {} more; --show N prints more of them, and GET {} has "
-                                  "all\n",
-                                  with_commas(of - rows.size()), path)));
-    }
-    return {};
-}
-
 Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) {
-    RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
+    RH_ASSIGN(const ApiClient api, open_api(invocation));
     RH_ASSIGN(const boost::json::object reconciliation, wait(api, arguments));
     const std::string verdict = text_at(reconciliation, "verdict");
     const bool done = text_at(reconciliation, "state") == "done";
-    if (invocation.json) {
-        RH_TRY(write_out(boost::json::serialize(reconciliation) + "\n"));
-    } else {
-        if (done) {
-            RH_TRY(write_out(totals_text(reconciliation)));
-        }
-        if (!done) {
-            const auto& error = object_at(reconciliation, "error");
-            say(error.empty() ? "The reconciliation failed; it says nothing about the figures."
-                              : in_flags(text_at(error, "detail")));
-        } else if (verdict == "matched") {
-            RH_TRY(write_out(matched_text(reconciliation)));
-        } else {
-            RH_TRY(write_out(
-                fmt::format("{}: {}\n", verdict,
-                            counted(count_at(reconciliation, "discrepancies"), "discrepancy"))));
-            RH_TRY(print_discrepancies(api, arguments, reconciliation));
-        }
-    }
+    RH_TRY(invocation.json ? write_out(boost::json::serialize(reconciliation) + "\n")
+                           : print_report(api, reconciliation, arguments.show));
     if (!done) {
         return kExitFailure;
     }

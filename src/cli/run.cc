@@ -48,6 +48,8 @@ void add_commands(CLI::App& program, Invocation& invocation) {
     add_changes(program, invocation);
     add_aggregates(program, invocation);
     add_reconcile(program, invocation);
+    add_reconciliations(program, invocation);
+    add_discrepancies(program, invocation);
     add_check(program, invocation);
     add_convert(program, invocation);
     add_generate(program, invocation);

@@ -150,8 +150,7 @@ Result<int> run_uploads(const Arguments& arguments, const Invocation& invocation
                     "--replaces goes with one file only. Put all corrected rows into one file, or "
                     "void the upload and send the files without it.");
     }
-    RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    RH_ASSIGN(const ApiClient api, ApiClient::open(settings.config));
+    RH_ASSIGN(const ApiClient api, open_api(invocation));
     int code = kExitOk;
     for (const std::string& file : arguments.files) {
         const auto upload = upload_and_wait(api, arguments, file);

@@ -19,11 +19,6 @@
 namespace rh::cli {
 namespace {
 
-Result<ApiClient> open_api(const Invocation& invocation) {
-    RH_ASSIGN(const app::Resolved settings, invocation.settings());
-    return ApiClient::open(settings.config);
-}
-
 // An id goes into a path, so it must be one.
 Result<std::string> checked_id(const std::string& text) {
     const auto id = model::parse_upload_id(text);

@@ -1,11 +1,14 @@
 """The client commands against a running server."""
 
+import csv
 import http.server
+import io
 import json
 import os
 import subprocess
 import threading
 import time
+import uuid
 from decimal import Decimal
 
 import pytest
@@ -221,9 +224,40 @@ def test_a_mismatch_is_printed_with_all_that_a_person_needs(run, tmp_path, rng):
     assert more > 0
     text = run("reconcile", statement, "--show", 2, code=4)
     assert f"mismatched: {report['discrepancies']} discrepancies" in text
-    assert f"… and {more} more; --show N" in text and "figures: rounds, then real bet" in text
-    assert f"at version {report['version']}" in text and "/v1/reconciliations/" in text
+    shown = text.split("reconciliation ")[1].split()[0]
+    assert f"… and {more} more: roundhouse discrepancies {shown} --all" in text
+    assert "figures: rounds, then real bet" in text and f"at version {report['version']}" in text
     assert "1 rounds" not in text
+
+
+def test_discrepancies_as_csv_are_those_of_the_api(run, server, tmp_path, rng):
+    rows = rounds.make_rows(rng, 60, games=1, hours=4)
+    for row in rows:
+        row[9] = f"Listed {rows[0][2]}"
+    file, statement = tmp_path / "rounds.csv", tmp_path / "statement.csv"
+    file.write_text(rounds.to_csv(rows))
+    run("upload", file)
+    for row in rows:
+        row[4] = "1234.5"
+    statement.write_text(rounds.to_csv(rows))
+    report = json.loads(run("reconcile", statement, "--json", code=4))
+    listed = run("discrepancies", report["id"], "--all", "--limit", 7, "--format", "csv")
+    answer = server.get(f"/v1/reconciliations/{report['id']}/discrepancies", headers={"Accept": "text/csv"})
+    assert answer.status_code == 200
+    read = [list(csv.DictReader(io.StringIO(text, newline=""))) for text in (listed, answer.text)]
+    assert read[0] == read[1] and len(read[0]) == report["discrepancies"] > 7
+    data = json.loads(run("discrepancies", report["id"], "--limit", 3, "--json"))["data"]
+    assert [one["class"] for one in data] == [one["class"] for one in read[0][:3]]
+    assert [one["stored"]["real_amount_bet"] for one in data] == [
+        one["stored_real_amount_bet"] for one in read[0][:3]
+    ]
+    newest = json.loads(run("reconciliations", "--limit", 1, "--json"))["data"]
+    assert newest == [json.loads(run("reconciliations", report["id"], "--json"))] == [report]
+    text = run("reconciliations", report["id"])
+    assert f"mismatched: {report['discrepancies']} discrepancies" in text and "amount_mismatch" in text
+    assert report["id"] in run("reconciliations", "--format", "table")
+    assert "no id of a reconciliation" in run.errors("discrepancies", "17", code=2)
+    assert "There is no reconciliation" in run.errors("discrepancies", str(uuid.uuid4()), code=1)
 
 
 def test_a_moved_round_shows_both_hours(run, tmp_path, rng):
