@@ -36,7 +36,8 @@ Result<kafka::Cluster> cluster_of(const Config& config) {
     kafka::Cluster cluster{.brokers = config.kafka_brokers,
                            .settings = {},
                            .library = config.kafka_library,
-                           .replication = static_cast<int32_t>(config.kafka_replication)};
+                           .replication = static_cast<int32_t>(config.kafka_replication),
+                           .stop = {}};
     if (config.kafka_properties_file.empty()) {
         return cluster;
     }
@@ -56,9 +57,10 @@ Result<kafka::Cluster> cluster_of(const Config& config) {
 bool KafkaParts::was_used(const std::string& data) { return io::exists(data + "/node"); }
 
 KafkaParts::KafkaParts(const Config& config, kafka_log::KafkaLogOptions options,
-                       log::EmbeddedLog& staged, const clickhouse::Store& store,
-                       uploads::Ledger& ledger)
-    : control_(options.cluster, config.kafka_control_topic),
+                       std::stop_source stopping, log::EmbeddedLog& staged,
+                       const clickhouse::Store& store, uploads::Ledger& ledger)
+    : stopping_(std::move(stopping)),
+      control_(options.cluster, config.kafka_control_topic),
       log_(staged, control_, std::move(options)),
       versions_(store, ledger, control_, log_.options().node),
       announcer_(ledger, control_, log_.options().node) {
@@ -100,13 +102,15 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
     RH_TRY(kafka::Registry::open(config.registry_url, config.tls_ca_file));
     kafka_log::KafkaLogOptions options;
     RH_ASSIGN(options.cluster, cluster_of(config));
+    std::stop_source stopping;
+    options.cluster.stop = stopping.get_token();
     RH_ASSIGN(options.node, node_name(data));
     options.registry_url = config.registry_url;
     options.tls_ca_file = config.tls_ca_file;
     options.topic = config.kafka_topic;
     options.partitions = static_cast<int32_t>(config.kafka_partitions);
     return std::unique_ptr<KafkaParts>(
-        new KafkaParts(config, std::move(options), staged, store, ledger));
+        new KafkaParts(config, std::move(options), std::move(stopping), staged, store, ledger));
 }
 
 Result<bool> KafkaParts::have_taken(const model::UploadId& id) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "app/config.h"
@@ -34,6 +35,11 @@ class KafkaParts : public sink::Peers {
     kafka_log::KafkaLog& log() { return log_; }
     sink::TopicVersions& versions() { return versions_; }
     sink::TopicConsumer& consumer() { return *consumer_; }
+    // Nothing waits much longer for brokers that do not answer.
+    void request_stop() {
+        consumer_->request_stop();
+        stopping_.request_stop();
+    }
     Result<bool> have_taken(const model::UploadId& id) override;
     bool is_ours(const model::UploadId& id) const override { return log_.is_ours(id); }
     Result<void> take_over(const model::UploadId& id) override { return log_.take_over(id); }
@@ -43,9 +49,10 @@ class KafkaParts : public sink::Peers {
     bool is_foreign(const model::UploadId& id) const;
 
   private:
-    KafkaParts(const Config& config, kafka_log::KafkaLogOptions options, log::EmbeddedLog& staged,
-               const clickhouse::Store& store, uploads::Ledger& ledger);
+    KafkaParts(const Config& config, kafka_log::KafkaLogOptions options, std::stop_source stopping,
+               log::EmbeddedLog& staged, const clickhouse::Store& store, uploads::Ledger& ledger);
 
+    std::stop_source stopping_;  // of all that options.cluster makes
     kafka_log::ControlTopic control_;
     kafka_log::KafkaLog log_;
     sink::TopicVersions versions_;

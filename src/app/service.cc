@@ -346,7 +346,7 @@ Result<void> serve(const Config& config) {
     reconciler->stop();
     auditor.request_stop();
     if (kafka) {
-        kafka->consumer().request_stop();
+        kafka->request_stop();
     }
     pipeline.request_stop();
     // A worker in the middle of a statement is waited for, but not if ClickHouse hangs: once the

@@ -194,9 +194,8 @@ Result<void> print_report(const ApiClient& api, const boost::json::object& recon
     if (verdict == "matched") {
         return write_out(matched_text(reconciliation));
     }
-    RH_TRY(
-        write_out(fmt::format("{}: {}\n", verdict,
-                              counted(count_at(reconciliation, "discrepancies"), "discrepancy"))));
+    RH_TRY(write_out(fmt::format(
+        "{}: {}\n", verdict, counted(count_at(reconciliation, "discrepancies"), "discrepancy"))));
     return print_discrepancies(api, reconciliation, show);
 }
 

@@ -27,7 +27,10 @@ class Answer {
     Answer(const Handle& handle, int timeout_ms, const std::function<void(rd_kafka_queue_t*)>& ask)
         : library_(handle.library()), queue_(library_.queue_new(handle.get())) {
         ask(queue_);
-        event_ = library_.queue_poll(queue_, timeout_ms);
+        for (Patience patience(handle.stop(), timeout_ms);
+             event_ == nullptr && !patience.is_over();) {
+            event_ = library_.queue_poll(queue_, kSliceMs);
+        }
     }
     ~Answer() {
         if (event_ != nullptr) {
@@ -90,7 +93,9 @@ Result<int32_t> Admin::Impl::partitions_with_leader(const std::string& name) {
     const std::unique_ptr<rd_kafka_topic_t, decltype(library.topic_destroy)> topic(
         library.topic_new(handle.get(), name.c_str(), nullptr), library.topic_destroy);
     const struct rd_kafka_metadata* metadata = nullptr;
-    const auto code = library.metadata(handle.get(), 0, topic.get(), &metadata, kAnswerMs);
+    const auto code = handle.ask([&](int limit_ms) {
+        return library.metadata(handle.get(), 0, topic.get(), &metadata, limit_ms);
+    });
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return kafka_error(library, code, "asking for topic " + name);
     }
@@ -122,7 +127,9 @@ Result<int32_t> Admin::Impl::replication() {
         return cluster.replication;
     }
     const struct rd_kafka_metadata* metadata = nullptr;
-    const auto code = handle.library().metadata(handle.get(), 0, nullptr, &metadata, kAnswerMs);
+    const auto code = handle.ask([&](int limit_ms) {
+        return handle.library().metadata(handle.get(), 0, nullptr, &metadata, limit_ms);
+    });
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return kafka_error(handle.library(), code, "asking for the brokers");
     }
@@ -225,11 +232,13 @@ Result<int32_t> Admin::partition_count(const std::string& topic) {
 
 Result<Watermarks> Admin::watermarks(const std::string& topic, int32_t partition) {
     Watermarks watermarks;
-    const auto code = impl_->handle.library().query_watermark_offsets(
-        impl_->handle.get(), topic.c_str(), partition, &watermarks.low, &watermarks.high,
-        kAnswerMs);
+    const Handle& handle = impl_->handle;
+    const auto code = handle.ask([&](int limit_ms) {
+        return handle.library().query_watermark_offsets(
+            handle.get(), topic.c_str(), partition, &watermarks.low, &watermarks.high, limit_ms);
+    });
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return kafka_error(impl_->handle.library(), code, "asking for the ends of " + topic);
+        return kafka_error(handle.library(), code, "asking for the ends of " + topic);
     }
     return watermarks;
 }
@@ -252,7 +261,9 @@ Result<std::vector<std::optional<int64_t>>> Admin::committed(const std::string& 
     std::vector<int32_t> partitions(static_cast<size_t>(count));
     std::iota(partitions.begin(), partitions.end(), 0);
     const PartitionList list(member.library(), topic, partitions);
-    const auto code = member.library().committed(member.get(), list.get(), kAnswerMs);
+    const auto code = member.ask([&](int limit_ms) {
+        return member.library().committed(member.get(), list.get(), limit_ms);
+    });
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return kafka_error(member.library(), code, "asking for committed offsets");
     }

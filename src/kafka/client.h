@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,6 +35,9 @@ struct Cluster {
     // Copies of each partition of topics that are created; 0: three, or as many as there are
     // brokers.
     int32_t replication = 0;
+    // Once a stop is requested no call waits for brokers that do not answer for more than about a
+    // second; one that waits already ends within a few.
+    std::stop_token stop;
 };
 
 struct Record {

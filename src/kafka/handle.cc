@@ -15,6 +15,8 @@ namespace rh::kafka {
 namespace {
 
 constexpr size_t kErrorTextBytes = 512;
+constexpr int kQuestionMs = 3'000;  // of a question that cannot be ended
+constexpr int kStoppingMs = 1'000;
 
 constexpr int64_t kRefusalMs = 60'000;
 constexpr int64_t kFailureMs = 10'000;
@@ -202,7 +204,21 @@ Result<Handle> Handle::create(const Cluster& cluster, rd_kafka_type_t type,
         return fail(ErrorKind::internal, "kafka_error",
                     fmt::format("No Kafka client can be made: {}.", why.data()));
     }
-    return Handle(library, handle);
+    return Handle(library, handle, cluster.stop);
+}
+
+rd_kafka_resp_err_t Handle::ask(const std::function<rd_kafka_resp_err_t(int)>& question) const {
+    Patience patience(stop_, kAnswerMs);
+    while (true) {
+        const int limit_ms = stop_.stop_requested() ? kStoppingMs : kQuestionMs;
+        const int64_t begun = monotonic_ms();
+        const auto code = question(limit_ms);
+        const bool nobody_answered =
+            code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT;
+        if (!nobody_answered || monotonic_ms() - begun < limit_ms || patience.is_over()) {
+            return code;
+        }
+    }
 }
 
 Result<void> Handle::check_alive(std::string_view what) const {

@@ -2,10 +2,13 @@
 // as ours. Used by the .cc files of this room only.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
+#include "base/patience.h"
 #include "base/result.h"
 #include "kafka/client.h"
 #include "kafka/library.h"
@@ -14,6 +17,8 @@ namespace rh::kafka {
 
 // How long a call may wait for the brokers.
 inline constexpr int kAnswerMs = 30'000;
+// Between two questions whether to wait on.
+inline constexpr int kSliceMs = 300;
 
 std::unexpected<Error> kafka_error(const Library& library, rd_kafka_resp_err_t code,
                                    std::string_view what, std::string_view detail = {});
@@ -32,7 +37,8 @@ class Handle {
   public:
     static Result<Handle> create(const Cluster& cluster, rd_kafka_type_t type,
                                  const Settings& settings, const Callbacks& callbacks);
-    Handle(Handle&& other) noexcept : library_(other.library_), handle_(other.handle_) {
+    Handle(Handle&& other) noexcept
+        : library_(other.library_), handle_(other.handle_), stop_(std::move(other.stop_)) {
         other.handle_ = nullptr;
     }
     Handle& operator=(Handle&&) = delete;
@@ -43,13 +49,19 @@ class Handle {
     }
     const Library& library() const { return *library_; }
     rd_kafka_t* get() const { return handle_; }
+    const std::stop_token& stop() const { return stop_; }
     // Error if librdkafka has given the client up for good, which it tells only whoever asks.
     Result<void> check_alive(std::string_view what) const;
+    // Asks the brokers, kAnswerMs at most: `question` is given a time limit in ms, and asked again
+    // if nobody has answered within it, since librdkafka's calls cannot be ended from outside.
+    rd_kafka_resp_err_t ask(const std::function<rd_kafka_resp_err_t(int)>& question) const;
 
   private:
-    Handle(const Library* library, rd_kafka_t* handle) : library_(library), handle_(handle) {}
+    Handle(const Library* library, rd_kafka_t* handle, std::stop_token stop)
+        : library_(library), handle_(handle), stop_(std::move(stop)) {}
     const Library* library_;
     rd_kafka_t* handle_;
+    std::stop_token stop_;
 };
 
 // A list of partitions of one topic, as librdkafka takes and gives it.

@@ -25,7 +25,8 @@ class MockBroker {
         : handle_(Handle::create({.brokers = "127.0.0.1:1",
                                   .settings = {},
                                   .library = library_path(),
-                                  .replication = 0},
+                                  .replication = 0,
+                                  .stop = {}},
                                  RD_KAFKA_PRODUCER, {}, {})
                       .value()),
           library_(::dlopen(library_path().c_str(), RTLD_NOW | RTLD_NOLOAD)),
@@ -45,7 +46,8 @@ class MockBroker {
                     "rd_kafka_mock_cluster_bootstraps")(broker_),
                 .settings = {},
                 .library = library_path(),
-                .replication = 0};
+                .replication = 0,
+                .stop = {}};
     }
 
     // Connections break, and none is taken.

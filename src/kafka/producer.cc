@@ -16,7 +16,6 @@ constexpr const char* kTransactionMs = "20000";
 constexpr int kCommitMs = 25'000;
 constexpr int kQueueFullWaitMs = 50;
 constexpr int kAbortMs = 2'000;
-constexpr int kSliceMs = 300;  // between two questions whether to wait on
 constexpr size_t kBatch = 8'192;
 
 }  // namespace
@@ -46,7 +45,9 @@ struct Producer::Impl {
         // Records sent in batches before the partitions are known are put into them later, and
         // those partitions never become part of the transaction (seen with librdkafka 2.16).
         const struct rd_kafka_metadata* metadata = nullptr;
-        const auto code = handle.library().metadata(handle.get(), 0, found, &metadata, kAnswerMs);
+        const auto code = handle.ask([&](int limit_ms) {
+            return handle.library().metadata(handle.get(), 0, found, &metadata, limit_ms);
+        });
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             return kafka_error(handle.library(), code, "asking for topic " + name);
         }
@@ -58,7 +59,7 @@ struct Producer::Impl {
     // again after, until it is done, it fails, or `deadline_ms` have passed.
     template <class Attempt>
     Result<void> in_slices(int deadline_ms, std::string_view what, Attempt attempt) {
-        const int64_t deadline = monotonic_ms() + deadline_ms;
+        Patience patience(handle.stop(), deadline_ms);
         while (true) {
             rd_kafka_error_t* error = attempt();
             if (error == nullptr) {
@@ -67,7 +68,7 @@ struct Producer::Impl {
             const bool timed_out =
                 handle.library().error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT;
             const bool goes_on =
-                handle.library().error_is_retriable(error) != 0 && monotonic_ms() < deadline;
+                handle.library().error_is_retriable(error) != 0 && !patience.is_over();
             if (!goes_on) {
                 return take_error(handle.library(), error, what);
             }
@@ -265,9 +266,9 @@ Result<void> Producer::flush(const Delivery& delivery) {
 
 Result<void> Producer::Impl::wait_for(const Delivery& delivery) {
     const Library& library = handle.library();
-    const int64_t deadline = monotonic_ms() + kAnswerMs;
+    Patience patience(handle.stop(), kAnswerMs);
     auto code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && monotonic_ms() < deadline) {
+    while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && !patience.is_over()) {
         code = library.flush(handle.get(), kSliceMs);
         RH_TRY(check(delivery));
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "base/random.h"
 #include "base/without_exceptions.h"
 
@@ -19,6 +20,7 @@ constexpr size_t kPollMax = 1'000;
 // Longer than a transaction that its producer left may stay open: its timeout, and the brokers'
 // interval of looking for such.
 constexpr int64_t kCatchUpMs = 45'000;
+constexpr auto kSlice = std::chrono::milliseconds(300);  // between two looks whether to wait on
 constexpr auto kReadRetry = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -57,8 +59,7 @@ Result<void> ControlTopic::connect() {
         reader_ = std::jthread([this](const std::stop_token& stop) { read(stop); });
     }
     std::unique_lock reading(mutex_);
-    if (!changed_.wait_for(reading, std::chrono::milliseconds(kCatchUpMs),
-                           [&] { return was_at_end_; })) {
+    if (!wait(reading, [&] { return was_at_end_; })) {
         return takes_too_long("its end");
     }
     connected_ = true;
@@ -73,12 +74,20 @@ Result<void> ControlTopic::catch_up() {
 
 Result<void> ControlTopic::wait_until_read(int64_t offset) {
     std::unique_lock lock(mutex_);
-    const bool read = changed_.wait_for(lock, std::chrono::milliseconds(kCatchUpMs),
-                                        [&] { return next_offset_ >= offset; });
-    if (read) {
+    if (wait(lock, [&] { return next_offset_ >= offset; })) {
         return {};
     }
     return takes_too_long(fmt::format("offset {}", offset));
+}
+
+bool ControlTopic::wait(std::unique_lock<std::mutex>& lock, const std::function<bool()>& until) {
+    Patience patience(cluster_.stop, kCatchUpMs);
+    while (!changed_.wait_for(lock, kSlice, until)) {
+        if (patience.is_over()) {
+            return false;
+        }
+    }
+    return true;
 }
 
 std::unexpected<Error> ControlTopic::takes_too_long(std::string_view to) const {

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -89,6 +90,8 @@ class ControlTopic {
     void apply(Stored stored, uint64_t offset);
     void add_change(const model::UploadId& id, uint64_t version, bool is_void);
     Result<void> wait_until_read(int64_t offset);
+    // False if that takes too long. `lock` is of mutex_.
+    bool wait(std::unique_lock<std::mutex>& lock, const std::function<bool()>& until);
     std::unexpected<Error> takes_too_long(std::string_view to) const;
 
     const kafka::Cluster cluster_;

@@ -7,6 +7,7 @@ read out of the topic by confluent-kafka with its AvroDeserializer, what must be
 import contextlib
 import json
 import signal
+import socket
 import time
 from decimal import Decimal
 
@@ -167,6 +168,24 @@ def test_brokers_away_for_long_while_a_file_is_judged(site, rng):
     assert site.count(upload_id) == len(rows)
 
 
+def test_it_ends_in_time_while_brokers_are_away(site, rng):
+    content, rows = make_file(rng, 600_000)
+    server = site.start()
+    upload_id = send(server, content, filename="ended.csv")
+    wait_for(
+        lambda: server.get(f"/v1/uploads/{upload_id}").json()["progress"]["rows"] > 100_000, "some rows are sent"
+    )
+    site.stack.kill("broker")
+    try:
+        assert server.stop(timeout=15) == 0, server.log_tail()
+    finally:
+        site.stack.start("broker")
+    server.start()
+    wait_stored(server, upload_id)
+    check_exactly_once(server, rows)
+    assert site.count(upload_id) == len(rows)
+
+
 def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
     content, rows = make_file(rng, 5_000)
     server = site.start()
@@ -232,7 +251,16 @@ def test_brokers_that_do_not_answer_are_named_with_the_cause_and_fill_no_log(sit
     )
     lines = [line for line in server.log_path.read_text().splitlines() if '"librdkafka"' in line]
     assert 0 < len(lines) < 30
-    assert server.stop(timeout=60) == 0
+    assert server.stop(timeout=15) == 0, server.log_tail()
+
+
+def test_it_ends_in_time_while_brokers_take_connections_and_say_nothing(site, rng):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = "{}:{}".format(*silent.getsockname())
+        server = site.start(ready=False, kafka_brokers=address, kafka_topic="silent")
+        send(server, make_file(rng, 1_000)[0], filename="waits.csv")
+        wait_for(lambda: "kafka_unavailable" in server.log_path.read_text(), "somebody waits for the brokers", 90)
+        assert server.stop(timeout=15) == 0, server.log_tail()
 
 
 def test_a_control_topic_that_forgets_is_refused(site):
