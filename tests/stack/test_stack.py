@@ -264,6 +264,17 @@ def test_up_brings_back_what_was_killed(stack):
     still_there(stack, remembered)
 
 
+def test_a_part_that_waits_for_another_says_for_which(stack):
+    stack.run("kill", "broker")
+    stack.run("kill", "zookeeper")
+    try:
+        failed = stack.run("start", "broker", "--timeout", "2", code=1)
+        assert "broker waits for zookeeper, which is stopped: tools/stack start zookeeper" in failed.stderr
+    finally:
+        stack.run("start", "zookeeper")
+        stack.run("start", "broker")
+
+
 def test_a_part_that_cannot_start_says_why_and_leaves_no_process(stack):
     stack.kill("registry")
     host, _, port = httpx.URL(stack.env()["STACK_REGISTRY"]).netloc.decode().partition(":")

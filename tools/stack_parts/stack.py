@@ -202,6 +202,9 @@ def kill(setup: Setup, name: str) -> bool:
 
 def start_one(setup: Setup, name: str, patience_s: float) -> None:
     (part,) = some(setup, [name])
+    for needed in some(setup, sorted(part.needs)) if part.needs else []:
+        if not needed.runs():
+            complain(f"{name} waits for {needed.name}, which is stopped: tools/stack start {needed.name}")
     with locked(setup.folder):
         start([part], patience_s)
 
