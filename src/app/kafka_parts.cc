@@ -1,11 +1,14 @@
 #include "app/kafka_parts.h"
 
 #include <array>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/random.h"
 #include "io/file.h"
 #include "kafka/properties.h"
@@ -32,6 +35,13 @@ Result<std::string> node_name(const std::string& data) {
     return name;
 }
 
+bool others_may_read(const std::string& path) {
+    using std::filesystem::perms;
+    std::error_code error;
+    const auto found = std::filesystem::status(path, error);
+    return !error && (found.permissions() & perms::others_read) != perms::none;
+}
+
 Result<kafka::Cluster> cluster_of(const Config& config) {
     kafka::Cluster cluster{.brokers = config.kafka_brokers,
                            .settings = {},
@@ -42,6 +52,12 @@ Result<kafka::Cluster> cluster_of(const Config& config) {
         return cluster;
     }
     RH_ASSIGN(const std::string text, io::read_file(config.kafka_properties_file));
+    if (others_may_read(config.kafka_properties_file)) {
+        log_event(LogLevel::warning,
+                  "everybody on this machine may read kafka.properties_file, passwords included; "
+                  "give it mode 0600",
+                  {{"file", config.kafka_properties_file}});
+    }
     auto settings = kafka::parse_properties(text);
     if (!settings) {
         Error error = std::move(settings).error();

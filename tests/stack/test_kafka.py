@@ -245,13 +245,23 @@ def test_rows_that_come_again_or_are_made_up_count_nowhere(site, rng):
 
 
 def test_brokers_that_do_not_answer_are_named_with_the_cause_and_fill_no_log(site):
-    server = site.start(ready=False, kafka_brokers="127.0.0.1:9", kafka_topic="nowhere")
+    properties = site.folder / "kafka.properties"
+    properties.write_text("sasl.password=secret\n")
+    properties.chmod(0o644)
+    server = site.start(
+        ready=False, kafka_brokers="127.0.0.1:9", kafka_topic="nowhere", kafka_properties_file=str(properties)
+    )
+    assert "may read kafka.properties_file" in server.log_path.read_text()
     wait_for(
         lambda: "127.0.0.1:9 failed: Connection refused" in server.get("/readyz?verbose").text, "it is said", 90
     )
     lines = [line for line in server.log_path.read_text().splitlines() if '"librdkafka"' in line]
     assert 0 < len(lines) < 30
     assert server.stop(timeout=15) == 0, server.log_tail()
+    assert "secret" not in server.log_path.read_text()
+    properties.chmod(0o600)
+    server.start(ready=False)
+    assert server.log_path.read_text().count("may read kafka.properties_file") == 1
 
 
 def test_it_ends_in_time_while_brokers_take_connections_and_say_nothing(site, rng):
