@@ -70,6 +70,7 @@ struct Config {
 
     std::string clickhouse_libchdb;
     uint64_t clickhouse_memory_bytes_max = 0;
+    uint64_t clickhouse_hung_after_s = 60;
     uint64_t clickhouse_http_port = 0;
     uint64_t clickhouse_tcp_port = 0;
 

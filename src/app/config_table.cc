@@ -122,6 +122,10 @@ constexpr std::array kOptions = {
            "Path of libchdb.so; empty: beside the program or in ../lib."},
     Option{"clickhouse.memory_bytes_max", bytes, server, &Config::clickhouse_memory_bytes_max,
            "Memory of the ClickHouse server; 0: a share of the machine's.", 0, 64 * kTiB},
+    Option{"clickhouse.hung_after_s", count, server, &Config::clickhouse_hung_after_s,
+           "Seconds after which a ClickHouse server that runs and answers nothing is killed and "
+           "started again; 0: never. Of the child only.",
+           0, 86'400},
     Option{"clickhouse.http_port", count, server, &Config::clickhouse_http_port,
            "Loopback port of ClickHouse's HTTP interface; 0: a free one.", 0, 65535},
     Option{"clickhouse.tcp_port", count, server, &Config::clickhouse_tcp_port,

@@ -10,6 +10,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -32,6 +34,7 @@
 #include "app/status.h"
 #include "auth/keys.h"
 #include "base/log.h"
+#include "base/sleep.h"
 #include "clickhouse/store.h"
 #include "http/server.h"
 #include "io/file.h"
@@ -55,6 +58,8 @@ constexpr int kMallocArenasMax = 2;
 
 // With drain_s and the time that ClickHouse gets, less than 15 s.
 constexpr auto kWorkersEnd = std::chrono::seconds(3);
+// After drain_s: whoever still waits for an answer of ClickHouse would wait as long as it hangs.
+constexpr int64_t kHungMs = 1'000;
 
 // A log without a ledger is no crash's work: the ledger learns of every upload before the log does,
 // and forgets it later. Going on would take all of it for rubbish and remove it.
@@ -202,6 +207,7 @@ Result<std::unique_ptr<clickhouse::Store>> open_store(const Config& config,
     options.directory = data + "/clickhouse";
     options.libchdb = config.clickhouse_libchdb;
     options.memory_bytes_max = config.clickhouse_memory_bytes_max;
+    options.hung_after_s = config.clickhouse_hung_after_s;
     options.http_port = static_cast<uint16_t>(config.clickhouse_http_port);
     options.tcp_port = static_cast<uint16_t>(config.clickhouse_tcp_port);
     return clickhouse::Store::embed(options);
@@ -342,8 +348,17 @@ Result<void> serve(const Config& config) {
                            [&] { announce(config, server->port(), keys->has_keys()); });
     status.set_stopping();
     board.stop();  // handlers that wait for progress answer now
-    server->stop(static_cast<unsigned>(config.drain_s));
-    reconciler->stop();
+    {
+        const std::jthread impatience([&](const std::stop_token& all_ended) {
+            sleep_unless_stopped(all_ended, static_cast<int64_t>(config.drain_s) * 1'000 + kHungMs);
+            if (!all_ended.stop_requested()) {
+                log_event(LogLevel::warning, "statements that have not ended are ended");
+                store->abort();
+            }
+        });
+        server->stop(static_cast<unsigned>(config.drain_s));
+        reconciler->stop();
+    }
     auditor.request_stop();
     if (kafka) {
         kafka->request_stop();

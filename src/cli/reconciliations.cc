@@ -27,7 +27,7 @@ struct Arguments {
 Result<std::string> path_of(const std::string& text) {
     const auto id = model::parse_upload_id(text);
     if (!id) {
-        return fail(ErrorKind::invalid_request, "bad_reconciliation_id",
+        return fail(ErrorKind::invalid_request, "usage",
                     fmt::format("\"{}\" is no id of a reconciliation. `roundhouse reconciliations` "
                                 "lists them.",
                                 text));

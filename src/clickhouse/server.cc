@@ -30,6 +30,10 @@ constexpr int kStopMs = 6'000;
 constexpr int kPollMs = 20;
 constexpr int kProbeMs = 1'000;
 constexpr int kWatchMs = 100;
+constexpr int64_t kPingEveryMs = 2'000;
+// A child that has been silent for so long is not given kStopMs.
+constexpr int64_t kSilentMs = 5'000;
+constexpr int kSilentStopMs = 500;
 constexpr int64_t kPatienceMs = 60'000;  // between two words about a child that does not answer
 constexpr int kBackoffMsMin = 100;
 constexpr int kBackoffMsMax = 5'000;
@@ -129,6 +133,7 @@ struct Server::Impl {
     Error not_started(std::string_view why, Verdict verdict) const;
     Result<io::ChildProcess> spawn();
     Result<void> wait_until_it_answers(io::ChildProcess& child);
+    std::optional<io::ExitStatus> watch(io::ChildProcess& child, int64_t& silent_ms);
     void supervise();
     Error run_child(bool& answered);
     bool pause(int ms);
@@ -274,6 +279,26 @@ void Server::Impl::supervise() {
     }
 }
 
+// Until a child that is up ends, or is to be ended. Its /ping needs no table, no disk and no user,
+// so a child that does not answer it for long is hung, however busy it is.
+std::optional<io::ExitStatus> Server::Impl::watch(io::ChildProcess& child, int64_t& silent_ms) {
+    const Client client(endpoint(kOwnerUser, config.owner_password));
+    const auto hung_after_ms = static_cast<int64_t>(options.hung_after_s) * 1'000;
+    int64_t answered_at = monotonic_ms();
+    int64_t asked_at = answered_at;
+    std::optional<io::ExitStatus> ended;
+    while (!ended && !stopping && (hung_after_ms == 0 || silent_ms < hung_after_ms)) {
+        ended = child.wait(kWatchMs).value_or(std::nullopt);
+        if (!ended && monotonic_ms() - asked_at >= kPingEveryMs) {
+            const bool answers = client.ping().has_value();
+            asked_at = monotonic_ms();
+            answered_at = answers ? asked_at : answered_at;
+            silent_ms = asked_at - answered_at;
+        }
+    }
+    return ended;
+}
+
 // The life of one child, from its fork to its end; how that came.
 Error Server::Impl::run_child(bool& answered) {
     auto child = spawn();
@@ -285,15 +310,18 @@ Error Server::Impl::run_child(bool& answered) {
     }
     answered = true;
     set_state(State::up);
-    std::optional<io::ExitStatus> ended;
-    while (!ended && !stopping) {
-        ended = child->wait(kWatchMs).value_or(std::nullopt);
-    }
+    int64_t silent_ms = 0;
+    std::optional<io::ExitStatus> ended = watch(*child, silent_ms);
+    const bool was_hung = !ended && !stopping;
     if (!ended) {
-        ended = child->terminate(kStopMs).value_or(io::ExitStatus{});
+        ended = child->terminate(silent_ms >= kSilentMs ? kSilentStopMs : kStopMs)
+                    .value_or(io::ExitStatus{});
     }
     return {ErrorKind::unavailable, "clickhouse_unavailable",
-            without_line_ends(fmt::format("{}: {}", to_string(*ended), child->stderr_tail())),
+            without_line_ends(fmt::format(
+                "{}{}: {}",
+                was_hung ? fmt::format("it answered nothing for {} s; ", silent_ms / 1'000) : "",
+                to_string(*ended), child->stderr_tail())),
             Verdict::retry};
 }
 

@@ -5,6 +5,7 @@
 // over restarts, so an Endpoint is good for as long as the Server lives.
 //
 //   start ──▶ starting ──answers──▶ up ──child ends──▶ waiting (0.1 s … 5 s) ──▶ starting
+//                 │                 └─silent for hung_after_s: killed─┘
 //                 └─never answered, and never will─▶ failed      ~Server from any ──▶ gone
 //
 // A child that says why it cannot work and exits, before any has answered, fails the Server: no
@@ -31,6 +32,7 @@ struct ServerOptions {
     std::string program = {};       // a binary that has `clickhouse server`; empty: this one
     std::string libchdb = {};       // path of libchdb.so; empty: as clickhouse/engine.h finds it
     uint64_t memory_bytes_max = 0;  // 0: half of the machine's
+    uint64_t hung_after_s = 60;     // a child that is up and silent for so long is killed; 0: never
     uint16_t http_port = 0;         // 0: a free one
     uint16_t tcp_port = 0;
 };

@@ -116,8 +116,12 @@ Result<void> Store::make_durable() const {
 void Store::stop() {
     if (server_ != nullptr) {
         server_->stop();
-        return;
+    } else {
+        abort();
     }
+}
+
+void Store::abort() const {
     for (const Shard& shard : shards_) {
         shard.owner.abort();
         shard.reader.abort();
@@ -199,7 +203,9 @@ Result<void> Store::check() const {
     if (server_ != nullptr) {
         return server_->is_up() ? Result<void>()
                                 : fail(ErrorKind::unavailable, "clickhouse_unavailable",
-                                       "The ClickHouse child does not answer; it is started again.",
+                                       "The ClickHouse child does not answer. It is started again "
+                                       "when it has ended, "
+                                       "or has been silent for clickhouse.hung_after_s.",
                                        Verdict::retry);
     }
     const auto answers = on_every_shard([this](size_t shard) { return owner(shard).ping(); });

@@ -54,8 +54,10 @@ class Store {
     // What was inserted stays, whatever happens to the machine: syncs the child's directory. The
     // tables of a cluster sync each insert themselves.
     Result<void> make_durable() const;
-    // The child, and starts none again. Of a cluster every statement ends here, also one that a
-    // server hangs in.
+    // Every statement ends here, also one that a server hangs in, and every later one, with the
+    // error of a server that does not answer.
+    void abort() const;
+    // Ends the child, and starts none again; of a cluster abort().
     void stop();
 
     bool is_cluster() const { return server_ == nullptr; }

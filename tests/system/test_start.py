@@ -3,6 +3,7 @@
 The engine is made slow by a library that stands before the real one (slow_chdb.c) and waits for a file.
 """
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -227,6 +228,49 @@ def pid_of_engine(server: Server) -> int | None:
     with contextlib.suppress(RuntimeError, FileNotFoundError):
         return server.clickhouse_pid()
     return None
+
+
+@pytest.mark.parametrize("asks", ["aggregates", "reconciliation"])
+def test_sigterm_ends_a_server_that_is_asked_while_its_engine_hangs(start_server, rng, asks):
+    content, expected = make_file(rng, 5_000)
+    server = start_server()
+    upload_id = server.stored(content)["id"]
+    engine = server.clickhouse_pid()
+    os.kill(engine, signal.SIGSTOP)
+
+    def ask() -> httpx.Response | None:
+        with contextlib.suppress(httpx.HTTPError):
+            if asks == "aggregates":
+                return server.get("/v1/aggregates", headers={"Accept": "text/csv"})
+            return server.post("/v1/reconciliations", json={"upload_id": upload_id}, headers={"Prefer": "wait=60"})
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        time.sleep(1)  # nothing shows that the question has reached the engine
+        assert server.stop(timeout=15) == 0, server.log_tail()
+        answer = asked.result(timeout=60)
+    assert answer is None or answer.status_code in (202, 503), answer.text
+    assert not os.path.exists(f"/proc/{engine}")
+    server.start()
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+    found = server.get("/v1/reconciliations").json()["data"]
+    assert len(found) == (1 if asks == "reconciliation" else 0)
+    for one in found:  # it goes on, or says that it was ended
+        wait_until(lambda one=one: server.get(f"/v1/reconciliations/{one['id']}").json()["state"] != "running")
+
+
+def test_an_engine_that_hangs_is_killed_and_started_again(start_server, rng):
+    content, expected = make_file(rng)
+    server = start_server(environment={"ROUNDHOUSE_CLICKHOUSE_HUNG_AFTER_S": "3"})
+    engine = server.clickhouse_pid()
+    os.kill(engine, signal.SIGSTOP)
+    upload_id = server.upload(content, wait=None).json()["id"]
+    assert server.wait_final(upload_id)["state"] == "stored"
+    assert "roundhouse_clickhouse_restarts_total 1\n" in server.get("/metrics").text
+    assert "it answered nothing for" in server.log_path.read_text()
+    assert not os.path.exists(f"/proc/{engine}")
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
 
 
 def test_sigterm_ends_a_server_whose_engine_hangs_while_it_is_prepared(start_server, rng):
