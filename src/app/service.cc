@@ -154,7 +154,7 @@ receive::Limits receive_limits(const Config& config) {
     return limits;
 }
 
-http::ServerOptions http_options(const Config& config, bool loopback_hosts_only) {
+http::ServerOptions http_options(const Config& config, auth::KeyRing& keys) {
     http::ServerOptions options;
     options.address = config.listen_address();
     options.port = config.listen_port();
@@ -167,7 +167,7 @@ http::ServerOptions http_options(const Config& config, bool loopback_hosts_only)
     options.idle_timeout_s = static_cast<unsigned>(config.http_idle_timeout_s);
     options.read_timeout_s = static_cast<unsigned>(config.http_read_timeout_s);
     options.write_timeout_s = static_cast<unsigned>(config.http_write_timeout_s);
-    options.loopback_hosts_only = loopback_hosts_only;
+    options.loopback_hosts_only = [&keys] { return !keys.has_keys(); };
     options.cors_origins = config.cors_origins();
     return options;
 }
@@ -340,7 +340,7 @@ Result<void> serve(const Config& config) {
     RH_ASSIGN(
         const auto server,
         http::Server::start(
-            http_options(config, !keys->has_keys()), std::move(router),
+            http_options(config, *keys), std::move(router),
             [&keys](std::string_view header) { return keys->authenticate(header); },
             [&requests](const http::Observation& observation) { requests.observe(observation); }));
     log_event(LogLevel::info, "files are taken", {{"port", server->port()}});

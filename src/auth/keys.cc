@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -251,6 +252,7 @@ Result<void> KeyRing::refresh() {
 
 bool KeyRing::has_keys() {
     const std::lock_guard lock(mutex_);
+    std::ignore = refresh();  // what was known counts as long as it cannot be read
     return !keys_.empty();
 }
 

@@ -18,7 +18,7 @@ namespace rh::cli {
 namespace {
 
 constexpr size_t kFaultsShownMax = 5;
-constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kFlagOfParameter = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kFlagOfParameter = {
     {{"Send it with Content-Encoding: gzip or zstd, or", "Let its name end in .gz or .zst, or"},
      {"The body cannot be unpacked", "The file cannot be unpacked"},
      {"The request says ", "--encoding says "},
@@ -30,6 +30,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kFlagOfP
      {"on_error=abort", "--on-error abort"},
      {"on_error (", "--on-error ("},
      {"max_errors=", "--max-errors "},
+     {"leave out max_errors", "leave out --max-errors"},
      {"max_errors (", "--max-errors ("},
      {"without dry_run", "without --dry-run"},
      {" (the + as %2B)", ""}}};

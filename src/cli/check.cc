@@ -151,6 +151,7 @@ void add_check(CLI::App& program, Invocation& invocation) {
         ->required();
     add_row_flags(command, arguments->rows);
     command.add_option("--show", arguments->show, "How many refused rows to print")
+        ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     command.add_flag("--strict", arguments->strict, "Exit with 3 if rows were refused");
     command.callback([&invocation, arguments] {

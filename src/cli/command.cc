@@ -23,7 +23,7 @@ void add_setting(CLI::App& command, Invocation& invocation, const app::Option& o
         invocation.flags[key] = text;
     };
     command.add_option_function<std::string>(app::flag_of(option), set, help_of(option))
-        ->group("Settings");
+        ->group(kSettingsGroup);
 }
 
 void add_config_file(CLI::App& command, Invocation& invocation) {
@@ -33,7 +33,7 @@ void add_config_file(CLI::App& command, Invocation& invocation) {
     command
         .add_option("--config", invocation.config_file,
                     "TOML file with settings [ROUNDHOUSE_CONFIG]")
-        ->group("Settings");
+        ->group(kSettingsGroup);
 }
 
 }  // namespace

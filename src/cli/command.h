@@ -37,6 +37,9 @@ struct Invocation {
     Result<app::Resolved> settings() const;
 };
 
+// Of the flags for settings, in the help.
+inline constexpr const char* kSettingsGroup = "Settings";
+
 // For the server that the settings name.
 Result<ApiClient> open_api(const Invocation& invocation);
 

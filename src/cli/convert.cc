@@ -1,6 +1,7 @@
 // `roundhouse convert FILE -o OUT.avro`: the accepted rows of a CSV file as an Avro container file.
 #include <filesystem>
 #include <functional>
+#include <tuple>
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/judged_file.h"
 #include "cli/output.h"
+#include "cli/send_file.h"
 #include "cli/text.h"
 #include "io/file.h"
 
@@ -59,9 +61,9 @@ Result<void> write_rows(JudgedFile& judged, AvroFile avro) {
     RH_TRY(avro.flush());
     if (const auto& refusal = judged.refusal(); !refusal.code.empty()) {
         return fail(ErrorKind::invalid_content, refusal.code,
-                    fmt::format("{}: {} Nothing was written; `roundhouse check` lists the refused "
+                    fmt::format("{} Nothing was written; `roundhouse check` lists the refused "
                                 "rows.",
-                                judged.upload().request.filename, refusal.reason));
+                                refusal.reason));
     }
     return {};
 }
@@ -79,13 +81,13 @@ Result<void> write_file(JudgedFile& judged, const std::string& path, avro::Codec
 Result<void> write_whole(JudgedFile& judged, const std::string& path, avro::Codec codec) {
     const std::string staged = path + ".part";
     if (const auto written = write_file(judged, staged, codec); !written) {
-        RH_TRY(io::remove_file(staged));
+        std::ignore = io::remove_file(staged);  // why it was not written is the error
         return std::unexpected(written.error());
     }
     return io::rename_durably(staged, path);
 }
 
-Result<int> convert(const Arguments& arguments, bool json) {
+Result<int> convert_file(const Arguments& arguments, bool json) {
     const bool to_stdout = arguments.out == "-";
     if (to_stdout && (json || stdout_is_terminal())) {
         return fail(ErrorKind::invalid_request, "usage",
@@ -118,6 +120,16 @@ Result<int> convert(const Arguments& arguments, bool json) {
                         upload.rows.rejected == 0 ? "" : "; `roundhouse check` lists them"));
     }
     return arguments.strict && upload.rows.rejected != 0 ? kExitRejects : kExitOk;
+}
+
+Result<int> convert(const Arguments& arguments, bool json) {
+    auto done = convert_file(arguments, json);
+    if (!done && done.error().code != "output_closed" && done.error().code != "usage") {
+        Error error = std::move(done).error();
+        error.message = fmt::format("{}: {}", file_name_of(arguments.file), error.message);
+        return std::unexpected(std::move(error));
+    }
+    return done;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // `roundhouse generate`: a file of game rounds from a seed.
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -108,7 +109,7 @@ Result<int> generate(const Arguments& arguments, bool json) {
         const auto written = write_rows(
             generator, encoding, [&](std::string_view piece) { return file.write_all(piece); });
         if (!written) {
-            RH_TRY(io::remove_file(staged));
+            std::ignore = io::remove_file(staged);  // why it was not written is the error
             return std::unexpected(written.error());
         }
         bytes = *written;
@@ -142,6 +143,7 @@ void add_generate(CLI::App& program, Invocation& invocation) {
         ->capture_default_str()
         ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 40));
     command.add_option("--seed", options.seed, "Another seed gives another file")
+        ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     command.add_option("--encoding", arguments->encoding, "Encoding of the file")
         ->capture_default_str()

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iostream>
 #include <span>
 #include <sstream>
 
@@ -93,7 +94,8 @@ std::string meant(std::string_view unknown, const std::vector<std::string>& know
 
 int usage_error(const CLI::App& program, const CLI::ParseError& error, std::span<char*> words) {
     if (error.get_exit_code() == 0) {  // --help and --version come as exceptions
-        return program.exit(error);
+        const int code = program.exit(error);
+        return std::cout.flush() ? code : kExitFailure;
     }
     std::vector<std::string> known;
     const std::string unknown = unknown_command(program, words, known);
@@ -108,6 +110,26 @@ int usage_error(const CLI::App& program, const CLI::ParseError& error, std::span
     const bool json = std::ranges::any_of(
         words, [](const char* word) { return std::string_view(word) == "--json"; });
     return report(problem, json);
+}
+
+// The flag or word of the chosen command that was given an empty text; empty: there is none. An
+// unset variable of a script would else ask for more than was meant: all players, or a file that
+// replaces none. A setting may be emptied.
+std::string given_empty(const CLI::App& program) {
+    for (const CLI::App* command : program.get_subcommands()) {
+        for (const CLI::Option* option : command->get_options()) {
+            const bool is_setting =
+                option->get_group() == kSettingsGroup && option->get_name() != "--config";
+            const auto& given = option->results();
+            if (!is_setting && std::ranges::find(given, "") != given.end()) {
+                return option->get_name();
+            }
+        }
+        if (std::string deeper = given_empty(*command); !deeper.empty()) {
+            return deeper;
+        }
+    }
+    return {};
 }
 
 // The engine's own arguments are none of the parser's business.
@@ -146,6 +168,14 @@ int run(int argc, char** argv) {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return usage_error(program, error, std::span(argv, static_cast<size_t>(argc)).subspan(1));
+    }
+    if (const std::string name = given_empty(program); !name.empty()) {
+        return report({.kind = ErrorKind::invalid_request,
+                       .code = "usage",
+                       .message = fmt::format("{} has an empty value. Leave it out, or say what is "
+                                              "meant; an unset variable of a script may be why.",
+                                              name)},
+                      invocation.json);
     }
     const Result<int> code = invocation.action();
     return code ? *code : report(code.error(), invocation.json);

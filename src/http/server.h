@@ -36,8 +36,9 @@ struct ServerOptions {
     // moved at least this much in a second of waiting.
     uint64_t bytes_per_second_min = 512;
     // Refuse a Host that is no loopback name or address: without keys a web page could otherwise
-    // reach the server under a name of its own (DNS rebinding). To be set when there are no keys.
-    bool loopback_hosts_only = false;
+    // reach the server under a name of its own (DNS rebinding). Asked for each request, since keys
+    // come and go; must be true when there are none.
+    std::function<bool()> loopback_hosts_only = [] { return false; };
     std::vector<std::string> cors_origins;  // whose pages may call the API: http/cors.h
 };
 

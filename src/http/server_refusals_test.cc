@@ -1,4 +1,5 @@
 // Hostile and broken requests: smuggling, bad chunks, foreign origins, limits.
+#include <atomic>
 #include <string>
 #include <string_view>
 
@@ -195,7 +196,8 @@ TEST(Server, PagesOfListedOriginsMayCall) {
 
 TEST(Server, WithoutKeysOnlyLoopbackNamesAreAnswered) {
     ServerOptions options = test_options();
-    options.loopback_hosts_only = true;
+    std::atomic<bool> has_keys = false;
+    options.loopback_hosts_only = [&has_keys] { return !has_keys; };
     const auto server = start(options);
     const auto get = [&](std::string_view host) {
         return ask(*server, fmt::format("GET /hello HTTP/1.1\r\nHost: {}\r\n\r\n", host));
@@ -205,6 +207,8 @@ TEST(Server, WithoutKeysOnlyLoopbackNamesAreAnswered) {
     EXPECT_THAT(get("localhost:8080"), StartsWith("HTTP/1.1 200 "));
     EXPECT_THAT(get("127.0.0.1:8080"), StartsWith("HTTP/1.1 200 "));
     EXPECT_THAT(get("[::1]:8080"), StartsWith("HTTP/1.1 200 "));
+    has_keys = true;
+    EXPECT_THAT(get("served.example"), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST(Server, LimitsHoldAtTheBoundAndOnePastIt) {

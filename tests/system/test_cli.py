@@ -78,6 +78,43 @@ def test_usage_errors_are_2(arguments):
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["upload", "--replaces", "", "x.csv"],
+        ["upload", "--allow-duplicate", "", "x.csv"],
+        ["upload", "--max-errors", "", "x.csv"],
+        ["upload", "x.csv", ""],
+        ["aggregates", "--player-id", ""],
+        ["aggregates", "--player-id", "a", "--player-id", ""],
+        ["aggregates", "--json", "--as-of", ""],
+        ["reconcile", "x.csv", "--from", ""],
+        ["reconcile", "x.csv", "--provider", ""],
+        ["uploads", ""],
+        ["uploads", "--state", ""],
+        ["rejects", ""],
+        ["keys", "create", "--data", "x", "--name", "", "--scope", "read"],
+        ["config", "show", "--config", ""],
+    ],
+)
+def test_an_empty_value_is_refused_since_a_variable_may_be_unset(arguments):
+    """With it a script would ask for more than it meant, or replace nothing. Nothing listens there: exit code 5."""
+    done = run(*arguments, code=2, ROUNDHOUSE_SERVER="http://127.0.0.1:9")
+    assert b"has an empty value" in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("number", ["-1", "", "x"])
+@pytest.mark.parametrize("arguments", [["generate", "--out", "/dev/null", "--seed"], ["check", "x.csv", "--show"]])
+def test_what_is_no_count_is_refused(arguments, number):
+    assert arguments[-1].encode() in run(*arguments, number, code=2).stderr
+
+
+def test_help_that_cannot_be_written_is_a_failure():
+    with open("/dev/full", "wb") as full:
+        for words in (["--help"], ["upload", "--help"], ["--version"]):
+            assert subprocess.run([BINARY, *words], stdout=full, stderr=subprocess.DEVNULL).returncode == 1, words
+
+
+@pytest.mark.parametrize(
     ("words", "meant"),
     [("uplaod x.csv", "upload"), ("keys creat --data x", "create"), ("--json reconsile x", "reconcile")],
 )
@@ -512,8 +549,14 @@ def test_convert_does_not_overwrite_and_leaves_no_halves(tmp_path, rng):
     assert b"destroy" in run("convert", file, "-o", same, "--force", code=2).stderr
     assert same.read_bytes() == file.read_bytes()
     same.unlink()
+    nowhere = tmp_path / "none" / "rounds.avro"
+    assert b"Cannot create" in run("convert", file, "-o", nowhere, code=1).stderr
     file.write_text("a,b\n1,2\n")
     run("convert", file, "-o", tmp_path / "none.avro", code=1)
+    file.write_text("")
+    assert (
+        b"rounds.csv: The file has no bytes" in run("convert", file, "-o", tmp_path / "none.avro", code=1).stderr
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rounds.avro", "rounds.csv"]
 
 
