@@ -339,7 +339,18 @@ def test_a_key_that_is_made_while_the_server_runs_lets_other_names_in(start_serv
     headers = {"Host": "served.example"}
     refused = server.get("/v1/uploads", headers=headers)
     assert refused.status_code == 403 and refused.json()["code"] == "foreign_host", refused.text
-    command = [BINARY, "keys", "create", "--data", str(tmp_path / "data"), "--scope", "read", "--name", "one", "--json"]
+    command = [
+        BINARY,
+        "keys",
+        "create",
+        "--data",
+        str(tmp_path / "data"),
+        "--scope",
+        "read",
+        "--name",
+        "one",
+        "--json",
+    ]
     key = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["key"]
     assert server.get("/v1/uploads", headers=headers).json()["code"] == "missing_key"
     assert server.get("/v1/uploads", headers=headers | {"Authorization": f"Bearer {key}"}).status_code == 200
