@@ -26,7 +26,7 @@ constexpr std::array<int64_t, 4> kSweepAfterMs = {1'000, 5'000, 15'000, 60'000};
 
 Auditor::Auditor(const clickhouse::Store& store, uploads::Ledger& ledger,
                  const uploads::Layout& layout, sink::LostUploads& lost, uint64_t interval_s,
-                 std::function<bool(const model::UploadId&)> is_foreign)
+                 std::function<Result<bool>(const model::UploadId&)> is_foreign)
     : store_(store),
       ledger_(ledger),
       layout_(layout),
@@ -75,55 +75,65 @@ void Auditor::run(const std::stop_token& stop) {
 
 void Auditor::wait_until(int64_t time, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    const auto due = [&] {
-        return to_sweep_.empty() ? time : std::min(time, to_sweep_.begin()->first);
-    };
     while (!stop.stop_requested()) {
-        const int64_t until = due();
+        const int64_t until = std::min(time, next_sweep_at());
         const int64_t now = monotonic_ms();
         if (now >= until) {
             return;
         }
         wake_.wait_for(lock, stop, std::chrono::milliseconds(until - now),
-                       [&] { return due() < until; });
+                       [&] { return next_sweep_at() < until; });
     }
+}
+
+int64_t Auditor::next_sweep_at() const {
+    int64_t at = INT64_MAX;
+    for (const auto& [id, ended] : to_sweep_) {
+        at = std::min(at, ended.due_at);
+    }
+    return at;
 }
 
 void Auditor::sweep_soon(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
-    to_sweep_.emplace(monotonic_ms() + kSweepAfterMs[0], Ended{.id = id});
+    to_sweep_[id] = {.due_at = monotonic_ms() + kSweepAfterMs[0]};
     wake_.notify_all();
 }
 
 void Auditor::sweep_ended(const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-        Ended ended;
-        {
-            const std::scoped_lock lock(mutex_);
-            if (to_sweep_.empty() || to_sweep_.begin()->first > monotonic_ms()) {
-                return;
+    std::vector<model::UploadId> due;
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& [id, ended] : to_sweep_) {
+            if (ended.due_at <= monotonic_ms()) {
+                due.push_back(id);
             }
-            ended = to_sweep_.begin()->second;
-            to_sweep_.erase(to_sweep_.begin());
         }
-        const auto swept = without_exceptions([&]() -> Result<void> {
-            RH_ASSIGN(const bool left, sink::has_rows(store_, ended.id));
-            return left ? sweep(ended.id) : Result<void>();
-        });
-        if (swept) {
-            ++ended.sweeps;
-        } else if (!stop.stop_requested()) {
-            log_event(LogLevel::warning,
-                      "what an upload that is not stored left in ClickHouse is looked for again",
-                      {{"upload_id", model::to_string(ended.id)},
-                       {"code", swept.error().code},
-                       {"detail", swept.error().message}});
+    }
+    Result<void> swept;
+    for (const model::UploadId& id : due) {
+        if (swept && !stop.stop_requested()) {
+            swept = without_exceptions([&]() -> Result<void> {
+                RH_ASSIGN(const bool left, sink::has_uncommitted_rows(store_, id));
+                return left ? sweep(id) : Result<void>();
+            });
         }
-        if (!swept || ended.sweeps < kSweepAfterMs.size()) {
-            const int64_t after = swept ? kSweepAfterMs[ended.sweeps] : kSweepAfterMs.back();
-            const std::scoped_lock lock(mutex_);
-            to_sweep_.emplace(monotonic_ms() + after, ended);
+        const std::scoped_lock lock(mutex_);
+        Ended& ended = to_sweep_[id];
+        ended.sweeps += swept ? 1 : 0;
+        if (ended.sweeps == kSweepAfterMs.size()) {
+            to_sweep_.erase(id);
+        } else {
+            ended.due_at =
+                monotonic_ms() + (swept ? kSweepAfterMs[ended.sweeps] : kSweepAfterMs.back());
         }
+    }
+    if (!swept && !stop.stop_requested()) {
+        log_event(LogLevel::warning,
+                  "what uploads that are not stored left in ClickHouse is looked for again",
+                  {{"uploads", due.size()},
+                   {"code", swept.error().code},
+                   {"detail", swept.error().message}});
     }
 }
 
@@ -150,8 +160,14 @@ Result<void> Auditor::sweep_if_due() {
 Result<void> Auditor::sweep(const model::UploadId& id) {
     const auto held = layout_.lock(id);  // so that the same file sent again begins after this
     RH_ASSIGN(const auto upload, ledger_.find(id));
-    if ((upload && !uploads::may_start_again(upload->state)) || (is_foreign_ && is_foreign_(id))) {
+    if (upload && !uploads::may_start_again(upload->state)) {
         return {};
+    }
+    if (is_foreign_) {
+        RH_ASSIGN(const bool is_foreign, is_foreign_(id));
+        if (is_foreign) {
+            return {};
+        }
     }
     RH_TRY(sink::delete_rows(store_, id));
     log_event(LogLevel::info, "rows of an upload that is not stored were removed",

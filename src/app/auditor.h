@@ -28,7 +28,7 @@ class Auditor {
     // `is_foreign` (may be empty: none) are another process's, and no leftovers.
     Auditor(const clickhouse::Store& store, uploads::Ledger& ledger, const uploads::Layout& layout,
             sink::LostUploads& lost, uint64_t interval_s,
-            std::function<bool(const model::UploadId&)> is_foreign);
+            std::function<Result<bool>(const model::UploadId&)> is_foreign);
     ~Auditor();
 
     void begin();  // ClickHouse may be asked from now on
@@ -52,8 +52,9 @@ class Auditor {
     // for at the start, after each round, and when such an upload came up; twice, since an INSERT
     // may end later.
     Result<void> sweep_if_due();
-    // Those that sweep_soon() told of.
+    // Those that sweep_soon() told of, up to the first that cannot be looked at.
     void sweep_ended(const std::stop_token& stop);
+    int64_t next_sweep_at() const;  // INT64_MAX: none is due ever
     // Returns after `time` (monotonic, in ms), or when something is due sooner.
     void wait_until(int64_t time, const std::stop_token& stop);
     Result<void> sweep(const model::UploadId& id);
@@ -71,7 +72,7 @@ class Auditor {
     const uploads::Layout& layout_;
     sink::LostUploads& lost_;
     const uint64_t interval_s_;
-    const std::function<bool(const model::UploadId&)> is_foreign_;
+    const std::function<Result<bool>(const model::UploadId&)> is_foreign_;
     unsigned sweeps_due_ = kSweeps;  // the thread's own, like the next two
     uploads::StateCounts ended_{};   // uploads that ended without being stored, when last looked
     std::pair<int64_t, model::UploadId> last_;  // (created_at, id) audited last
@@ -79,10 +80,10 @@ class Auditor {
     std::condition_variable_any wake_;
     bool begun_ = false;
     struct Ended {
-        model::UploadId id;
-        size_t sweeps = 0;  // that were made
+        int64_t due_at = 0;  // monotonic
+        size_t sweeps = 0;   // that were made
     };
-    std::multimap<int64_t, Ended> to_sweep_;  // by when, monotonic
+    std::map<model::UploadId, Ended> to_sweep_;
     uint64_t audits_ = 0;
     std::set<model::UploadId> mismatched_;
     std::jthread thread_;

@@ -53,10 +53,11 @@ Result<kafka::Cluster> cluster_of(const Config& config) {
     }
     RH_ASSIGN(const std::string text, io::read_file(config.kafka_properties_file));
     if (others_may_read(config.kafka_properties_file)) {
-        log_event(LogLevel::warning,
-                  "everybody on this machine may read kafka.properties_file, passwords included; "
-                  "give it mode 0600",
-                  {{"file", config.kafka_properties_file}});
+        log_event(
+            LogLevel::warning,
+            "everybody on this machine may read kafka.properties_file; give it mode 0600 if it "
+            "has passwords",
+            {{"file", config.kafka_properties_file}});
     }
     auto settings = kafka::parse_properties(text);
     if (!settings) {
@@ -156,9 +157,12 @@ std::optional<uploads::Upload> KafkaParts::find_elsewhere(const model::UploadId&
     return found;
 }
 
-bool KafkaParts::is_foreign(const model::UploadId& id) const {
+Result<bool> KafkaParts::is_foreign(const model::UploadId& id) {
+    RH_TRY(control_.catch_up());
     const auto published = control_.published(id);
-    return !published || published->state != kafka_log::Published::State::abandoned;
+    const auto elsewhere = find_elsewhere(id);
+    return !published || published->state != kafka_log::Published::State::abandoned ||
+           (elsewhere && !uploads::is_final(elsewhere->state));
 }
 
 }  // namespace rh::app

@@ -35,6 +35,7 @@ class KafkaParts : public sink::Peers {
     kafka_log::KafkaLog& log() { return log_; }
     sink::TopicVersions& versions() { return versions_; }
     sink::TopicConsumer& consumer() { return *consumer_; }
+    ~KafkaParts() override { request_stop(); }
     // Nothing waits much longer for brokers that do not answer.
     void request_stop() {
         consumer_->request_stop();
@@ -45,8 +46,9 @@ class KafkaParts : public sink::Peers {
     Result<void> take_over(const model::UploadId& id) override { return log_.take_over(id); }
     void tell() override { consumer_->tend_soon(); }
     std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const override;
-    // Rows of it in ClickHouse may belong to another process that publishes or stores it.
-    bool is_foreign(const model::UploadId& id) const;
+    // Rows of it in ClickHouse may belong to another process that has received, publishes or stores
+    // it. Asks the brokers for the last word.
+    Result<bool> is_foreign(const model::UploadId& id);
 
   private:
     KafkaParts(const Config& config, kafka_log::KafkaLogOptions options, std::stop_source stopping,

@@ -56,10 +56,11 @@ namespace {
 // once (M_MMAP_THRESHOLD) needs 55, but a third more processor time, for the page faults.
 constexpr int kMallocArenasMax = 2;
 
-// With drain_s and the time that ClickHouse gets, less than 15 s.
-constexpr auto kWorkersEnd = std::chrono::seconds(3);
-// After drain_s: whoever still waits for an answer of ClickHouse would wait as long as it hangs.
+// After drain_s: whoever still waits for an answer of ClickHouse or Kafka would wait as long as it
+// hangs.
 constexpr int64_t kHungMs = 1'000;
+// With drain_s (5), kHungMs, what the last answers (1) and ClickHouse (5) get: 14 s, of 15.
+constexpr auto kWorkersEnd = std::chrono::seconds(2);
 
 // A log without a ledger is no crash's work: the ledger learns of every upload before the log does,
 // and forgets it later. Going on would take all of it for rubbish and remove it.
@@ -271,7 +272,7 @@ Result<void> serve(const Config& config) {
     sink::LostUploads lost(*store, *ledger);
     Auditor auditor(*store, *ledger, *layout, lost, config.audit_interval_s,
                     kafka ? [&](const auto& id) { return kafka->is_foreign(id); }
-                          : std::function<bool(const model::UploadId&)>());
+                          : std::function<Result<bool>(const model::UploadId&)>());
     RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),
                                                                   *store, *ledger, *layout));
     RH_ASSIGN(const auto idempotency, api::IdempotencyStore::open(data));
@@ -352,7 +353,12 @@ Result<void> serve(const Config& config) {
         const std::jthread impatience([&](const std::stop_token& all_ended) {
             sleep_unless_stopped(all_ended, static_cast<int64_t>(config.drain_s) * 1'000 + kHungMs);
             if (!all_ended.stop_requested()) {
-                log_event(LogLevel::warning, "statements that have not ended are ended");
+                log_event(LogLevel::warning,
+                          "answers of ClickHouse and Kafka that do not come are given up");
+                reconciler->request_stop();
+                if (kafka) {
+                    kafka->request_stop();
+                }
                 store->abort();
             }
         });
@@ -360,10 +366,10 @@ Result<void> serve(const Config& config) {
         reconciler->stop();
     }
     auditor.request_stop();
+    pipeline.request_stop();
     if (kafka) {
         kafka->request_stop();
     }
-    pipeline.request_stop();
     // A worker in the middle of a statement is waited for, but not if ClickHouse hangs: once the
     // engine is gone the statement fails, and the next start goes on. Before it is ready it does
     // nothing that is worth the wait.

@@ -1,6 +1,7 @@
 #include "cli/reconciliation_report.h"
 
 #include <array>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 

@@ -92,10 +92,19 @@ std::string meant(std::string_view unknown, const std::vector<std::string>& know
                                                           : "";
 }
 
+bool wants_json(std::span<char*> words) {
+    return std::ranges::any_of(words,
+                               [](const char* word) { return std::string_view(word) == "--json"; });
+}
+
 int usage_error(const CLI::App& program, const CLI::ParseError& error, std::span<char*> words) {
     if (error.get_exit_code() == 0) {  // --help and --version come as exceptions
         const int code = program.exit(error);
-        return std::cout.flush() ? code : kExitFailure;
+        if (!std::cout.flush()) {
+            say("Standard output cannot be written to.");
+            return kExitFailure;
+        }
+        return code;
     }
     std::vector<std::string> known;
     const std::string unknown = unknown_command(program, words, known);
@@ -107,9 +116,7 @@ int usage_error(const CLI::App& program, const CLI::ParseError& error, std::span
                                      error.what())
                        : fmt::format("There is no command \"{}\".{} `roundhouse --help` lists all.",
                                      unknown, meant(unknown, known))};
-    const bool json = std::ranges::any_of(
-        words, [](const char* word) { return std::string_view(word) == "--json"; });
-    return report(problem, json);
+    return report(problem, wants_json(words));
 }
 
 // The flag or word of the chosen command that was given an empty text; empty: there is none. An
@@ -130,6 +137,24 @@ std::string given_empty(const CLI::App& program) {
         }
     }
     return {};
+}
+
+// "--flag=" with nothing behind it, for which the parser would take the next word. Empty: no such.
+std::string ends_after_equals(std::span<char*> words) {
+    for (const std::string_view word : words) {
+        if (word.starts_with("--") && word.size() > 2 && word.find('=') == word.size() - 1) {
+            return std::string(word);
+        }
+    }
+    return {};
+}
+
+Error empty_value(std::string_view name) {
+    return {.kind = ErrorKind::invalid_request,
+            .code = "usage",
+            .message = fmt::format("{} has an empty value. Leave it out, or say what is meant; an "
+                                   "unset variable of a script may be why.",
+                                   name)};
 }
 
 // The engine's own arguments are none of the parser's business.
@@ -164,18 +189,17 @@ int run(int argc, char** argv) {
     program.set_version_flag("--version", "roundhouse " RH_VERSION);
     program.require_subcommand(1);
     add_commands(program, invocation);
+    const auto words = std::span(argv, static_cast<size_t>(argc)).subspan(1);
+    if (const std::string flag = ends_after_equals(words); !flag.empty()) {
+        return report(empty_value(flag), wants_json(words));
+    }
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return usage_error(program, error, std::span(argv, static_cast<size_t>(argc)).subspan(1));
+        return usage_error(program, error, words);
     }
     if (const std::string name = given_empty(program); !name.empty()) {
-        return report({.kind = ErrorKind::invalid_request,
-                       .code = "usage",
-                       .message = fmt::format("{} has an empty value. Leave it out, or say what is "
-                                              "meant; an unset variable of a script may be why.",
-                                              name)},
-                      invocation.json);
+        return report(empty_value(name), invocation.json);
     }
     const Result<int> code = invocation.action();
     return code ? *code : report(code.error(), invocation.json);

@@ -26,11 +26,12 @@
 namespace rh::clickhouse {
 namespace {
 
-constexpr int kStopMs = 6'000;
+constexpr int kStopMs = 5'000;
 constexpr int kPollMs = 20;
 constexpr int kProbeMs = 1'000;
 constexpr int kWatchMs = 100;
 constexpr int64_t kPingEveryMs = 2'000;
+constexpr int kFailedPingsMin = 3;
 // A child that has been silent for so long is not given kStopMs.
 constexpr int64_t kSilentMs = 5'000;
 constexpr int kSilentStopMs = 500;
@@ -115,6 +116,7 @@ struct Server::Impl {
     uint16_t http_port = 0;
     uint16_t tcp_port = 0;
     std::vector<io::LoopbackPort> reserved;
+    std::optional<Client> pinger;
 
     std::atomic<uint64_t> restarts = 0;
     std::atomic<int> pid = 0;
@@ -280,17 +282,20 @@ void Server::Impl::supervise() {
 }
 
 // Until a child that is up ends, or is to be ended. Its /ping needs no table, no disk and no user,
-// so a child that does not answer it for long is hung, however busy it is.
+// so a child that does not answer it for long is hung, however busy it is. Several must have
+// failed: this process may have been stopped for long itself.
 std::optional<io::ExitStatus> Server::Impl::watch(io::ChildProcess& child, int64_t& silent_ms) {
-    const Client client(endpoint(kOwnerUser, config.owner_password));
     const auto hung_after_ms = static_cast<int64_t>(options.hung_after_s) * 1'000;
     int64_t answered_at = monotonic_ms();
     int64_t asked_at = answered_at;
+    int failed = 0;
     std::optional<io::ExitStatus> ended;
-    while (!ended && !stopping && (hung_after_ms == 0 || silent_ms < hung_after_ms)) {
+    while (!ended && !stopping &&
+           (hung_after_ms == 0 || silent_ms < hung_after_ms || failed < kFailedPingsMin)) {
         ended = child.wait(kWatchMs).value_or(std::nullopt);
         if (!ended && monotonic_ms() - asked_at >= kPingEveryMs) {
-            const bool answers = client.ping().has_value();
+            const bool answers = pinger->ping().has_value();
+            failed = answers ? 0 : failed + 1;
             asked_at = monotonic_ms();
             answered_at = answers ? asked_at : answered_at;
             silent_ms = asked_at - answered_at;
@@ -332,6 +337,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options) {
     impl->options = options;
     RH_TRY(impl->prepare());
     Impl& self = *impl;
+    self.pinger.emplace(self.endpoint(kOwnerUser, self.config.owner_password));
     std::unique_ptr<Server> server(new Server(std::move(impl)));
     self.supervisor = std::thread([&self] { self.supervise(); });
     return server;
@@ -356,6 +362,7 @@ Server::~Server() { stop(); }
 
 void Server::stop() {
     impl_->stopping = true;
+    impl_->pinger->abort();
     {
         const std::lock_guard lock(impl_->mutex);
         impl_->changed.notify_all();

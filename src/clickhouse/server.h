@@ -46,7 +46,7 @@ class Server {
     // is requested or the Server is being stopped.
     Result<void> wait_until_up(const std::stop_token& stop = {});
     ~Server();  // stop()
-    // Ends the child (SIGTERM, 6 s, SIGKILL; SIGKILL at once if it has not answered yet) and starts
+    // Ends the child (SIGTERM, 5 s, SIGKILL; SIGKILL at once if it has not answered yet) and starts
     // none again.
     void stop();
 

@@ -204,8 +204,8 @@ Result<void> Store::check() const {
         return server_->is_up() ? Result<void>()
                                 : fail(ErrorKind::unavailable, "clickhouse_unavailable",
                                        "The ClickHouse child does not answer. It is started again "
-                                       "when it has ended, "
-                                       "or has been silent for clickhouse.hung_after_s.",
+                                       "when it has ended, or after clickhouse.hung_after_s of "
+                                       "silence if that is not 0.",
                                        Verdict::retry);
     }
     const auto answers = on_every_shard([this](size_t shard) { return owner(shard).ping(); });

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -19,48 +18,6 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr int32_t kReplicationMax = 3;  // unless another number is asked for
-
-// The answer to a request of librdkafka's admin functions, which comes by a queue.
-class Answer {
-  public:
-    // `ask` is given the queue, and sends the request.
-    Answer(const Handle& handle, int timeout_ms, const std::function<void(rd_kafka_queue_t*)>& ask)
-        : library_(handle.library()), queue_(library_.queue_new(handle.get())) {
-        ask(queue_);
-        for (Patience patience(handle.stop(), timeout_ms);
-             event_ == nullptr && !patience.is_over();) {
-            event_ = library_.queue_poll(queue_, kSliceMs);
-        }
-    }
-    ~Answer() {
-        if (event_ != nullptr) {
-            library_.event_destroy(event_);
-        }
-        library_.queue_destroy(queue_);
-    }
-    Answer(const Answer&) = delete;
-    Answer& operator=(const Answer&) = delete;
-
-    // Null if there is an error.
-    rd_kafka_event_t* get() const {
-        return code() == RD_KAFKA_RESP_ERR_NO_ERROR ? event_ : nullptr;
-    }
-    std::unexpected<Error> error(const std::string& doing) const {
-        return kafka_error(library_, code(), doing,
-                           event_ == nullptr
-                               ? std::string_view()
-                               : std::string_view(library_.event_error_string(event_)));
-    }
-
-  private:
-    rd_kafka_resp_err_t code() const {
-        return event_ == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT : library_.event_error(event_);
-    }
-
-    const Library& library_;
-    rd_kafka_queue_t* const queue_;
-    rd_kafka_event_t* event_ = nullptr;
-};
 
 }  // namespace
 
@@ -156,6 +113,7 @@ Result<void> Admin::Impl::create(const std::string& topic, int32_t partitions,
     }
     const Answer answer(handle, 2 * kAnswerMs, [&](rd_kafka_queue_t* queue) {
         library.CreateTopics(handle.get(), &wanted, 1, nullptr, queue);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
     });
     library.NewTopic_destroy(wanted);
     if (answer.get() == nullptr) {
@@ -180,9 +138,9 @@ Result<void> Admin::ensure_topic(const std::string& topic, int32_t partitions,
         return {};
     }
     RH_TRY(impl_->create(topic, partitions, settings));
-    const int64_t deadline = monotonic_ms() + kAnswerMs;
+    Patience patience(impl_->handle.stop(), kAnswerMs);
     while (found == 0) {
-        if (monotonic_ms() > deadline) {
+        if (patience.is_over()) {
             return kafka_error(impl_->handle.library(), RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
                                "waiting for topic " + topic);
         }
@@ -199,6 +157,7 @@ std::string Admin::topic_setting(const std::string& topic, std::string_view name
         library.ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
     const Answer answer(handle, kAnswerMs, [&](rd_kafka_queue_t* queue) {
         library.DescribeConfigs(handle.get(), &asked, 1, nullptr, queue);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
     });
     library.ConfigResource_destroy(asked);
     if (answer.get() == nullptr) {
@@ -281,10 +240,7 @@ Result<void> Admin::commit(const std::string& group, const std::string& topic,
                            const std::vector<Position>& positions) {
     RH_ASSIGN(const Handle* const member, impl_->member_of(group));
     const PartitionList list(member->library(), topic, positions);
-    const auto code = member->library().commit(member->get(), list.get(), 0);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR
-               ? Result<void>{}
-               : kafka_error(member->library(), code, "committing offsets of group " + group);
+    return commit_offsets(*member, list, "committing offsets of group " + group);
 }
 
 }  // namespace rh::kafka

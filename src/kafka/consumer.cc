@@ -203,14 +203,14 @@ Result<void> Consumer::resume(const std::string& topic, const std::vector<int32_
 
 Result<void> Consumer::commit(const std::string& topic, const std::vector<Position>& positions) {
     const PartitionList list(impl_->library, topic, positions);
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    Result<void> committed;
     for (int attempt = 0; attempt < kCommitAttempts; ++attempt) {
-        code = impl_->library.commit(impl_->handle->get(), list.get(), 0);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return {};
+        committed = commit_offsets(*impl_->handle, list, "committing offsets");
+        if (committed || impl_->handle->stop().stop_requested()) {
+            break;
         }
     }
-    return kafka_error(impl_->library, code, "committing offsets");
+    return committed;
 }
 
 void Consumer::close() { impl_->close(); }

@@ -15,7 +15,7 @@ namespace rh::kafka {
 namespace {
 
 constexpr size_t kErrorTextBytes = 512;
-constexpr int kQuestionMs = 3'000;  // of a question that cannot be ended
+constexpr int kQuestionMs = 3'000;  // of the first one; such a question cannot be ended
 constexpr int kStoppingMs = 1'000;
 
 constexpr int64_t kRefusalMs = 60'000;
@@ -209,16 +209,51 @@ Result<Handle> Handle::create(const Cluster& cluster, rd_kafka_type_t type,
 
 rd_kafka_resp_err_t Handle::ask(const std::function<rd_kafka_resp_err_t(int)>& question) const {
     Patience patience(stop_, kAnswerMs);
-    while (true) {
-        const int limit_ms = stop_.stop_requested() ? kStoppingMs : kQuestionMs;
+    // Longer from time to time, since brokers that are slow answer only whoever waits.
+    for (int limit_ms = kQuestionMs;; limit_ms *= 2) {
+        const int now_ms = stop_.stop_requested() ? kStoppingMs : limit_ms;
         const int64_t begun = monotonic_ms();
-        const auto code = question(limit_ms);
+        const auto code = question(now_ms);
         const bool nobody_answered =
             code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT;
-        if (!nobody_answered || monotonic_ms() - begun < limit_ms || patience.is_over()) {
+        // An error that comes at once is an answer.
+        if (!nobody_answered || monotonic_ms() - begun < now_ms / 2 || patience.is_over()) {
             return code;
         }
     }
+}
+
+Answer::Answer(const Handle& handle, int timeout_ms,
+               const std::function<rd_kafka_resp_err_t(rd_kafka_queue_t*)>& ask)
+    : library_(handle.library()), queue_(library_.queue_new(handle.get())), code_(ask(queue_)) {
+    if (code_ != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    for (Patience patience(handle.stop(), timeout_ms); event_ == nullptr && !patience.is_over();) {
+        event_ = library_.queue_poll(queue_, kSliceMs);
+    }
+    code_ = event_ == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT : library_.event_error(event_);
+}
+
+Answer::~Answer() {
+    if (event_ != nullptr) {
+        library_.event_destroy(event_);
+    }
+    library_.queue_destroy(queue_);
+}
+
+std::unexpected<Error> Answer::error(std::string_view doing) const {
+    return kafka_error(library_, code_, doing,
+                       event_ == nullptr ? std::string_view()
+                                         : std::string_view(library_.event_error_string(event_)));
+}
+
+Result<void> commit_offsets(const Handle& handle, const PartitionList& offsets,
+                            std::string_view doing) {
+    const Answer answer(handle, kAnswerMs, [&](rd_kafka_queue_t* queue) {
+        return handle.library().commit_queue(handle.get(), offsets.get(), queue, nullptr, nullptr);
+    });
+    return answer.code() == RD_KAFKA_RESP_ERR_NO_ERROR ? Result<void>{} : answer.error(doing);
 }
 
 Result<void> Handle::check_alive(std::string_view what) const {

@@ -64,6 +64,28 @@ class Handle {
     std::stop_token stop_;
 };
 
+// The answer to a request that comes by a queue of its own.
+class Answer {
+  public:
+    // `ask` sends the request; if it cannot, its code is the answer.
+    Answer(const Handle& handle, int timeout_ms,
+           const std::function<rd_kafka_resp_err_t(rd_kafka_queue_t*)>& ask);
+    ~Answer();
+    Answer(const Answer&) = delete;
+    Answer& operator=(const Answer&) = delete;
+
+    // Null if there is an error.
+    rd_kafka_event_t* get() const { return code_ == RD_KAFKA_RESP_ERR_NO_ERROR ? event_ : nullptr; }
+    rd_kafka_resp_err_t code() const { return code_; }
+    std::unexpected<Error> error(std::string_view doing) const;
+
+  private:
+    const Library& library_;
+    rd_kafka_queue_t* const queue_;
+    rd_kafka_event_t* event_ = nullptr;
+    rd_kafka_resp_err_t code_;
+};
+
 // A list of partitions of one topic, as librdkafka takes and gives it.
 class PartitionList {
   public:
@@ -80,5 +102,9 @@ class PartitionList {
     const Library& library_;
     rd_kafka_topic_partition_list_t* list_;
 };
+
+// Of the group that the handle is a client of.
+Result<void> commit_offsets(const Handle& handle, const PartitionList& offsets,
+                            std::string_view doing);
 
 }  // namespace rh::kafka

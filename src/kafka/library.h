@@ -21,7 +21,7 @@
     X(fatal_error) \
     X(poll_set_consumer) X(subscribe) X(assign) X(consumer_close) \
     X(queue_get_consumer) X(queue_new) X(queue_poll) X(queue_destroy) X(consume_batch_queue) \
-    X(message_destroy) X(commit) X(committed) X(pause_partitions) X(resume_partitions) \
+    X(message_destroy) X(commit_queue) X(committed) X(pause_partitions) X(resume_partitions) \
     X(query_watermark_offsets) X(metadata) X(metadata_destroy) \
     X(topic_partition_list_new) X(topic_partition_list_add) X(topic_partition_list_destroy) \
     X(NewTopic_new) X(NewTopic_set_config) X(NewTopic_destroy) X(CreateTopics) \

@@ -243,7 +243,7 @@ Result<void> Producer::send_with_headers(const std::string& topic, const Record&
     parts[1].vtype = RD_KAFKA_VTYPE_PARTITION;
     parts[1].u.i32 = record.partition;
     parts[2].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-    parts[2].u.i = RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK;
+    parts[2].u.i = RD_KAFKA_MSG_F_COPY;
     parts[3].vtype = RD_KAFKA_VTYPE_KEY;
     parts[3].u.mem = {const_cast<char*>(record.key.data()), record.key.size()};
     parts[4].vtype = RD_KAFKA_VTYPE_VALUE;
@@ -256,8 +256,21 @@ Result<void> Producer::send_with_headers(const std::string& topic, const Record&
         header.u.header = {name.c_str(), value.data(), static_cast<ssize_t>(value.size())};
         parts.push_back(header);
     }
-    return take_error(library, library.produceva(impl_->handle.get(), parts.data(), parts.size()),
-                      "sending a record");
+    const auto queued = [&]() -> Result<void> {
+        Patience patience(impl_->handle.stop(), kAnswerMs);
+        while (true) {
+            auto* error = library.produceva(impl_->handle.get(), parts.data(), parts.size());
+            if (error == nullptr || library.error_code(error) != RD_KAFKA_RESP_ERR__QUEUE_FULL ||
+                patience.is_over()) {
+                return take_error(library, error, "sending a record");
+            }
+            library.error_destroy(error);
+            library.poll(impl_->handle.get(), kQueueFullWaitMs);
+            RH_TRY(Impl::check(delivery));
+            RH_TRY(impl_->keep_waiting());
+        }
+    };
+    return impl_->dropped_unless(queued());
 }
 
 Result<void> Producer::flush(const Delivery& delivery) {

@@ -62,12 +62,16 @@ void Reconciler::begin() {
     changed_.notify_all();
 }
 
-void Reconciler::stop() {
+void Reconciler::request_stop() {
     {
         const std::scoped_lock lock(mutex_);
         stopping_ = true;
     }
     changed_.notify_all();
+}
+
+void Reconciler::stop() {
+    request_stop();
     for (std::thread& worker : workers_) {
         worker.join();
     }
@@ -221,8 +225,9 @@ void Reconciler::run_one(Reconciliation reconciliation) {
     } catch (const std::exception& problem) {  // the top of a worker thread
         ran = fail(ErrorKind::internal, "internal_error", problem.what());
     }
-    if (!ran && ran.error().code == kInterrupted) {
-        return;
+    if (!ran && (ran.error().code == kInterrupted ||
+                 (ran.error().verdict == Verdict::retry && context.stopping()))) {
+        return;  // the next start makes it
     }
     reconciliation.state = ran ? RunState::done : RunState::failed;
     if (!ran) {

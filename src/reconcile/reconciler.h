@@ -43,7 +43,8 @@ class Reconciler {
                                                      const uploads::Layout& layout);
     void begin();   // ClickHouse may be asked from now on; until then everything waits
     ~Reconciler();  // as stop()
-    void stop();    // ends what runs; it stays `running` on disk and is run again at the next start
+    void request_stop();
+    void stop();  // ends what runs; it stays `running` on disk and is run again at the next start
 
     // Errors: not_found upload_not_found; conflict upload_not_stored; busy
     // too_many_reconciliations; storage_full.

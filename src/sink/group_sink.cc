@@ -433,8 +433,10 @@ bool GroupSink::is_full(size_t shard) const { return complete_rows_[shard] >= kR
 
 void GroupSink::take_done() {
     uint64_t rows = 0;
+    bool any = false;
     for (const auto& writer : writers_) {
         for (const PartitionCell& cell : writer->take_done()) {
+            any = true;
             const auto found = partitions_.find(cell.partition);
             if (found != partitions_.end() && found->second.assignment == cell.assignment) {
                 found->second.open.erase(found->second.open.find(cell.first_offset));
@@ -443,7 +445,7 @@ void GroupSink::take_done() {
             undurable_ = true;
         }
     }
-    if (rows > 0) {
+    if (any) {
         const std::scoped_lock lock(mutex_);
         health_.rows_inserted += rows;
         health_.last_error.reset();

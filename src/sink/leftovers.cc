@@ -29,12 +29,16 @@ Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId
 
 namespace {
 
+// A number that was reserved and given up again leaves a row of `uploads` that no version reaches.
+constexpr std::string_view kUncommitted =
+    "upload_id NOT IN (SELECT upload_id FROM uploads FINAL "
+    "WHERE stored_version != 18446744073709551615)";
+
 Result<std::vector<model::UploadId>> uncommitted_on(const clickhouse::Client& owner) {
-    // A number that was reserved and given up again leaves a row that no version reaches.
     RH_ASSIGN(const std::string text,
-              owner.query("SELECT DISTINCT upload_id FROM game_rounds WHERE upload_id NOT IN "
-                          "(SELECT upload_id FROM uploads FINAL "
-                          "WHERE stored_version != 18446744073709551615) FORMAT TSV",
+              owner.query(fmt::format("SELECT DISTINCT upload_id FROM game_rounds WHERE {} "
+                                      "FORMAT TSV",
+                                      kUncommitted),
                           {}, {{"max_threads", "1"}}));
     std::vector<model::UploadId> found;
     for (const std::string_view line : lines_of(text)) {
@@ -60,11 +64,13 @@ Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store
     return std::vector<model::UploadId>(found.begin(), found.end());
 }
 
-Result<bool> has_rows(const clickhouse::Store& store, const model::UploadId& id) {
+Result<bool> has_uncommitted_rows(const clickhouse::Store& store, const model::UploadId& id) {
     bool found = false;
     for (const auto& on_shard : store.on_every_shard([&](size_t shard) {
              return store.owner(shard).query(
-                 "SELECT 1 FROM game_rounds WHERE upload_id = {id:UUID} LIMIT 1 FORMAT TSV",
+                 fmt::format("SELECT 1 FROM game_rounds WHERE upload_id = {{id:UUID}} AND {} "
+                             "LIMIT 1 FORMAT TSV",
+                             kUncommitted),
                  {{"id", model::to_string(id)}});
          })) {
         RH_TRY(on_shard);

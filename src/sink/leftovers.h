@@ -25,7 +25,7 @@ Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId
 // and what was left behind. Each once. Reads one column of every row.
 Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store& store);
 
-// Whether any shard has a row of it in game_rounds; reads by the key.
-Result<bool> has_rows(const clickhouse::Store& store, const model::UploadId& id);
+// Whether it is one of them; reads by the key.
+Result<bool> has_uncommitted_rows(const clickhouse::Store& store, const model::UploadId& id);
 
 }  // namespace rh::sink

@@ -57,9 +57,11 @@ void ShardWriter::run(const std::stop_token& stop) {
         int64_t retry_ms = kRetryFirstMs;
         while (!stop.stop_requested()) {
             lock.unlock();
-            empty_uncounted(cells);
             kill_point("sink_before_insert");
-            const auto inserted = without_exceptions([&] { return insert(cells); });
+            const auto inserted = without_exceptions([&] {
+                empty_uncounted(cells);
+                return insert(cells);
+            });
             if (inserted) {
                 kill_point("sink_after_insert");
             } else if (!stop.stop_requested()) {

@@ -82,6 +82,9 @@ Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
 Result<std::optional<Outcome>> Sink::find_and_step(const model::UploadId& id, Run& run) {
     RH_ASSIGN(auto found, context_.ledger.find(id));
     if (!found || uploads::is_final(found->state)) {
+        if (found && uploads::may_start_again(found->state)) {
+            RH_TRY(context_.log.remove(id));  // may have failed when it ended
+        }
         return Outcome::cancelled;
     }
     if (found->state != uploads::State::storing) {

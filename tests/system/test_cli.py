@@ -85,6 +85,8 @@ def test_usage_errors_are_2(arguments):
         ["upload", "--max-errors", "", "x.csv"],
         ["upload", "x.csv", ""],
         ["aggregates", "--player-id", ""],
+        ["aggregates", "--player-id=", "--json"],
+        ["upload", "x.csv", "--allow-duplicate=", "--strict"],
         ["aggregates", "--player-id", "a", "--player-id", ""],
         ["aggregates", "--json", "--as-of", ""],
         ["reconcile", "x.csv", "--from", ""],

@@ -53,6 +53,26 @@ def ask(server, sql: str, **parameters: str) -> httpx.Response:
     )
 
 
+def test_they_are_looked_for_soon_after_the_end(start_server, rng):
+    """Not only with an audit, which comes after ten minutes; and never those that a version counts."""
+    server = start_server()
+    accepted = make_rows(rng, 500)
+    kept = server.stored(to_csv(accepted).encode())
+    refused = server.upload(to_csv([*make_rows(rng, 50), ["x"] * 10]).encode(), on_error="abort").json()
+    counted = server.upload(to_csv([*make_rows(rng, 60), ["x"] * 10]).encode(), on_error="abort").json()
+    assert refused["state"] == counted["state"] == "refused"
+    server.clickhouse(
+        "INSERT INTO uploads SELECT * REPLACE ({to:UUID} AS upload_id, 1000 AS stored_version) FROM uploads",
+        to=counted["id"],
+    )
+    insert_late(server, kept, counted["id"])
+    before = rows_of(server, counted["id"])
+    insert_late(server, kept, refused["id"])
+    wait_until(lambda: not any(rows_of(server, refused["id"]).values()), 100)
+    assert rows_of(server, counted["id"]) == before
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected_hourly(accepted))
+
+
 def test_rows_that_came_after_the_end_of_their_upload_are_removed(start_server, rng):
     server = start_server("data", "--audit-interval-s", "1")
     accepted = make_rows(rng, 500)
