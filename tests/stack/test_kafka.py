@@ -133,7 +133,7 @@ def test_cancelled_while_it_is_judged_and_sent(site, rng):
     wait_for(is_sent_in_part, "some rows are committed")
     assert server.post(f"/v1/uploads/{upload_id}/cancel").status_code == 200
     wait_for(lambda: server.get(f"/v1/uploads/{upload_id}").json()["state"] == "cancelled", "it is cancelled")
-    wait_for(lambda: said()[-1] == "abandoned", "everybody knows that its rows do not count")
+    wait_for(lambda: said()[-1:] == ["abandoned"], "everybody knows that its rows do not count")
     wait_stored(server, send(server, small, filename="behind.csv"))
     check_exactly_once(server, small_rows)
     assert served(server, rows) == []
