@@ -189,7 +189,7 @@ def test_what_is_wrong_is_said(secured, tmp_path):
 
     refused = []  # all at once, since each waits for half a minute before it says so
     for user, password, ca_file, reason in (
-        ("first", "wrong", None, "SASL authentication error"),
+        ("first", "kafka secret 0", None, "SASL authentication error"),
         ("nobody", "kafka secret 1", None, "SASL authentication error"),
         ("first", "kafka secret 1", stranger.file, "certificate verify failed"),
     ):
