@@ -30,7 +30,7 @@ Result<std::string> node_name(const std::string& data) {
     if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') {
         host = {"roundhouse"};
     }
-    const std::string name = fmt::format("{}-{}", host.data(), random_hex(1));
+    std::string name = fmt::format("{}-{}", host.data(), random_hex(1));
     RH_TRY(io::write_file_durably(path, name));
     return name;
 }
