@@ -460,7 +460,7 @@ def test_the_command_line_says_that_figures_are_lost(start_server, rng, tmp_path
         ),
         (
             "game_rounds",
-            "INSERT INTO game_rounds SELECT * REPLACE (real_amount_bet + 0.000001 AS real_amount_bet)"
+            "INSERT INTO game_rounds SELECT * REPLACE (real_amount_bet + toDecimal64('0.000001', 6) AS real_amount_bet)"
             " FROM game_rounds ORDER BY row_number LIMIT 1",
         ),
         ("game_rounds", "DELETE FROM game_rounds WHERE row_number = 7"),
