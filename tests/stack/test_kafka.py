@@ -6,6 +6,7 @@ read out of the topic by confluent-kafka with its AvroDeserializer, what must be
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import time
@@ -164,18 +165,26 @@ def test_brokers_away_for_long_while_a_file_is_judged(site, rng):
     assert site.count(upload_id) == len(rows)
 
 
-def test_it_ends_in_time_while_brokers_are_away(site, rng):
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_it_ends_in_time_while_brokers_are_away(site, rng, how):
     content, rows = make_file(rng, 600_000)
     server = site.start()
-    upload_id = send(server, content, filename="ended.csv")
+    upload_id = send(server, content, filename=f"{how}.csv")
     wait_for(
         lambda: server.get(f"/v1/uploads/{upload_id}").json()["progress"]["rows"] > 100_000, "some rows are sent"
     )
-    site.stack.kill("broker")
+    broker = site.stack.pids()["broker"]
+    if how == "killed":
+        site.stack.kill("broker")
+    else:
+        os.kill(broker, signal.SIGSTOP)
     try:
         assert server.stop(timeout=15) == 0, server.log_tail()
     finally:
-        site.stack.start("broker")
+        if how == "killed":
+            site.stack.start("broker")
+        else:
+            os.kill(broker, signal.SIGCONT)
     server.start()
     wait_stored(server, upload_id)
     check_exactly_once(server, rows)
