@@ -104,10 +104,10 @@ Result<Request> build_request(Head head, std::string peer) {
     return request;
 }
 
-Result<void> check_origin(const Request& request, bool loopback_hosts_only,
+Result<void> check_origin(const Request& request, const std::function<bool()>& loopback_hosts_only,
                           std::span<const std::string> cors_origins) {
     const std::string_view host = request.header("host");
-    if (loopback_hosts_only && !host.empty() && !is_loopback_host(host)) {
+    if (!host.empty() && !is_loopback_host(host) && loopback_hosts_only()) {
         return fail(ErrorKind::forbidden, "foreign_host",
                     fmt::format("Without API keys this server answers only to localhost, not to "
                                 "{}. Create a key (roundhouse keys create) to serve other names.",

@@ -36,8 +36,8 @@ struct ServerOptions {
     // moved at least this much in a second of waiting.
     uint64_t bytes_per_second_min = 512;
     // Refuse a Host that is no loopback name or address: without keys a web page could otherwise
-    // reach the server under a name of its own (DNS rebinding). Asked for each request, since keys
-    // come and go; must be true when there are none.
+    // reach the server under a name of its own (DNS rebinding). Asked for when it matters, since
+    // keys come and go; must be true when there are none.
     std::function<bool()> loopback_hosts_only = [] { return false; };
     std::vector<std::string> cors_origins;  // whose pages may call the API: http/cors.h
 };

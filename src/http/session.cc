@@ -282,7 +282,7 @@ Result<void> answer_options(SessionContext& context, Session& session, const Req
 Result<void> answer(SessionContext& context, Session& session, Request& request,
                     std::string& route_pattern) {
     RH_TRY(
-        check_origin(request, context.options.loopback_hosts_only(), context.options.cors_origins));
+        check_origin(request, context.options.loopback_hosts_only, context.options.cors_origins));
     if (request.method == "OPTIONS") {
         return answer_options(context, session, request);
     }

@@ -12,6 +12,7 @@
 #include "model/money.h"
 #include "model/timestamp.h"
 #include "sink/leftovers.h"
+#include "sink/upload_ids.h"
 
 namespace rh::sink {
 namespace {
@@ -134,23 +135,6 @@ void add(std::vector<TableTotals>& sums, std::vector<TableTotals> more) {
     }
 }
 
-Result<std::set<model::UploadId>> uploads_known_on(const clickhouse::Client& owner) {
-    // A number that was reserved and given up again leaves a row that no version reaches.
-    RH_ASSIGN(const std::string text,
-              owner.query("SELECT upload_id FROM uploads FINAL "
-                          "WHERE stored_version != 18446744073709551615 FORMAT TSV"));
-    std::set<model::UploadId> found;
-    for (const std::string_view line : lines_of(text)) {
-        const auto id = model::parse_upload_id(line);
-        if (!id) {
-            return fail(ErrorKind::internal, "clickhouse_error",
-                        fmt::format("ClickHouse's id of an upload cannot be read: {}", line));
-        }
-        found.insert(*id);
-    }
-    return found;
-}
-
 Result<void> delete_rows_on(const clickhouse::Client& owner, const model::UploadId& id) {
     RH_ASSIGN(const auto found, rollups(owner));
     std::vector<std::string> tables;
@@ -204,8 +188,8 @@ Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client
 }
 
 Result<std::set<model::UploadId>> uploads_known(const clickhouse::Store& store) {
-    auto found =
-        store.on_every_shard([&](size_t shard) { return uploads_known_on(store.owner(shard)); });
+    auto found = store.on_every_shard(
+        [&](size_t shard) { return read_upload_ids(store.owner(shard), kCommittedUploads); });
     RH_ASSIGN(std::set<model::UploadId> known, found[0]);
     for (size_t shard = 1; shard < found.size(); ++shard) {
         RH_TRY(found[shard]);

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/random.h"
-#include "base/split.h"
+#include "sink/upload_ids.h"
 
 namespace rh::sink {
 namespace {
@@ -27,37 +27,15 @@ Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId
     return {};
 }
 
-namespace {
-
-// A number that was reserved and given up again leaves a row of `uploads` that no version reaches.
-constexpr std::string_view kUncommitted =
-    "upload_id NOT IN (SELECT upload_id FROM uploads FINAL "
-    "WHERE stored_version != 18446744073709551615)";
-
-Result<std::vector<model::UploadId>> uncommitted_on(const clickhouse::Client& owner) {
-    RH_ASSIGN(const std::string text,
-              owner.query(fmt::format("SELECT DISTINCT upload_id FROM game_rounds WHERE {} "
-                                      "FORMAT TSV",
-                                      kUncommitted),
-                          {}, {{"max_threads", "1"}}));
-    std::vector<model::UploadId> found;
-    for (const std::string_view line : lines_of(text)) {
-        const auto id = model::parse_upload_id(line);
-        if (!id) {
-            return fail(ErrorKind::internal, "clickhouse_error",
-                        fmt::format("ClickHouse's id of an upload cannot be read: {}", line));
-        }
-        found.push_back(*id);
-    }
-    return found;
-}
-
-}  // namespace
-
 Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store& store) {
     std::set<model::UploadId> found;
-    for (const auto& on_shard :
-         store.on_every_shard([&](size_t shard) { return uncommitted_on(store.owner(shard)); })) {
+    for (const auto& on_shard : store.on_every_shard([&](size_t shard) {
+             return read_upload_ids(store.owner(shard),
+                                    fmt::format("SELECT DISTINCT upload_id FROM game_rounds "
+                                                "WHERE upload_id NOT IN ({})",
+                                                kCommittedUploads),
+                                    {{"max_threads", "1"}});
+         })) {
         RH_TRY(on_shard);
         found.insert(on_shard->begin(), on_shard->end());
     }
@@ -68,9 +46,9 @@ Result<bool> has_uncommitted_rows(const clickhouse::Store& store, const model::U
     bool found = false;
     for (const auto& on_shard : store.on_every_shard([&](size_t shard) {
              return store.owner(shard).query(
-                 fmt::format("SELECT 1 FROM game_rounds WHERE upload_id = {{id:UUID}} AND {} "
-                             "LIMIT 1 FORMAT TSV",
-                             kUncommitted),
+                 fmt::format("SELECT 1 FROM game_rounds WHERE upload_id = {{id:UUID}} "
+                             "AND upload_id NOT IN ({}) LIMIT 1 FORMAT TSV",
+                             kCommittedUploads),
                  {{"id", model::to_string(id)}});
          })) {
         RH_TRY(on_shard);

@@ -209,16 +209,22 @@ def test_a_page_says_that_there_is_more(run, file):
     assert "the first 3 rows only; --all" in run.errors("aggregates", "--limit", 3)
 
 
-def test_a_mismatch_is_printed_with_all_that_a_person_needs(run, tmp_path, rng):
+@pytest.fixture
+def statement(run, tmp_path, rng):
+    """Of a provider of its own, with other amounts than were uploaded."""
     rows = rounds.make_rows(rng, 60, games=1, hours=4)
     for row in rows:
-        row[9] = f"Printed {rows[0][2]}"
+        row[9] = f"Of {rows[0][2]}"
     file, statement = tmp_path / "rounds.csv", tmp_path / "statement.csv"
     file.write_text(rounds.to_csv(rows))
     run("upload", file)
     for row in rows:
         row[4] = "1234.5"
     statement.write_text(rounds.to_csv(rows))
+    return statement
+
+
+def test_a_mismatch_is_printed_with_all_that_a_person_needs(run, statement):
     report = json.loads(run("reconcile", statement, "--json", code=4))
     more = report["discrepancies"] - 2
     assert more > 0
@@ -230,16 +236,7 @@ def test_a_mismatch_is_printed_with_all_that_a_person_needs(run, tmp_path, rng):
     assert "1 rounds" not in text
 
 
-def test_discrepancies_as_csv_are_those_of_the_api(run, server, tmp_path, rng):
-    rows = rounds.make_rows(rng, 60, games=1, hours=4)
-    for row in rows:
-        row[9] = f"Listed {rows[0][2]}"
-    file, statement = tmp_path / "rounds.csv", tmp_path / "statement.csv"
-    file.write_text(rounds.to_csv(rows))
-    run("upload", file)
-    for row in rows:
-        row[4] = "1234.5"
-    statement.write_text(rounds.to_csv(rows))
+def test_discrepancies_as_csv_are_those_of_the_api(run, server, statement):
     report = json.loads(run("reconcile", statement, "--json", code=4))
     listed = run("discrepancies", report["id"], "--all", "--limit", 7, "--format", "csv")
     answer = server.get(f"/v1/reconciliations/{report['id']}/discrepancies", headers={"Accept": "text/csv"})
