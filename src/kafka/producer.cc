@@ -196,11 +196,14 @@ Result<void> Producer::Impl::queue(const std::string& name, std::span<const Reco
     RH_ASSIGN(rd_kafka_topic_t* const queued_to, topic(name));
     std::vector<rd_kafka_message_t> messages;
     while (!records.empty()) {
-        const auto now = records.first(std::min(records.size(), kBatch));
+        const int32_t partition = records.front().partition;
+        const auto run = std::ranges::find_if(
+            records, [&](const Record& record) { return record.partition != partition; });
+        const auto now =
+            records.first(std::min(static_cast<size_t>(run - records.begin()), kBatch));
         messages.clear();
         for (const Record& record : now) {
             rd_kafka_message_t message{};
-            message.partition = record.partition;
             // librdkafka copies them.
             message.key = const_cast<char*>(record.key.data());
             message.key_len = record.key.size();
@@ -209,8 +212,7 @@ Result<void> Producer::Impl::queue(const std::string& name, std::span<const Reco
             message._private = &delivery;
             messages.push_back(message);
         }
-        const int taken = library.produce_batch(queued_to, RD_KAFKA_PARTITION_UA,
-                                                RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_PARTITION,
+        const int taken = library.produce_batch(queued_to, partition, RD_KAFKA_MSG_F_COPY,
                                                 messages.data(), static_cast<int>(now.size()));
         if (static_cast<size_t>(taken) == now.size()) {
             library.poll(handle.get(), 0);

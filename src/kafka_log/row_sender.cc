@@ -79,15 +79,23 @@ Result<void> RowSender::send_piece(Piece& piece) {
     if (!next_) {
         RH_TRY(begin());
     }
-    records_.clear();
+    // By partition, each one's in the order of the rows: a run of them is queued at once, and lies
+    // together where librdkafka makes batches of it.
+    next_in_.clear();
+    size_t begin_of_next = 0;
+    for (const model::Totals& totals : piece.totals) {
+        next_in_.push_back(begin_of_next);
+        begin_of_next += totals.rows;
+    }
+    records_.resize(piece.rows.size());
     const std::string_view keys = piece.keys;
     const std::string_view values = piece.values;
     Piece::Row before;
     for (const Piece::Row& row : piece.rows) {
-        records_.push_back(
-            {.key = keys.substr(before.key_end, row.key_end - before.key_end),
-             .value = values.substr(before.value_end, row.value_end - before.value_end),
-             .partition = row.partition});
+        records_[next_in_[static_cast<size_t>(row.partition)]++] = {
+            .key = keys.substr(before.key_end, row.key_end - before.key_end),
+            .value = values.substr(before.value_end, row.value_end - before.value_end),
+            .partition = row.partition};
         before = row;
     }
     RH_TRY(producer_->send(topic_, records_, delivery_));

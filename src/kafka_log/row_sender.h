@@ -104,6 +104,7 @@ class RowSender {
     uint64_t rows_ = 0;              // in the open transaction
     int64_t began_at_ = 0;
     std::vector<kafka::Record> records_;  // kept for its memory
+    std::vector<size_t> next_in_;         // by partition: where in records_ its next one goes
 
     std::atomic<uint64_t> rows_committed_ = 0;
     std::optional<Lane<Piece>> lane_;  // last: its thread ends first. None: nothing was sent yet
