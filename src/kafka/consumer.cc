@@ -142,9 +142,18 @@ Result<std::span<const Message>> Consumer::poll(size_t max, int timeout_ms,
         ends->clear();
     }
     impl_->raw.resize(max);
-    const ssize_t got =
-        impl_->library.consume_batch_queue(impl_->queue, timeout_ms, impl_->raw.data(), max);
-    impl_->raw.resize(got > 0 ? static_cast<size_t>(got) : 0);
+    // One call for the first message and one for those that are there behind it: a call for many
+    // waits for all of them, or until its time is over.
+    size_t got = 0;
+    for (const auto& [wait_ms, count] : {std::pair(timeout_ms, size_t{1}), {0, max - 1}}) {
+        const ssize_t taken =
+            impl_->library.consume_batch_queue(impl_->queue, wait_ms, &impl_->raw[got], count);
+        got += taken > 0 ? static_cast<size_t>(taken) : 0;
+        if (got == 0) {
+            break;
+        }
+    }
+    impl_->raw.resize(got);
     if (impl_->error) {
         return std::unexpected(*std::exchange(impl_->error, std::nullopt));
     }

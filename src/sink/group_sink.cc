@@ -19,6 +19,10 @@ namespace {
 
 constexpr size_t kPollMax = 16'384;
 constexpr int kPollMs = 50;
+// While an INSERT is under way, or rows have just come: what the control topic says of them, and
+// the INSERT's end, are seen between two polls.
+constexpr int kPollSoonMs = 5;
+constexpr int64_t kJustCameMs = 1'000;
 // To an INSERT; as many again wait while a shard takes them.
 constexpr size_t kRowsPerInsert = 4 * model::kCellRows;
 // Fewer go after this time, since each INSERT makes parts that ClickHouse has to merge: soon, where
@@ -122,9 +126,15 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
                  .revoked = [this](const auto& partitions) { revoked(partitions); }}));
     paused_ = false;
     int64_t tended_at = 0;
+    int64_t came_at = -kJustCameMs;
     std::vector<kafka::Position> ends;
     while (!stop.stop_requested()) {
-        RH_ASSIGN(const auto messages, consumer_->poll(kPollMax, kPollMs, &ends));
+        const bool soon =
+            monotonic_ms() - came_at < kJustCameMs ||
+            std::ranges::any_of(writers_, [](const auto& writer) { return writer->is_busy(); });
+        RH_ASSIGN(const auto messages,
+                  consumer_->poll(kPollMax, soon ? kPollSoonMs : kPollMs, &ends));
+        came_at = messages.empty() ? came_at : monotonic_ms();
         caught_up_ = false;
         for (const kafka::Message& message : messages) {
             RH_TRY(take(message));
@@ -137,7 +147,7 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
             }
         }
         close_finished();
-        write(messages.empty() && open_.empty());
+        write(open_.empty());
         take_done();
         RH_TRY(hold_back());
         RH_TRY(commit(messages.empty()));

@@ -36,6 +36,11 @@ bool ShardWriter::can_take_before(std::chrono::steady_clock::time_point time) co
     return changed_.wait_until(lock, time, [this] { return waiting_.empty(); });
 }
 
+bool ShardWriter::is_busy() const {
+    const std::scoped_lock lock(mutex_);
+    return inserting_ || !waiting_.empty();
+}
+
 void ShardWriter::give(std::vector<PartitionCell> cells) {
     {
         const std::scoped_lock lock(mutex_);
@@ -53,6 +58,7 @@ void ShardWriter::run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     while (changed_.wait(lock, stop, [this] { return !waiting_.empty(); })) {
         std::vector<PartitionCell> cells = std::exchange(waiting_, {});
+        inserting_ = true;
         changed_.notify_all();
         int64_t retry_ms = kRetryFirstMs;
         while (!stop.stop_requested()) {
@@ -80,6 +86,7 @@ void ShardWriter::run(const std::stop_token& stop) {
                               [] { return false; });
             retry_ms = std::min(retry_ms * 2, kRetryLastMs);
         }
+        inserting_ = false;
     }
 }
 

@@ -41,6 +41,8 @@ class ShardWriter {
     // Waits until it can, at most until `time`; whether it can.
     bool can_take_before(std::chrono::steady_clock::time_point time) const;
     void give(std::vector<PartitionCell> cells);
+    // Whether something that was given is not in ClickHouse yet.
+    bool is_busy() const;
     // What is in ClickHouse since the last call; rows are left out.
     std::vector<PartitionCell> take_done();
 
@@ -55,6 +57,7 @@ class ShardWriter {
     mutable std::mutex mutex_;  // guards all below but the thread
     mutable std::condition_variable_any changed_;
     std::vector<PartitionCell> waiting_;
+    bool inserting_ = false;  // what was waiting_ last
     std::vector<PartitionCell> done_;
     std::jthread thread_;
 };

@@ -24,7 +24,9 @@ namespace {
 
 constexpr int64_t kRetryMsFirst = 100;
 constexpr uint32_t kRepairsMax = 2;
-constexpr int64_t kOthersPollMs = 50;
+// A tenth of the time that has been waited, within these.
+constexpr int64_t kOthersPollMsMin = 5;
+constexpr int64_t kOthersPollMsMax = 100;
 constexpr int64_t kOthersPatienceMs = 300'000;
 // That all rows of an upload are in ClickHouse, and its owner does not store it.
 constexpr int64_t kOwnerPatienceMs = 30'000;
@@ -327,7 +329,8 @@ Result<bool> Sink::wait_for_others(Run& run) {
                       {{"upload_id", model::to_string(id)}});
             RH_TRY(context_.peers->take_over(id));
         }
-        sleep_unless_stopped(run.stop, kOthersPollMs);
+        sleep_unless_stopped(run.stop, std::clamp((monotonic_ms() - begun) / 10, kOthersPollMsMin,
+                                                  kOthersPollMsMax));
     }
     log_event(LogLevel::warning, "rows that the consumer group does not bring in are inserted here",
               {{"upload_id", model::to_string(id)}});
