@@ -178,6 +178,9 @@ Result<Handle> Handle::create(const Cluster& cluster, rd_kafka_type_t type,
     auto prepared = [&]() -> Result<void> {
         RH_TRY(set("bootstrap.servers", cluster.brokers));
         RH_TRY(set("client.id", "roundhouse"));
+        // A fresh client may not connect to a second broker for half of this time, and the first
+        // one it has is always another than it needs then.
+        RH_TRY(set("reconnect.backoff.ms", "20"));
         for (const auto& [name, value] : settings) {
             RH_TRY(set(name, value));
         }

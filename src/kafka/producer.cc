@@ -31,28 +31,40 @@ struct Producer::Impl {
         }
     }
 
-    Result<rd_kafka_topic_t*> topic(const std::string& name) {
-        auto& found = topics[name];
-        if (found != nullptr) {
-            return found;
+    // Returns when a broker has answered. Of what is asked of a new client before that, some is put
+    // off by 100 ms, and now and then the taking over of a transactional id by half a second.
+    Result<void> meet_brokers() const { return ask_for_metadata(nullptr, "looking for a broker"); }
+
+    Result<void> ask_for_metadata(rd_kafka_topic_t* topic, std::string_view what) const {
+        const struct rd_kafka_metadata* metadata = nullptr;
+        const auto code = handle.ask([&](int limit_ms) {
+            return handle.library().metadata(handle.get(), 0, topic, &metadata, limit_ms);
+        });
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return kafka_error(handle.library(), code, what);
         }
-        found = handle.library().topic_new(handle.get(), name.c_str(), nullptr);
-        if (found == nullptr) {
-            topics.erase(name);
+        handle.library().metadata_destroy(metadata);
+        return {};
+    }
+
+    Result<rd_kafka_topic_t*> topic(const std::string& name) {
+        if (const auto known = topics.find(name); known != topics.end()) {
+            return known->second;
+        }
+        RH_TRY(meet_brokers());
+        rd_kafka_topic_t* opened = handle.library().topic_new(handle.get(), name.c_str(), nullptr);
+        if (opened == nullptr) {
             return kafka_error(handle.library(), RD_KAFKA_RESP_ERR__INVALID_ARG,
                                "opening topic " + name);
         }
         // Records sent in batches before the partitions are known are put into them later, and
         // those partitions never become part of the transaction (seen with librdkafka 2.16).
-        const struct rd_kafka_metadata* metadata = nullptr;
-        const auto code = handle.ask([&](int limit_ms) {
-            return handle.library().metadata(handle.get(), 0, found, &metadata, limit_ms);
-        });
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return kafka_error(handle.library(), code, "asking for topic " + name);
+        if (auto asked = ask_for_metadata(opened, "asking for topic " + name); !asked) {
+            handle.library().topic_destroy(opened);
+            return std::unexpected(std::move(asked).error());
         }
-        handle.library().metadata_destroy(metadata);
-        return found;
+        topics.emplace(name, opened);
+        return opened;
     }
 
     // Calls `attempt`, which returns after kSliceMs at most with a timeout that it may be called
@@ -152,6 +164,7 @@ Result<std::unique_ptr<Producer>> Producer::create(const Cluster& cluster,
 }
 
 Result<void> Producer::init_transactions() {
+    RH_TRY(impl_->meet_brokers());
     return impl_->in_slices(kAnswerMs, "taking over the transactional id", [&] {
         return impl_->handle.library().init_transactions(impl_->handle.get(), kSliceMs);
     });

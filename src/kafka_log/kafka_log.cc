@@ -61,8 +61,10 @@ Result<void> KafkaLog::connect() {
         return {};
     }
     RH_TRY(control_.connect());
-    RH_ASSIGN(const auto admin, kafka::Admin::create(options_.cluster));
-    RH_TRY(admin->ensure_topic(options_.topic, options_.partitions));
+    if (admin_ == nullptr) {
+        RH_ASSIGN(admin_, kafka::Admin::create(options_.cluster));
+    }
+    RH_TRY(admin_->ensure_topic(options_.topic, options_.partitions));
     RH_ASSIGN(const auto registry,
               kafka::Registry::open(options_.registry_url, options_.tls_ca_file));
     RH_ASSIGN(const int32_t id,
@@ -237,8 +239,7 @@ Result<std::unique_ptr<RowSender>> KafkaLog::open_sender(const model::UploadId& 
     if (committed && committed->epoch >= epoch && committed->state != Published::State::abandoned) {
         published = *committed;
     } else {
-        RH_ASSIGN(const auto admin, kafka::Admin::create(options_.cluster));
-        RH_ASSIGN(const int32_t partitions, admin->partition_count(options_.topic));
+        RH_ASSIGN(const int32_t partitions, admin_->partition_count(options_.topic));
         published.upload_id = id;
         published.epoch = std::max(epoch, committed ? committed->epoch : 0);
         published.partitions.resize(static_cast<size_t>(partitions));

@@ -97,6 +97,7 @@ class KafkaLog : public log::Log {
     ControlTopic& control_;
     const KafkaLogOptions options_;
     std::mutex connecting_;
+    std::unique_ptr<kafka::Admin> admin_;  // there when schema_id_ is
     std::atomic<int32_t> schema_id_ = -1;
     mutable std::mutex sent_mutex_;                                     // guards the next three
     std::map<model::UploadId, std::unique_ptr<RowSender>> sent_whole_;  // but for the manifest
