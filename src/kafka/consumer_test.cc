@@ -56,6 +56,27 @@ class GroupMember {
     std::unique_ptr<Consumer> consumer_;
 };
 
+// A call for many messages returns with the first; with librdkafka's alone it would wait for all.
+TEST(Consumer, WhatIsThereIsNotHeldBackForMore) {
+    const MockBroker broker;
+    send(broker.cluster(), "only");
+    const auto consumer = Consumer::create(broker.cluster()).value();
+    std::vector<Position> all;
+    for (int32_t p = 0; p < static_cast<int32_t>(kPartitions); ++p) {
+        all.push_back({.partition = p, .offset = 0});
+    }
+    ASSERT_TRUE(consumer->assign(kTopic, all));
+    std::set<int32_t> seen;
+    constexpr int kForeverMs = 3'600'000;
+    while (seen.size() < kPartitions) {
+        const auto messages = consumer->poll(100, kForeverMs);
+        ASSERT_TRUE(messages) << messages.error().message;
+        for (const Message& message : *messages) {
+            seen.insert(message.partition);
+        }
+    }
+}
+
 TEST(Consumer, APauseEndsWithTheAssignment) {
     const MockBroker broker;
     send(broker.cluster(), "first");
