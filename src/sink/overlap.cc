@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,12 +22,20 @@ constexpr std::string_view kCountedUploads =
     "(SELECT upload_id FROM uploads FINAL"
     " WHERE stored_version <= {version:UInt64} AND {version:UInt64} < voided_version)";
 
+// Of those the ones that may have rows in an hour of the file; asked first, since most files have
+// their days to themselves, and to look for their games and hours is much dearer.
+constexpr std::string_view kNearUploads =
+    "(SELECT upload_id FROM uploads FINAL"
+    " WHERE stored_version <= {version:UInt64} AND {version:UInt64} < voided_version"
+    " AND created_max >= fromUnixTimestamp64Milli({first_ms:Int64})"
+    " AND created_min <= fromUnixTimestamp64Milli({last_ms:Int64})"
+    " AND upload_id NOT IN ({id:UUID}, {replaces:UUID}))";
+
 constexpr std::string_view kOverlapSql =
     "SELECT upload_id, sum(most) AS rows FROM ("
     "  SELECT upload_id, max(rounds) AS most FROM {0}"
     "  WHERE (game_id, hour) GLOBAL IN"
     "      (SELECT game_id, hour FROM {0} WHERE upload_id = {{id:UUID}})"
-    "    AND upload_id NOT IN ({{id:UUID}}, {{replaces:UUID}})"
     "    AND upload_id GLOBAL IN {1}"
     "  GROUP BY upload_id, game_id, hour, part, cell) "
     "GROUP BY upload_id ORDER BY rows DESC, upload_id LIMIT {{most:UInt32}} FORMAT TSV";
@@ -107,13 +116,30 @@ Result<RowsByUpload> rows_on(const clickhouse::Endpoint& shard,
 
 Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Store& store,
                                                const uploads::Upload& upload, uint64_t version) {
+    if (upload.rows.accepted == 0) {
+        return {};
+    }
     const auto replaces = upload.request.replaces.value_or(model::UploadId{});
-    RH_ASSIGN(const std::string text,
-              store.query(fmt::format(kOverlapSql, store.all("game_hourly"), kCountedUploads),
-                          {{"id", model::to_string(upload.id)},
-                           {"replaces", model::to_string(replaces)},
-                           {"version", std::to_string(version)},
-                           {"most", std::to_string(kOverlapsMax)}}));
+    const auto begin_of_hour = [](int64_t ms) {
+        return std::chrono::floor<std::chrono::hours>(std::chrono::milliseconds(ms));
+    };
+    const std::chrono::milliseconds first = begin_of_hour(upload.created_ms_min);
+    const std::chrono::milliseconds end =
+        begin_of_hour(upload.created_ms_max) + std::chrono::hours(1);
+    const clickhouse::Parameters parameters = {
+        {"id", model::to_string(upload.id)},          {"replaces", model::to_string(replaces)},
+        {"version", std::to_string(version)},         {"first_ms", std::to_string(first.count())},
+        {"last_ms", std::to_string(end.count() - 1)}, {"most", std::to_string(kOverlapsMax)}};
+    RH_ASSIGN(const std::string near,
+              store.query(fmt::format("{} LIMIT 1 FORMAT TSV",
+                                      kNearUploads.substr(1, kNearUploads.size() - 2)),
+                          parameters));
+    if (near.empty()) {
+        return {};
+    }
+    RH_ASSIGN(
+        const std::string text,
+        store.query(fmt::format(kOverlapSql, store.all("game_hourly"), kNearUploads), parameters));
     std::vector<uploads::Warning> warnings;
     for (const std::string_view line : lines_of(text)) {
         if (const auto fields = split(line, '\t'); fields.size() == 2) {

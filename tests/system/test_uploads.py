@@ -402,6 +402,21 @@ def test_warning_of_an_overlapping_file(start_server, rng):
     assert "has 1 row in games" in warning["detail"]
 
 
+def test_files_whose_times_do_not_meet_overlap_in_an_hour(start_server, rng):
+    """Games and hours are compared, not moments."""
+    server = start_server()
+
+    def stored(clock: str) -> dict:
+        row = make_rows(rng, 1)[0]
+        return server.stored(to_csv([[f"2024-05-01 {clock}", row[1], row[2], "4712", *row[4:]]]).encode())
+
+    first = stored("10:30:00.000")
+    before, after = stored("10:00:00.000"), stored("10:59:59.999")
+    assert overlapping(before) == [(first["id"], 1)]
+    assert sorted(overlapping(after)) == sorted([(first["id"], 1), (before["id"], 1)])
+    assert overlapping(stored("09:59:59.999")) == overlapping(stored("11:00:00.000")) == []
+
+
 def overlapping(upload: dict) -> list[tuple[str, int]]:
     return [(w["upload_id"], w["count"]) for w in upload["warnings"] if w["code"] == "overlapping_upload"]
 
