@@ -1,5 +1,6 @@
 #include "app/kafka_parts.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <system_error>
@@ -42,6 +43,21 @@ bool others_may_read(const std::string& path) {
     return !error && (found.permissions() & perms::others_read) != perms::none;
 }
 
+// What Kafka takes as a topic's name.
+Result<void> check_topic_name(std::string_view setting, std::string_view name) {
+    constexpr std::string_view kOthers = "._-";
+    const bool good = !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
+                      std::ranges::all_of(name, [&](const char c) {
+                          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                 (c >= '0' && c <= '9') || kOthers.contains(c);
+                      });
+    return good ? Result<void>()
+                : fail(ErrorKind::invalid_request, "bad_setting",
+                       fmt::format("{} cannot be {:?}: a topic's name has letters, digits, '.', "
+                                   "'_' and '-', 249 of them at most.",
+                                   setting, name));
+}
+
 Result<kafka::Cluster> cluster_of(const Config& config) {
     kafka::Cluster cluster{.brokers = config.kafka_brokers,
                            .settings = {},
@@ -51,7 +67,13 @@ Result<kafka::Cluster> cluster_of(const Config& config) {
     if (config.kafka_properties_file.empty()) {
         return cluster;
     }
-    RH_ASSIGN(const std::string text, io::read_file(config.kafka_properties_file));
+    auto read = io::read_file(config.kafka_properties_file);
+    if (!read) {
+        Error error = std::move(read).error();
+        error.message = fmt::format("kafka.properties_file: {}", error.message);
+        return std::unexpected(std::move(error));
+    }
+    const std::string text = *std::move(read);
     if (others_may_read(config.kafka_properties_file)) {
         log_event(
             LogLevel::warning,
@@ -115,6 +137,11 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
     if (config.kafka_topic == config.kafka_control_topic) {
         return fail(ErrorKind::invalid_request, "bad_setting",
                     "kafka.topic and kafka.control_topic must be two topics.");
+    }
+    RH_TRY(check_topic_name("kafka.topic", config.kafka_topic));
+    RH_TRY(check_topic_name("kafka.control_topic", config.kafka_control_topic));
+    if (config.kafka_group.empty()) {
+        return fail(ErrorKind::invalid_request, "bad_setting", "kafka.group must not be empty.");
     }
     RH_TRY(kafka::Registry::open(config.registry_url, config.tls_ca_file));
     kafka_log::KafkaLogOptions options;

@@ -102,6 +102,7 @@ Result<uint64_t> ControlTopic::append(const ControlRecord& record) {
     const std::string key = key_of(record, random_hex(3));
     const std::string value = record_text(record);
     kafka::Delivery delivery(1);
+    const int64_t known = next_offset();
     {
         const std::scoped_lock lock(sending_);
         if (producer_ == nullptr) {
@@ -116,6 +117,9 @@ Result<uint64_t> ControlTopic::append(const ControlRecord& record) {
             producer_.reset();  // drops the record, if it was not sent yet
             return std::unexpected(std::move(done).error());
         }
+    }
+    if (delivery.last_offset[0] < known) {
+        return not_the_topic_of(static_cast<uint64_t>(known) - 1);
     }
     RH_TRY(wait_until_read(delivery.last_offset[0] + 1));
     return static_cast<uint64_t>(delivery.last_offset[0]);
@@ -217,6 +221,15 @@ void ControlTopic::apply(Stored stored, uint64_t offset) {
         return;  // two processes had the same file; the first one made the version
     }
     const auto replaces = stored.replaces;
+    if (replaces) {
+        auto& replaced_by = uploads_[*replaces].replaced_by;
+        if (replaced_by && *replaced_by != id) {
+            upload.lost_to = replaced_by;  // two processes corrected the same file
+            return;
+        }
+        replaced_by = id;
+    }
+    upload.lost_to.reset();  // of another time that the same file was sent
     untaken_.push_back({.version = offset, .record = stored});
     stored.upload.clear();  // whoever takes it keeps it
     upload.stored = {.version = offset, .record = std::move(stored)};
@@ -257,6 +270,12 @@ std::optional<uint64_t> ControlTopic::voided(const model::UploadId& id) const {
     const std::scoped_lock lock(mutex_);
     const auto found = uploads_.find(id);
     return found == uploads_.end() ? std::nullopt : found->second.voided;
+}
+
+std::optional<model::UploadId> ControlTopic::lost_to(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = uploads_.find(id);
+    return found == uploads_.end() ? std::nullopt : found->second.lost_to;
 }
 
 std::vector<model::UploadId> ControlTopic::voided_uploads() const {
@@ -322,6 +341,20 @@ std::vector<Published> ControlTopic::open_uploads() const {
 uint64_t ControlTopic::visible_version() const {
     const std::scoped_lock lock(mutex_);
     return visible_;
+}
+
+int64_t ControlTopic::next_offset() const {
+    const std::scoped_lock lock(mutex_);
+    return next_offset_;
+}
+
+std::unexpected<Error> ControlTopic::not_the_topic_of(uint64_t version) const {
+    return fail(ErrorKind::conflict, "control_topic_replaced",
+                fmt::format("Topic {} is not the one that made version {} of the figures: it was "
+                            "deleted or emptied, or kafka.control_topic names another one. Nothing "
+                            "is stored or voided, since versions would be numbered twice. See "
+                            "\"The control topic is lost\" in docs/operations.md.",
+                            topic_, version));
 }
 
 std::vector<Change> ControlTopic::unsettled() const {

@@ -46,7 +46,8 @@ class ControlTopic {
     // transactions of others that are open, which end within half a minute.
     Result<void> catch_up();
 
-    // Sends a record and waits until it is part of the state; its offset.
+    // Sends a record and waits until it is part of the state; its offset. Error conflict
+    // control_topic_replaced if the topic has become another one meanwhile.
     Result<uint64_t> append(const ControlRecord& record);
 
     // How far the rows of an upload are; nullopt: never heard of.
@@ -58,6 +59,9 @@ class ControlTopic {
     };
     std::optional<StoredAt> stored(const model::UploadId& id) const;
     std::optional<uint64_t> voided(const model::UploadId& id) const;
+    // The upload that was stored first in place of the one that `id` was to replace, if `id` was
+    // announced as stored later: then it is not.
+    std::optional<model::UploadId> lost_to(const model::UploadId& id) const;
     // What its receivers last said of it before it was stored; kept until take_stored() is called
     // again after it gave the upload, so that there is always somebody who knows it.
     std::vector<Received> received(const model::UploadId& id) const;
@@ -69,6 +73,10 @@ class ControlTopic {
     // What is published, in part or all of it, and neither stored nor abandoned.
     std::vector<Published> open_uploads() const;
     uint64_t visible_version() const;
+    // Before which offset everything is part of the state.
+    int64_t next_offset() const;
+    // Error conflict control_topic_replaced: the topic is not the one that has made `version`.
+    std::unexpected<Error> not_the_topic_of(uint64_t version) const;
     // Versions after the visible one, in their order, and how long the first has been known.
     std::vector<Change> unsettled() const;
     int64_t unsettled_for_ms() const;
@@ -82,6 +90,8 @@ class ControlTopic {
         std::optional<Published> published;
         std::optional<StoredAt> stored;
         std::optional<uint64_t> voided;
+        std::optional<model::UploadId> replaced_by;  // the first one that was stored for it
+        std::optional<model::UploadId> lost_to;
         std::map<std::string, Received> received;  // by receiver
     };
     void read(const std::stop_token& stop);

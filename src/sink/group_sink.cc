@@ -34,6 +34,7 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr auto kShardPatience = std::chrono::milliseconds(2'000);
 constexpr int64_t kCommitMs = 500;
 constexpr int64_t kTendMs = 1'000;
+constexpr int64_t kTendSoonMs = 50;  // when the control topic has something new
 constexpr auto kSessionRetry = std::chrono::milliseconds(1'000);
 constexpr size_t kDeadLettersMax = 1'000;  // kept in one go
 
@@ -126,6 +127,7 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
                  .revoked = [this](const auto& partitions) { revoked(partitions); }}));
     paused_ = false;
     int64_t tended_at = 0;
+    uint64_t tended_changes = 0;
     int64_t came_at = -kJustCameMs;
     std::vector<kafka::Position> ends;
     while (!stop.stop_requested()) {
@@ -151,9 +153,12 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
         take_done();
         RH_TRY(hold_back());
         RH_TRY(commit(messages.empty()));
-        if (const int64_t now = monotonic_ms();
-            tend_soon_.exchange(false) || now - tended_at > kTendMs) {
-            tended_at = now;
+        const int64_t since = monotonic_ms() - tended_at;
+        const uint64_t changes = context_.control.changes();
+        if (tend_soon_.exchange(false) || since > kTendMs ||
+            (changes != tended_changes && since > kTendSoonMs)) {
+            tended_at = monotonic_ms();
+            tended_changes = changes;
             losses_.look_after();
             RH_TRY(context_.tend());
         }

@@ -126,7 +126,13 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
             return std::nullopt;
         case Step::committing:
             RH_TRY(warn_of_overlaps(run));
-            RH_TRY(context_.versions.commit_stored(run.upload));
+            if (auto committed = context_.versions.commit_stored(run.upload); !committed) {
+                if (committed.error().code != "not_replaceable") {
+                    return std::unexpected(std::move(committed).error());
+                }
+                RH_ASSIGN(const Outcome outcome, fail_for(run, committed.error()));
+                return outcome;
+            }
             return Outcome::stored;
         case Step::republishing:
             RH_TRY(empty(run));
@@ -138,7 +144,14 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
             run.step = Step::inserting;
             return std::nullopt;
         case Step::failing: {
-            RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::failed));
+            const Error error{
+                .kind = ErrorKind::internal,
+                .code = "audit_mismatch",
+                .message = fmt::format("After {} repairs ClickHouse still cannot be given what the "
+                                       "file holds: {} Check its disk and its log, and whether "
+                                       "somebody else writes there, then send the file again.",
+                                       kRepairsMax, run.differences)};
+            RH_ASSIGN(const Outcome outcome, fail_for(run, error));
             return outcome;
         }
     }
@@ -372,16 +385,15 @@ Result<void> Sink::warn_of_overlaps(Run& run) {
 }
 
 // The upload ends without being stored.
+Result<Outcome> Sink::fail_for(Run& run, const Error& error) {
+    run.upload.error_code = error.code;
+    run.upload.error_message = error.message;
+    return give_up(run, uploads::State::failed);
+}
+
 Result<Outcome> Sink::give_up(Run& run, uploads::State state) {
     RH_TRY(empty(run));
     RH_TRY(context_.store.make_durable());
-    if (state == uploads::State::failed) {
-        run.upload.error_code = "audit_mismatch";
-        run.upload.error_message = fmt::format(
-            "After {} repairs ClickHouse still cannot be given what the file holds: {} Check its "
-            "disk and its log, then send the file again.",
-            kRepairsMax, run.differences);
-    }
     run.upload.state = state;
     run.upload.finished_at = now_ms();
     const auto held = context_.lock(run.upload.id);

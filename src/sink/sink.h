@@ -112,6 +112,7 @@ class Sink {
     Result<void> audit(Run& run);
     Result<void> warn_of_overlaps(Run& run);
     Result<Outcome> give_up(Run& run, uploads::State state);
+    Result<Outcome> fail_for(Run& run, const Error& error);
 
     SinkContext context_;
     std::mutex mutex_;

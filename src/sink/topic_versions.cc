@@ -1,5 +1,6 @@
 #include "sink/topic_versions.h"
 
+#include <charconv>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "base/kill_point.h"
 #include "base/log.h"
+#include "base/split.h"
 #include "model/upload_id.h"
 #include "uploads/portable.h"
 
@@ -31,7 +33,17 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
                                                  .row = uploads_row(upload, 0)}));
     }
     RH_TRY(settle());
+    if (const auto other = control_.lost_to(upload.id)) {
+        return fail(
+            ErrorKind::conflict, "not_replaceable",
+            fmt::format("Upload {} was replaced by upload {} first, which another process "
+                        "was sent. None of this file's rows count.",
+                        model::to_string(*upload.request.replaces), model::to_string(*other)));
+    }
     const auto stored = control_.stored(upload.id);
+    if (!stored) {
+        return control_.not_the_topic_of(control_.visible_version());
+    }
     upload.stored_version = stored->version;
     if (stored->record.receiver != node_) {
         upload.warnings.push_back(
@@ -56,7 +68,12 @@ Result<uploads::Upload> TopicVersions::commit_voided(const model::UploadId& id) 
     if (!control_.voided(id)) {
         RH_TRY(control_.append(kafka_log::Voided{id}));
     }
-    RH_TRY(settle());
+    if (!control_.voided(id)) {
+        return control_.not_the_topic_of(upload.stored_version.value_or(0));
+    }
+    if (auto settled = settle(); !settled) {
+        return unfinished_void(std::move(settled).error());
+    }
     upload.voided_version = control_.voided(id);
     RH_TRY(ledger_.commit_voided(id, upload.voided_version.value_or(0),
                                  uploads::Ledger::Numbering::elsewhere));
@@ -134,9 +151,40 @@ Result<void> TopicVersions::learn() {
 Result<std::optional<model::UploadId>> TopicVersions::recover() {
     const std::scoped_lock lock(mutex_);
     RH_TRY(control_.connect());
+    RH_TRY(check_topic_is_the_same());
     RH_TRY(settle());
     RH_TRY(learn());
     return std::nullopt;
+}
+
+// What the ledger and the shards know was numbered by this topic: it has that number, and says the
+// same of the upload that changed last.
+Result<void> TopicVersions::check_topic_is_the_same() const {
+    RH_ASSIGN(const uint64_t known, ledger_.current_version());
+    if (known > control_.visible_version()) {
+        return control_.not_the_topic_of(known);
+    }
+    for (const auto& last : store_.on_every_shard([&](size_t shard) {
+             return store_.owner(shard).query(
+                 "SELECT argMax(upload_id, revision), argMax(stored_version, revision), "
+                 "max(revision) FROM uploads HAVING count() > 0 FORMAT TSV");
+         })) {
+        RH_TRY(last);
+        const auto lines = lines_of(*last);
+        if (lines.empty()) {
+            continue;
+        }
+        const auto fields = split(lines.front(), '\t');
+        const auto id = model::parse_upload_id(fields.at(0));
+        const auto stored = id ? control_.stored(*id) : std::nullopt;
+        uint64_t revision = 0;
+        std::from_chars(fields.at(2).data(), fields.at(2).data() + fields.at(2).size(), revision);
+        if (!stored || std::to_string(stored->version) != fields.at(1) ||
+            static_cast<int64_t>(revision) >= control_.next_offset()) {
+            return control_.not_the_topic_of(revision);
+        }
+    }
+    return {};
 }
 
 Result<void> TopicVersions::tend() {

@@ -34,6 +34,7 @@ class TopicVersions : public Versions {
     Result<void> tend();
 
   private:
+    Result<void> check_topic_is_the_same() const;
     Result<void> settle();
     Result<void> learn();
     Result<void> learn_stored();

@@ -56,6 +56,14 @@ Result<void> write_uploads_rows(const clickhouse::Store& store, const std::strin
     return {};
 }
 
+std::unexpected<Error> unfinished_void(Error cause) {
+    cause.message = fmt::format(
+        "The void is noted, and the figures will be without the upload: when this is over and "
+        "somebody asks again, at the next change of the figures, or at the next start. {}",
+        cause.message);
+    return std::unexpected(std::move(cause));
+}
+
 Result<uploads::Upload> find_to_void(const uploads::Ledger& ledger, const model::UploadId& id) {
     RH_ASSIGN(auto upload, ledger.find(id));
     if (!upload) {
@@ -117,7 +125,8 @@ Result<uploads::Upload> LedgerVersions::commit_voided(const model::UploadId& id)
         return upload;
     }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(id));
-    return finish_void(std::move(upload), version);
+    auto voided = finish_void(std::move(upload), version);
+    return voided ? std::move(voided) : unfinished_void(std::move(voided).error());
 }
 
 Result<void> LedgerVersions::withdraw(const model::UploadId& id) {

@@ -68,6 +68,8 @@ class LedgerVersions : public Versions {
 std::string uploads_row(const uploads::Upload& upload, uint64_t revision);
 // Lines of it into `uploads` on every shard, durably.
 Result<void> write_uploads_rows(const clickhouse::Store& store, const std::string& rows);
+// What is said of a void that was begun and could not be finished: it is not refused.
+std::unexpected<Error> unfinished_void(Error cause);
 // The upload, if it is stored and may be voided; also if it is voided already. Errors as
 // commit_voided().
 Result<uploads::Upload> find_to_void(const uploads::Ledger& ledger, const model::UploadId& id);

@@ -3,10 +3,9 @@ rows that retention dropped. After each of them every row counts once, and what 
 """
 
 import threading
-import time
 
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 from kafka_site import (
     Site,
     check_exactly_once,
@@ -57,37 +56,6 @@ def test_lost_offsets_change_no_figure(site, rng):
     check_exactly_once(server, more_rows)
     for each in (upload_id, more_id):
         check_matched(server, each)
-
-
-def transaction(site: Site, name: str) -> Producer:
-    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"], "transactional.id": name})
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    return producer
-
-
-def test_rows_that_are_seen_before_what_is_said_of_them_are_rows(site, rng):
-    """A transaction becomes visible in one partition after the other, and an older one that is still open hides
-    the control topic's end.
-    """
-    content, rows = make_file(rng, 5_000)
-    first = site.start(kafka_topic="early-bets", kafka_control_topic="early-uploads", kafka_group="early")
-    upload_id = wait_stored(first, send(first, content, filename="early.csv"))["id"]
-    first.kill()
-    server = site.start(kafka_topic="late-bets", kafka_control_topic="late-uploads", kafka_group="late")
-    older = transaction(site, "older")
-    older.produce("late-uploads", b"{}", key=b"of a transaction that fails", partition=0)
-    assert older.flush(30) == 0
-    publisher = transaction(site, "publisher")
-    for message in site.messages("early-bets"):
-        publisher.produce("late-bets", message.value(), key=message.key(), partition=message.partition())
-    said = [m for m in site.messages("early-uploads") if m.key() == f"published/{upload_id}".encode()]
-    publisher.produce("late-uploads", said[-1].value(), key=said[-1].key(), partition=0)
-    publisher.commit_transaction(30)
-    time.sleep(3)  # nothing may happen
-    older.abort_transaction(30)
-    wait_for(lambda: metric(server, "roundhouse_kafka_inserted_rows_total") == len(rows), "all are inserted")
-    assert metric(server, "roundhouse_dead_letters") == 0
 
 
 def told(upload: dict) -> dict:

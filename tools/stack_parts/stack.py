@@ -39,6 +39,8 @@ def load(folder: pathlib.Path) -> Setup | None:
         kept = json.loads((folder / "stack.json").read_text())
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        raise UsageError(f"{folder} is no folder; name another one with --dir.") from None
     return Setup(folder=folder, **kept)
 
 

@@ -1,0 +1,156 @@
+"""What the control topic decides for all processes, and what happens when it is not there any more."""
+
+import threading
+import time
+
+import httpx
+import pytest
+from confluent_kafka import Producer
+from kafka_site import (
+    CONTROL,
+    Site,
+    check_exactly_once,
+    make_file,
+    metric,
+    running_site,
+    send,
+    served,
+    wait_stored,
+)
+from native_stack import wait_for
+
+
+@pytest.fixture
+def own_site(tmp_path):
+    """Of one test, which leaves topics and shards that do not belong together."""
+    with running_site(tmp_path) as site:
+        yield site
+
+
+def ask(site: Site, shard: int, sql: str) -> str:
+    answer = httpx.post(site.env[f"STACK_CLICKHOUSE_{shard}"], content=sql, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def knows(server, upload_id: str) -> bool:
+    answer = server.get(f"/v1/uploads/{upload_id}")
+    return answer.status_code == 200 and answer.json()["state"] == "stored"
+
+
+def test_of_two_corrections_of_one_file_the_first_counts(site, rng):
+    """Sent to two processes, of which none knows yet what the other one was sent."""
+    content, _ = make_file(rng, 2_000)
+    servers = [site.start(), site.start()]
+    original = wait_stored(servers[0], send(servers[0], content, filename="original.csv"))["id"]
+    wait_for(lambda: knows(servers[1], original), "both know the file", 30)
+    corrections = [make_file(rng, 30_000), make_file(rng, 30_000)]
+    together = threading.Barrier(2)
+    answers = [None, None]
+
+    def go(at: int) -> None:
+        together.wait()
+        answers[at] = servers[at].upload(corrections[at][0], filename=f"{at}.csv", replaces=original, wait=None)
+
+    threads = [threading.Thread(target=go, args=(at,)) for at in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [202, 202], [answer.text for answer in answers]
+    uploads = [servers[at].wait_final(answers[at].json()["id"]) for at in (0, 1)]
+    assert sorted(upload["state"] for upload in uploads) == ["failed", "stored"], uploads
+    won = 0 if uploads[0]["state"] == "stored" else 1
+    lost = 1 - won
+    assert uploads[lost]["error"]["code"] == "not_replaceable"
+    assert original in uploads[lost]["error"]["detail"] and uploads[won]["id"] in uploads[lost]["error"]["detail"]
+    for _ in range(2):
+        for server in servers:
+            check_exactly_once(server, corrections[won][1])
+            assert served(server, corrections[lost][1]) == []
+        for server in servers:
+            server.kill()
+            server.start()
+    # The lost one may be sent again, in place of the one that won.
+    again = servers[lost].upload(corrections[lost][0], filename="again.csv", replaces=uploads[won]["id"], wait=60)
+    assert again.status_code == 200 and again.json()["state"] == "stored", again.text
+    check_exactly_once(servers[lost], corrections[lost][1])
+    assert served(servers[lost], corrections[won][1]) == []
+
+
+def test_a_void_that_a_shard_keeps_from_being_seen_is_no_refusal(site, rng):
+    content, rows = make_file(rng, 1_000)
+    server = site.start()
+    upload_id = wait_stored(server, send(server, content, filename="void.csv"))["id"]
+    site.stack.kill("clickhouse-2")
+    answer = server.post(f"/v1/uploads/{upload_id}/void")
+    assert answer.status_code == 503 and answer.json()["code"] == "shard_unavailable", answer.text
+    assert "The void is noted" in answer.json()["detail"]
+    site.stack.start("clickhouse-2")
+    wait_for(lambda: served(server, rows) == [], "the figures are without it", 30)
+
+
+def delete_topic(site: Site, topic: str) -> None:
+    site.admin().delete_topics([topic])[topic].result()
+    wait_for(lambda: topic not in site.admin().list_topics(timeout=30).topics, "the topic is gone", 30)
+
+
+def test_a_control_topic_that_is_another_one_is_refused(own_site, rng):
+    """Versions would be numbered twice, and what was voided would count again."""
+    server = own_site.start()
+    for n in range(3):
+        wait_stored(server, send(server, make_file(rng, 100)[0], filename=f"{n}.csv"))
+    assert server.stop() == 0
+    others = [
+        own_site.start(ready=False, kafka_control_topic="mistyped-uploads"),  # on a new data directory
+        server.start({"ROUNDHOUSE_KAFKA_CONTROL_TOPIC": "mistyped-uploads"}, ready=False),
+    ]
+    delete_topic(own_site, CONTROL)
+    others.append(own_site.start(ready=False))
+    for other in others:
+        assert other.wait_dead(60) == 1, other.log_tail()
+        assert (
+            "control_topic_replaced" in other.log_tail() or "is not the one that made version" in other.log_tail()
+        )
+    assert server.start(ready=False).wait_dead(60) == 1
+    # Once it is longer than it was, it is still another one.
+    ahead = Producer({"bootstrap.servers": own_site.env["STACK_KAFKA"]})
+    for n in range(200):
+        ahead.produce(CONTROL, b"{}", key=f"{n}".encode(), partition=0)
+    assert ahead.flush(30) == 0
+    assert own_site.start(ready=False).wait_dead(60) == 1
+    assert server.start(ready=False).wait_dead(60) == 1
+
+
+def transaction(site: Site, name: str) -> Producer:
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"], "transactional.id": name})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    return producer
+
+
+def test_rows_that_are_seen_before_what_is_said_of_them_are_rows(own_site, rng):
+    """A transaction becomes visible in one partition after the other, and an older one that is still open hides
+    the control topic's end.
+    """
+    site = own_site
+    content, rows = make_file(rng, 5_000)
+    first = site.start(kafka_topic="early-bets", kafka_control_topic="early-uploads", kafka_group="early")
+    upload_id = wait_stored(first, send(first, content, filename="early.csv"))["id"]
+    first.kill()
+    for shard in (1, 2):
+        ask(site, shard, "DROP DATABASE roundhouse SYNC")
+    server = site.start(kafka_topic="late-bets", kafka_control_topic="late-uploads", kafka_group="late")
+    older = transaction(site, "older")
+    older.produce("late-uploads", b"{}", key=b"of a transaction that fails", partition=0)
+    assert older.flush(30) == 0
+    publisher = transaction(site, "publisher")
+    for message in site.messages("early-bets"):
+        publisher.produce("late-bets", message.value(), key=message.key(), partition=message.partition())
+    said = [m for m in site.messages("early-uploads") if m.key() == f"published/{upload_id}".encode()]
+    publisher.produce("late-uploads", said[-1].value(), key=said[-1].key(), partition=0)
+    publisher.commit_transaction(30)
+    time.sleep(3)  # nothing may happen
+    older.abort_transaction(30)
+    wait_for(lambda: metric(server, "roundhouse_kafka_inserted_rows_total") == len(rows), "all are inserted")
+    assert metric(server, "roundhouse_dead_letters") == 0
