@@ -164,11 +164,14 @@ Result<void> TopicVersions::check_topic_is_the_same() const {
     if (known > control_.visible_version()) {
         return control_.not_the_topic_of(known);
     }
-    for (const auto& last : store_.on_every_shard([&](size_t shard) {
-             return store_.owner(shard).query(
-                 "SELECT argMax(upload_id, revision), argMax(stored_version, revision), "
-                 "max(revision) FROM uploads HAVING count() > 0 FORMAT TSV");
-         })) {
+    const auto last_on_shards = store_.on_every_shard([&](size_t shard) {
+        return store_.owner(shard).query(
+            "SELECT (argMax((upload_id, stored_version), revision) AS last).1, last.2, "
+            "max(revision) FROM uploads HAVING count() > 0 FORMAT TSV");
+    });
+    // Another process may have stored something while this one asked.
+    RH_TRY(control_.catch_up());
+    for (const auto& last : last_on_shards) {
         RH_TRY(last);
         const auto lines = lines_of(*last);
         if (lines.empty()) {
