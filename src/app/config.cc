@@ -101,6 +101,13 @@ bool is_cluster_name(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, is_name_character);
 }
 
+// As Kafka takes it.
+bool is_topic_name(std::string_view text) {
+    constexpr size_t kTopicBytesMax = 249;
+    return !text.empty() && text.size() <= kTopicBytesMax && text != "." && text != ".." &&
+           std::ranges::all_of(text, is_name_character);
+}
+
 bool is_choice(std::string_view choices, std::string_view text) {
     while (!choices.empty()) {
         const size_t bar = std::min(choices.find('|'), choices.size());
@@ -179,6 +186,9 @@ Result<void> assign(Config& config, const Option& option, const std::string& tex
     }
     if (option.kind == OptionKind::cluster && !is_cluster_name(text)) {
         return bad_setting("must be a name of letters, digits, _, - and .");
+    }
+    if (option.kind == OptionKind::topic && !is_topic_name(text)) {
+        return bad_setting("must be a topic's name: letters, digits, _, - and ., at most 249");
     }
     if (option.kind == OptionKind::directory && text.empty()) {
         return bad_setting("must name a directory");

@@ -109,6 +109,7 @@ enum class OptionKind : uint8_t {
     address,    // host:port, [v6]:port
     origins,    // scheme://host:port of web pages, separated by commas
     cluster,    // a name as it stands in a configuration of ClickHouse
+    topic,      // a topic's name in Kafka
     shards,     // embedded, or URLs of ClickHouse; shown without user and password
     brokers,    // host:port of Kafka brokers, separated by commas
     url,        // shown without user and password

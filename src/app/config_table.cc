@@ -73,9 +73,9 @@ constexpr std::array kOptions = {
            "embedded|kafka"},
     Option{"kafka.brokers", brokers, server, &Config::kafka_brokers,
            "Brokers of Kafka to begin with."},
-    Option{"kafka.topic", text, server, &Config::kafka_topic,
+    Option{"kafka.topic", topic, server, &Config::kafka_topic,
            "Topic of the rows. Its dead letters go to the topic of that name with -dead-letters."},
-    Option{"kafka.control_topic", text, server, &Config::kafka_control_topic,
+    Option{"kafka.control_topic", topic, server, &Config::kafka_control_topic,
            "Topic in which processes tell each other what is published and stored. Installations "
            "that share brokers need a topic, a control topic and a group each."},
     Option{"kafka.partitions", count, server, &Config::kafka_partitions,
@@ -182,6 +182,7 @@ std::string values_of(const Option& option) {
         case brokers:
             return "host:port, separated by commas";
         case cluster:
+        case topic:
             return "letters, digits, _, - and .";
         case shards:
             return "embedded, or http[s]://…, separated by commas";

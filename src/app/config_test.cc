@@ -209,6 +209,12 @@ TEST_F(ConfigTest, ANameOfAClusterIsNoSql) {
     EXPECT_TRUE(resolve_with({{"clickhouse.cluster", "a_B-1.x"}}, "").has_value());
     EXPECT_FALSE(resolve_with({{"clickhouse.cluster", "a', b"}}, "").has_value());
     EXPECT_FALSE(resolve_with({{"clickhouse.cluster", ""}}, "").has_value());
+    EXPECT_TRUE(resolve_with({{"kafka.topic", "a_B-1.x"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"kafka.topic", "bad topic!"}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"kafka.control_topic", ""}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"kafka.topic", ".."}}, "").has_value());
+    EXPECT_TRUE(resolve_with({{"kafka.topic", std::string(249, 'a')}}, "").has_value());
+    EXPECT_FALSE(resolve_with({{"kafka.topic", std::string(250, 'a')}}, "").has_value());
 }
 
 TEST_F(ConfigTest, EveryOptionIsReadFromEachOfItsNames) {

@@ -1,6 +1,5 @@
 #include "app/kafka_parts.h"
 
-#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <system_error>
@@ -41,21 +40,6 @@ bool others_may_read(const std::string& path) {
     std::error_code error;
     const auto found = std::filesystem::status(path, error);
     return !error && (found.permissions() & perms::others_read) != perms::none;
-}
-
-// What Kafka takes as a topic's name.
-Result<void> check_topic_name(std::string_view setting, std::string_view name) {
-    constexpr std::string_view kOthers = "._-";
-    const bool good = !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
-                      std::ranges::all_of(name, [&](const char c) {
-                          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                                 (c >= '0' && c <= '9') || kOthers.contains(c);
-                      });
-    return good ? Result<void>()
-                : fail(ErrorKind::invalid_request, "bad_setting",
-                       fmt::format("{} cannot be {:?}: a topic's name has letters, digits, '.', "
-                                   "'_' and '-', 249 of them at most.",
-                                   setting, name));
 }
 
 Result<kafka::Cluster> cluster_of(const Config& config) {
@@ -138,8 +122,6 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
         return fail(ErrorKind::invalid_request, "bad_setting",
                     "kafka.topic and kafka.control_topic must be two topics.");
     }
-    RH_TRY(check_topic_name("kafka.topic", config.kafka_topic));
-    RH_TRY(check_topic_name("kafka.control_topic", config.kafka_control_topic));
     if (config.kafka_group.empty()) {
         return fail(ErrorKind::invalid_request, "bad_setting", "kafka.group must not be empty.");
     }

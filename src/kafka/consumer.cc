@@ -144,14 +144,14 @@ Result<std::span<const Message>> Consumer::poll(size_t max, int timeout_ms,
     impl_->raw.resize(max);
     // One call for the first message and one for those that are there behind it: a call for many
     // waits for all of them, or until its time is over.
-    size_t got = 0;
-    for (const auto& [wait_ms, count] : {std::pair(timeout_ms, size_t{1}), {0, max - 1}}) {
-        const ssize_t taken =
-            impl_->library.consume_batch_queue(impl_->queue, wait_ms, &impl_->raw[got], count);
-        got += taken > 0 ? static_cast<size_t>(taken) : 0;
-        if (got == 0) {
-            break;
-        }
+    const auto take = [&](size_t from, size_t count, int wait_ms) {
+        const ssize_t taken = impl_->library.consume_batch_queue(impl_->queue, wait_ms,
+                                                                 impl_->raw.data() + from, count);
+        return taken > 0 ? static_cast<size_t>(taken) : 0;
+    };
+    size_t got = take(0, 1, timeout_ms);
+    if (got > 0) {
+        got += take(1, max - 1, 0);
     }
     impl_->raw.resize(got);
     if (impl_->error) {

@@ -33,7 +33,13 @@ struct Producer::Impl {
 
     // Returns when a broker has answered. Of what is asked of a new client before that, some is put
     // off by 100 ms, and now and then the taking over of a transactional id by half a second.
-    Result<void> meet_brokers() const { return ask_for_metadata(nullptr, "looking for a broker"); }
+    Result<void> meet_brokers() {
+        if (!has_met) {
+            RH_TRY(ask_for_metadata(nullptr, "looking for a broker"));
+            has_met = true;
+        }
+        return {};
+    }
 
     Result<void> ask_for_metadata(rd_kafka_topic_t* topic, std::string_view what) const {
         const struct rd_kafka_metadata* metadata = nullptr;
@@ -116,6 +122,7 @@ struct Producer::Impl {
     Handle handle;
     std::function<Result<void>()> on_wait;
     std::map<std::string, rd_kafka_topic_t*> topics;
+    bool has_met = false;  // a broker
 };
 
 namespace {

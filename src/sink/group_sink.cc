@@ -149,7 +149,7 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
             }
         }
         close_finished();
-        write(open_.empty());
+        write();
         take_done();
         RH_TRY(hold_back());
         RH_TRY(commit(messages.empty()));
@@ -426,12 +426,12 @@ void GroupSink::close_finished() {
     }
 }
 
-// Gives complete cells to the shards' writers: enough of them, those that have waited, or, if
-// nothing more is known to come, all there are.
-void GroupSink::write(bool all) {
+// Gives complete cells to the shards' writers: enough of them, those that have waited, or, if no
+// cell is open, and so nothing more known to come, all there are.
+void GroupSink::write() {
     for (size_t shard = 0; shard < complete_.size(); ++shard) {
         if (!complete_[shard].empty() &&
-            (all || is_full(shard) || monotonic_ms() >= due_at_[shard]) &&
+            (open_.empty() || is_full(shard) || monotonic_ms() >= due_at_[shard]) &&
             writers_[shard]->can_take()) {
             give(shard);
         }

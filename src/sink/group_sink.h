@@ -100,7 +100,7 @@ class GroupSink : public TopicConsumer {
     void close_cell(Cells::iterator cell, int64_t wait_ms);
     void drop_cell(Cells::iterator cell);
     void close_finished();
-    void write(bool all);
+    void write();
     void give(size_t shard);
     bool is_full(size_t shard) const;
     void take_done();

@@ -19,24 +19,22 @@ namespace {
 constexpr int kFileTimeoutMs = 10'000;
 
 constexpr std::string_view kCountedUploads =
-    "(SELECT upload_id FROM uploads FINAL"
-    " WHERE stored_version <= {version:UInt64} AND {version:UInt64} < voided_version)";
+    "SELECT upload_id FROM uploads FINAL"
+    " WHERE stored_version <= {version:UInt64} AND {version:UInt64} < voided_version";
 
-// Of those the ones that may have rows in an hour of the file; asked first, since most files have
-// their days to themselves, and to look for their games and hours is much dearer.
-constexpr std::string_view kNearUploads =
-    "(SELECT upload_id FROM uploads FINAL"
-    " WHERE stored_version <= {version:UInt64} AND {version:UInt64} < voided_version"
+// To be added: of those the ones that may have rows in an hour of the file; asked first, since most
+// files have their days to themselves, and to look for their games and hours is much dearer.
+constexpr std::string_view kNear =
     " AND created_max >= fromUnixTimestamp64Milli({first_ms:Int64})"
     " AND created_min <= fromUnixTimestamp64Milli({last_ms:Int64})"
-    " AND upload_id NOT IN ({id:UUID}, {replaces:UUID}))";
+    " AND upload_id NOT IN ({id:UUID}, {replaces:UUID})";
 
 constexpr std::string_view kOverlapSql =
     "SELECT upload_id, sum(most) AS rows FROM ("
     "  SELECT upload_id, max(rounds) AS most FROM {0}"
     "  WHERE (game_id, hour) GLOBAL IN"
     "      (SELECT game_id, hour FROM {0} WHERE upload_id = {{id:UUID}})"
-    "    AND upload_id GLOBAL IN {1}"
+    "    AND upload_id GLOBAL IN ({1})"
     "  GROUP BY upload_id, game_id, hour, part, cell) "
     "GROUP BY upload_id ORDER BY rows DESC, upload_id LIMIT {{most:UInt32}} FORMAT TSV";
 
@@ -47,7 +45,7 @@ constexpr std::string_view kRowsSql =
     "  WHERE hour BETWEEN toDateTime({{first:UInt32}} * 3600, 'UTC')"
     "                 AND toDateTime({{last:UInt32}} * 3600, 'UTC')"
     "    AND upload_id NOT IN ({{but_0:UUID}}, {{but_1:UUID}})"
-    "    AND upload_id IN {0}"
+    "    AND upload_id IN ({0})"
     "  GROUP BY upload_id, game_id, hour, part, cell) "
     "GROUP BY upload_id, game_id, hour FORMAT TSV";
 
@@ -130,16 +128,15 @@ Result<std::vector<uploads::Warning>> overlaps(const clickhouse::Store& store,
         {"id", model::to_string(upload.id)},          {"replaces", model::to_string(replaces)},
         {"version", std::to_string(version)},         {"first_ms", std::to_string(first.count())},
         {"last_ms", std::to_string(end.count() - 1)}, {"most", std::to_string(kOverlapsMax)}};
-    RH_ASSIGN(const std::string near,
-              store.query(fmt::format("{} LIMIT 1 FORMAT TSV",
-                                      kNearUploads.substr(1, kNearUploads.size() - 2)),
-                          parameters));
-    if (near.empty()) {
+    const std::string near_uploads = fmt::format("{}{}", kCountedUploads, kNear);
+    RH_ASSIGN(const std::string any_near,
+              store.query(near_uploads + " LIMIT 1 FORMAT TSV", parameters));
+    if (any_near.empty()) {
         return {};
     }
     RH_ASSIGN(
         const std::string text,
-        store.query(fmt::format(kOverlapSql, store.all("game_hourly"), kNearUploads), parameters));
+        store.query(fmt::format(kOverlapSql, store.all("game_hourly"), near_uploads), parameters));
     std::vector<uploads::Warning> warnings;
     for (const std::string_view line : lines_of(text)) {
         if (const auto fields = split(line, '\t'); fields.size() == 2) {

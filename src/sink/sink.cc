@@ -384,13 +384,13 @@ Result<void> Sink::warn_of_overlaps(Run& run) {
     return {};
 }
 
-// The upload ends without being stored.
 Result<Outcome> Sink::fail_for(Run& run, const Error& error) {
     run.upload.error_code = error.code;
     run.upload.error_message = error.message;
     return give_up(run, uploads::State::failed);
 }
 
+// The upload ends without being stored.
 Result<Outcome> Sink::give_up(Run& run, uploads::State state) {
     RH_TRY(empty(run));
     RH_TRY(context_.store.make_durable());

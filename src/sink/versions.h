@@ -27,7 +27,8 @@ class Versions {
     virtual bool is_decided(const model::UploadId& id) const = 0;
 
     // `upload` is in state storing and audited; it becomes stored, and what it replaces voided, at
-    // once.
+    // once. Error conflict not_replaceable: another one was stored in place of what it replaces,
+    // and it never counts.
     virtual Result<void> commit_stored(uploads::Upload upload) = 0;
     // Takes a stored upload out of the figures; one that is voided already is left as it is.
     // Errors: not_found upload_not_found, conflict upload_not_stored, version_reserved.

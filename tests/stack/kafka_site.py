@@ -6,6 +6,7 @@ Topics are read by confluent-kafka with its AvroDeserializer, what must be count
 import contextlib
 import time
 
+import httpx
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -110,6 +111,13 @@ def running_site(folder, *arguments: str):
         site.end_servers()
         site.stack.run("down")
         assert site.stack.processes() == []
+
+
+def ask(site: Site, shard: int, sql: str) -> str:
+    url = httpx.URL(site.env[f"STACK_CLICKHOUSE_{shard}"])
+    answer = httpx.post(url, params={"database": "roundhouse"}, content=sql, timeout=120)
+    assert answer.status_code == 200 and "DB::Exception" not in answer.text[:300], answer.text
+    return answer.text.strip()
 
 
 def make_file(rng, rows: int = ROWS) -> tuple[bytes, list[list[str]]]:

@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 from kafka_site import (
     TOPIC,
     Site,
+    ask,
     check_exactly_once,
     check_matched,
     drop_all_records,
@@ -41,13 +42,6 @@ VIEWS = ("hourly_mv", "game_hourly_mv", "games_mv")
 
 def start(site: Site, **settings) -> Server:
     return site.start(**{"consumer": "clickhouse", **settings})
-
-
-def ask(site: Site, shard: int, sql: str) -> str:
-    url = httpx.URL(site.env[f"STACK_CLICKHOUSE_{shard}"])
-    answer = httpx.post(url, params={"database": "roundhouse"}, content=sql, timeout=120)
-    assert answer.status_code == 200 and "DB::Exception" not in answer.text[:300], answer.text
-    return answer.text.strip()
 
 
 def check_tables(site: Site, upload_id: str, rows: list) -> None:

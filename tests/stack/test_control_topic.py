@@ -3,12 +3,12 @@
 import threading
 import time
 
-import httpx
 import pytest
 from confluent_kafka import Producer
 from kafka_site import (
     CONTROL,
     Site,
+    ask,
     check_exactly_once,
     make_file,
     metric,
@@ -25,12 +25,6 @@ def own_site(tmp_path):
     """Of one test, which leaves topics and shards that do not belong together."""
     with running_site(tmp_path) as site:
         yield site
-
-
-def ask(site: Site, shard: int, sql: str) -> str:
-    answer = httpx.post(site.env[f"STACK_CLICKHOUSE_{shard}"], content=sql, timeout=60)
-    assert answer.status_code == 200, answer.text
-    return answer.text
 
 
 def knows(server, upload_id: str) -> bool:
