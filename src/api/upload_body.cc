@@ -13,6 +13,8 @@ namespace {
 
 using io::ContentEncoding;
 
+constexpr std::string_view kFileField = "file";
+
 constexpr std::array kPlainTypes = {
     std::string_view("text/csv"), std::string_view("application/csv"),
     std::string_view("text/plain"), std::string_view("application/octet-stream"),
@@ -96,6 +98,12 @@ Result<void> UploadBody::open_multipart(std::string_view content_type) {
     }
     if (!part->filename) {
         return unexpected_field(part->name);
+    }
+    if (part->name != kFileField) {
+        return fail(ErrorKind::invalid_request, "unexpected_field",
+                    fmt::format("The form's file is in the field \"{}\"; its field must be {} "
+                                "(curl: -F {}=@FILE).",
+                                part->name, kFileField, kFileField));
     }
     const auto of_type = encoding_of_type(part->content_type);
     if (!of_type) {

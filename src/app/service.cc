@@ -378,6 +378,7 @@ Result<void> serve(const Config& config) {
     }
     store->stop();
     pipeline.stop();
+    log_event(LogLevel::info, "stopped");
     return fatal.check();
 }
 

@@ -18,7 +18,7 @@ namespace rh::cli {
 namespace {
 
 constexpr size_t kFaultsShownMax = 5;
-constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kFlagOfParameter = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kFlagOfParameter = {
     {{"Send it with Content-Encoding: gzip or zstd, or", "Let its name end in .gz or .zst, or"},
      {"The body cannot be unpacked", "The file cannot be unpacked"},
      {"The request says ", "--encoding says "},
@@ -33,6 +33,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kFlagOfP
      {"leave out max_errors", "leave out --max-errors"},
      {"max_errors (", "--max-errors ("},
      {"without dry_run", "without --dry-run"},
+     {"see rejected_examples", "the first of them are below"},
      {" (the + as %2B)", ""}}};
 constexpr std::string_view kHowToGiveAKey =
     "--key-file FILE or ROUNDHOUSE_API_KEY gives one; `roundhouse keys create --data DIR --scope "

@@ -22,6 +22,7 @@ namespace {
 struct Arguments {
     std::vector<std::string> files;
     RowFlags rows;
+    PolicyFlags policy;
     uint64_t show = 20;
     bool strict = false;
 };
@@ -96,7 +97,7 @@ std::string rejects_text(const std::vector<model::Reject>& rejects, uint64_t of)
 }
 
 Result<int> check_file(const std::string& path, const Arguments& arguments, bool json) {
-    RH_ASSIGN(JudgedFile file, JudgedFile::open(path, arguments.rows));
+    RH_ASSIGN(JudgedFile file, JudgedFile::open(path, arguments.rows, arguments.policy));
     FirstRejects rejects(arguments.show);
     RH_TRY(file.read(rejects));
     const auto report = report_json(file.upload(), rejects.rejects());
@@ -126,7 +127,7 @@ Result<int> check(const Arguments& arguments, bool json) {
                     {"error", boost::json::parse(problem_json(error))}};
                 RH_TRY(write_out(boost::json::serialize(failed) + "\n"));
             }
-            error.message = fmt::format("{}: {}", file_name_of(path), error.message);
+            error.message = fmt::format("{}: {}", shown_path(path), error.message);
             report(error, false);
             code = kExitFailure;
             continue;
@@ -146,10 +147,11 @@ void add_check(CLI::App& program, Invocation& invocation) {
          "zcat rounds.csv.gz | roundhouse check -"});
     auto arguments = std::make_shared<Arguments>();
     command
-        .add_option("files", arguments->files,
+        .add_option("FILE", arguments->files,
                     "Files (.gz and .zst as they are), or - for standard input")
         ->required();
     add_row_flags(command, arguments->rows);
+    add_policy_flags(command, arguments->policy);
     command.add_option("--show", arguments->show, "How many refused rows to print")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();

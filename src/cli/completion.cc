@@ -111,7 +111,7 @@ void add_completion(CLI::App& program, Invocation& invocation) {
                     {"source <(roundhouse completion bash)", "source <(roundhouse completion zsh)",
                      "roundhouse completion fish > ~/.config/fish/completions/roundhouse.fish"});
     auto shell = std::make_shared<std::string>();
-    command.add_option("shell", *shell, "bash, zsh or fish")
+    command.add_option("SHELL", *shell, "bash, zsh or fish")
         ->required()
         ->check(CLI::IsMember({"bash", "zsh", "fish"}));
     command.callback([&program, &invocation, shell] {

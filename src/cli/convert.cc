@@ -126,7 +126,7 @@ Result<int> convert(const Arguments& arguments, bool json) {
     auto done = convert_file(arguments, json);
     if (!done && done.error().code != "output_closed" && done.error().code != "usage") {
         Error error = std::move(done).error();
-        error.message = fmt::format("{}: {}", file_name_of(arguments.file), error.message);
+        error.message = fmt::format("{}: {}", shown_path(arguments.file), error.message);
         return std::unexpected(std::move(error));
     }
     return done;
@@ -141,7 +141,7 @@ void add_convert(CLI::App& program, Invocation& invocation) {
         {"roundhouse convert rounds.csv -o rounds.avro",
          "roundhouse convert --codec deflate --strict rounds.csv.gz -o rounds.avro"});
     auto arguments = std::make_shared<Arguments>();
-    command.add_option("file", arguments->file, "CSV file, or - for standard input")->required();
+    command.add_option("FILE", arguments->file, "CSV file, or - for standard input")->required();
     command.add_option("-o,--out", arguments->out, "Avro file to write; - for standard output")
         ->required();
     command.add_option("--codec", arguments->codec, "null or deflate")

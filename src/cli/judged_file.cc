@@ -98,8 +98,13 @@ JudgedFile::~JudgedFile() {
     }
 }
 
-Result<JudgedFile> JudgedFile::open(const std::string& path, const RowFlags& flags) {
+Result<JudgedFile> JudgedFile::open(const std::string& path, const RowFlags& flags,
+                                    const PolicyFlags& policy) {
     RH_ASSIGN(const receive::Options options, options_of(path, flags));
+    if (policy.on_error == "abort" && !policy.max_errors.empty()) {
+        return usage(
+            "--on-error abort refuses a file at its first bad row; leave out --max-errors.");
+    }
     RH_ASSIGN(io::File file, open_input(path));
     RH_ASSIGN(std::string directory, scratch_directory());
     JudgedFile judged(std::move(directory));
@@ -110,6 +115,8 @@ Result<JudgedFile> JudgedFile::open(const std::string& path, const RowFlags& fla
     uploads::Upload& upload = judged.upload_;
     upload.request.filename = receive::clean_filename(options.filename);
     upload.request.encoding_detected = !options.encoding;
+    upload.request.abort_on_error = policy.on_error == "abort";
+    upload.request.errors_max = parse_count(policy.max_errors);
     upload.request.csv = {.delimiter = ',',
                           .timezone_offset_minutes = options.timezone_offset_minutes,
                           .empty_amount_is_reject = options.empty_amount_is_reject,

@@ -17,14 +17,15 @@ class JudgedFile {
   public:
     // "-" is standard input. Errors are those of receive::Receiver::receive (a file that can't be
     // used as a whole), of the flags, and of the disk.
-    static Result<JudgedFile> open(const std::string& path, const RowFlags& flags);
+    static Result<JudgedFile> open(const std::string& path, const RowFlags& flags,
+                                   const PolicyFlags& policy = {});
     JudgedFile(JudgedFile&& other) noexcept;
     JudgedFile& operator=(JudgedFile&&) = delete;
     ~JudgedFile();  // removes the scratch directory
 
     // Gives every row and reject to `consumer`; afterwards upload() has counts, totals and
-    // warnings, and refusal() says why an upload of the file would be refused (an empty code: it
-    // would not).
+    // warnings, and refusal() says why an upload of the file under this policy would be refused
+    // (an empty code: it would not).
     Result<void> read(csv::Consumer& consumer);
     // The id is the one that an upload with the same options gets.
     const uploads::Upload& upload() const { return upload_; }

@@ -166,7 +166,7 @@ void add_keys(CLI::App& program, Invocation& invocation) {
     });
     CLI::App& revoked = add_command(keys, invocation, "revoke", "Make a key useless from now on.",
                                     {"roundhouse keys revoke --data DIR loader"});
-    revoked.add_option("key", arguments->which, "Id or name of the key")->required();
+    revoked.add_option("KEY", arguments->which, "Id or name of the key")->required();
     add_settings(revoked, invocation, {"data"});
     revoked.callback([&invocation, arguments] {
         invocation.action = [&invocation, arguments] { return revoke(*arguments, invocation); };

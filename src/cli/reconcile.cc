@@ -136,7 +136,7 @@ void add_reconcile(CLI::App& program, Invocation& invocation) {
          "GO\"",
          "roundhouse reconcile --strict --json statement.csv"});
     auto arguments = std::make_shared<Arguments>();
-    command.add_option("what", arguments->what, "Id of an upload, or a CSV file")->required();
+    command.add_option("FILE_OR_ID", arguments->what, "Id of an upload, or a CSV file")->required();
     command.add_option("--from", arguments->from, "Scope of a statement: from this time on");
     command.add_option("--to", arguments->to, "Scope of a statement: up to this time");
     command.add_option("--game-id", arguments->game_ids, "Scope of a statement: this game")

@@ -46,8 +46,12 @@ std::string matched_text(const boost::json::object& reconciliation) {
         counted(rejected + outside, "row"), rejected + outside == 1 ? "was" : "were", reasons);
 }
 
-std::string examples_text(const boost::json::object& reconciliation) {
+// Stands above the sums, so that the verdict is right below them.
+std::string warnings_text(const boost::json::object& reconciliation) {
     std::string out;
+    for (const auto* const warning : warnings_of(reconciliation)) {
+        out += fmt::format("warning: {}\n", in_flags(text_at(*warning, "detail")));
+    }
     if (const auto* examples = reconciliation.if_contains("rejected_examples");
         examples != nullptr && examples->is_array()) {
         for (const auto& example : examples->get_array()) {
@@ -80,12 +84,8 @@ std::string totals_text(const boost::json::object& reconciliation) {
             with_commas(count_at(rows, "accepted")), with_commas(count_at(rows, "rejected")),
             counted(count_at(rows, "blank"), "blank line"));
     }
-    for (const auto* const warning : warnings_of(reconciliation)) {
-        out += fmt::format("warning: {}\n", in_flags(text_at(*warning, "detail")));
-    }
-    return out + examples_text(reconciliation) +
-           fmt::format("reconciliation {} at version {}\n", text_at(reconciliation, "id"),
-                       text_at(reconciliation, "version"));
+    return out + fmt::format("reconciliation {} at version {}\n", text_at(reconciliation, "id"),
+                             text_at(reconciliation, "version"));
 }
 
 // "3 rounds 1.5/0/0.3/0", or "-" for a side that has nothing.
@@ -190,7 +190,7 @@ Result<void> print_report(const ApiClient& api, const boost::json::object& recon
                           : in_flags(text_at(error, "detail")));
         return {};
     }
-    RH_TRY(write_out(totals_text(reconciliation)));
+    RH_TRY(write_out(warnings_text(reconciliation) + totals_text(reconciliation)));
     const std::string verdict = text_at(reconciliation, "verdict");
     if (verdict == "matched") {
         return write_out(matched_text(reconciliation));

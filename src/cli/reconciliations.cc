@@ -76,7 +76,7 @@ void add_reconciliations(CLI::App& program, Invocation& invocation) {
         program, invocation, "reconciliations", "List reconciliations, newest first, or show one.",
         {"roundhouse reconciliations", "roundhouse reconciliations ID"});
     auto arguments = std::make_shared<Arguments>();
-    command.add_option("id", arguments->id, "Reconciliation to show");
+    command.add_option("ID", arguments->id, "Reconciliation to show");
     add_listing(command, arguments->listing);
     add_settings(command, invocation, app::Audience::client);
     command.callback([&invocation, arguments] {
@@ -93,7 +93,7 @@ void add_discrepancies(CLI::App& program, Invocation& invocation) {
         {"roundhouse discrepancies ID",
          "roundhouse discrepancies ID --all --format csv > discrepancies.csv"});
     auto arguments = std::make_shared<Arguments>();
-    command.add_option("id", arguments->id, "Reconciliation")->required();
+    command.add_option("ID", arguments->id, "Reconciliation")->required();
     add_listing(command, arguments->listing);
     add_settings(command, invocation, app::Audience::client);
     command.callback([&invocation, arguments] {

@@ -23,6 +23,20 @@ void add_row_flags(CLI::App& command, RowFlags& flags) {
     command.add_flag("--allow-negative", flags.allow_negative, "Accept negative amounts");
 }
 
+void add_policy_flags(CLI::App& command, PolicyFlags& flags) {
+    command
+        .add_option("--on-error", flags.on_error,
+                    "quarantine (default: good rows go on) or abort (one bad row refuses the file)")
+        ->check(CLI::IsMember({"quarantine", "abort"}));
+    // An empty text is refused where all empty values are.
+    command
+        .add_option("--max-errors", flags.max_errors,
+                    "Refuse the file if more rows than this are bad")
+        ->check([](const std::string& text) {
+            return text.empty() || parse_count(text) ? "" : "must be a whole number";
+        });
+}
+
 Query query_of(const RowFlags& flags) {
     const auto delimiter = parse_delimiter(flags.delimiter);
     return {{"encoding", flags.encoding},

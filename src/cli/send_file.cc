@@ -46,6 +46,8 @@ void FileBody::attach(io::HttpRequest& request) {
     }
 }
 
+std::string shown_path(const std::string& path) { return path == "-" ? "standard input" : path; }
+
 std::string file_name_of(const std::string& path) {
     return path == "-" ? "stdin" : std::filesystem::path(path).filename().string();
 }

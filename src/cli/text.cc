@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -42,6 +43,13 @@ std::optional<char> parse_delimiter(std::string_view text) {
         return text.front();
     }
     return std::nullopt;
+}
+
+std::optional<uint64_t> parse_count(std::string_view text) {
+    uint64_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    const bool whole = error == std::errc() && end == text.data() + text.size();
+    return whole && count <= INT64_MAX ? std::optional(count) : std::nullopt;
 }
 
 std::string aligned_amount(std::string_view amount, size_t width) {

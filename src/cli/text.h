@@ -14,6 +14,8 @@ std::string counted(uint64_t number, std::string_view noun);
 std::string byte_size(uint64_t bytes);  // 1 kB is 1,000 bytes: "224.1 MB"
 // One of , ; | or a tab, also written as "tab" or "\t".
 std::optional<char> parse_delimiter(std::string_view text);
+// Digits and nothing else, at most INT64_MAX.
+std::optional<uint64_t> parse_count(std::string_view text);
 
 // "39115.00182" in `width` characters, 6 of them for what is behind the point, so that the points
 // of a column stand below each other. Blanks at the end stay.

@@ -25,8 +25,7 @@ struct Arguments {
     std::vector<std::string> files;
     RowFlags rows;
     std::string filename;
-    std::string on_error;
-    std::string max_errors;
+    PolicyFlags policy;
     std::string allow_duplicate;
     std::string replaces;
     bool dry_run = false;
@@ -48,8 +47,8 @@ Query query_of(const Arguments& arguments, const std::string& file) {
     Query query = query_of(arguments.rows);
     query.emplace_back("filename",
                        arguments.filename.empty() ? file_name_of(file) : arguments.filename);
-    query.emplace_back("on_error", arguments.on_error);
-    query.emplace_back("max_errors", arguments.max_errors);
+    query.emplace_back("on_error", arguments.policy.on_error);
+    query.emplace_back("max_errors", arguments.policy.max_errors);
     query.emplace_back("allow_duplicate", arguments.allow_duplicate);
     query.emplace_back("replaces", arguments.replaces);
     query.emplace_back("dry_run", arguments.dry_run ? "true" : "");
@@ -156,7 +155,7 @@ Result<int> run_uploads(const Arguments& arguments, const Invocation& invocation
         const auto upload = upload_and_wait(api, arguments, file);
         if (!upload) {
             Error error = upload.error();
-            error.message = fmt::format("{}: {}", file_name_of(file), error.message);
+            error.message = fmt::format("{}: {}", shown_path(file), error.message);
             const int failed = report(error, invocation.json, file_name_of(file));
             if (failed == kExitUnreachable) {
                 return failed;
@@ -184,17 +183,12 @@ void add_upload(CLI::App& program, Invocation& invocation) {
                      "roundhouse upload --dry-run --json rounds.csv"});
     auto arguments = std::make_shared<Arguments>();
     command
-        .add_option("files", arguments->files,
+        .add_option("FILE", arguments->files,
                     "Files (.gz and .zst as they are), or - for standard input")
         ->required();
     add_row_flags(command, arguments->rows);
     command.add_option("--filename", arguments->filename, "Name to give the file");
-    command
-        .add_option("--on-error", arguments->on_error,
-                    "quarantine (default: good rows go on) or abort (one bad row refuses the file)")
-        ->check(CLI::IsMember({"quarantine", "abort"}));
-    command.add_option("--max-errors", arguments->max_errors,
-                       "Refuse the file if more rows than this are bad");
+    add_policy_flags(command, arguments->policy);
     command.add_option("--allow-duplicate", arguments->allow_duplicate,
                        "Count the same file once more, under this label");
     command.add_option("--replaces", arguments->replaces,

@@ -36,6 +36,18 @@ std::string counts_text(const boost::json::object& upload) {
     return out;
 }
 
+// Of an upload with replaces=.
+std::string correction_text(std::string_view state, std::string_view replaced) {
+    if (state == "stored") {
+        return fmt::format("takes the place of {}, which is voided", replaced);
+    }
+    if (state == "refused" || state == "failed" || state == "cancelled") {
+        return fmt::format("has not taken the place of {}, which counts as before", replaced);
+    }
+    return fmt::format("{} the place of {} when it is stored",
+                       state == "checked" ? "would take" : "takes", replaced);
+}
+
 }  // namespace
 
 std::string upload_text(const boost::json::object& upload) {
@@ -51,6 +63,9 @@ std::string upload_text(const boost::json::object& upload) {
     out += fmt::format("  {}, {}, delimiter {}\n", byte_size(count_at(upload, "bytes")),
                        text_at(upload, "encoding"),
                        text_at(upload, "delimiter") == "\t" ? "tab" : text_at(upload, "delimiter"));
+    if (const std::string replaces = text_at(upload, "replaces"); !replaces.empty()) {
+        out += fmt::format("  {}\n", correction_text(state, replaces));
+    }
     if (was_read_whole(upload)) {
         out += counts_text(upload);
     } else {

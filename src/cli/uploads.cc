@@ -122,7 +122,7 @@ void add_change(CLI::App& program, Invocation& invocation, std::string_view acti
     CLI::App& command =
         add_command(program, invocation, action, what, {fmt::format("roundhouse {} ID", action)});
     auto id = std::make_shared<std::string>();
-    command.add_option("id", *id, "Upload")->required();
+    command.add_option("ID", *id, "Upload")->required();
     add_settings(command, invocation, app::Audience::client);
     command.callback([&invocation, id, action = std::string(action)] {
         invocation.action = [&invocation, id, action] { return change(*id, action, invocation); };
@@ -137,7 +137,7 @@ void add_uploads(CLI::App& program, Invocation& invocation) {
                     {"roundhouse uploads", "roundhouse uploads --state failed --json",
                      "roundhouse uploads ID"});
     auto arguments = std::make_shared<ListArguments>();
-    command.add_option("id", arguments->id, "Upload to show");
+    command.add_option("ID", arguments->id, "Upload to show");
     command.add_option("--state", arguments->state, "Only uploads in this state");
     command.add_option("--filename", arguments->filename, "Only uploads of this file name");
     add_listing(command, arguments->listing);
@@ -154,7 +154,7 @@ void add_rejects(CLI::App& program, Invocation& invocation) {
         program, invocation, "rejects", "List the refused rows of an upload: where, what and why.",
         {"roundhouse rejects ID", "roundhouse rejects ID --all --format csv > rejects.csv"});
     auto arguments = std::make_shared<IdArguments>();
-    command.add_option("id", arguments->id, "Upload")->required();
+    command.add_option("ID", arguments->id, "Upload")->required();
     add_listing(command, arguments->listing);
     add_settings(command, invocation, app::Audience::client);
     command.callback([&invocation, arguments] {

@@ -254,6 +254,9 @@ Reader::~Reader() = default;
 Result<void> Reader::feed(std::string_view utf8) {
     State& s = *state_;
     RH_TRY(s.so_far());
+    if (!utf8.empty()) {
+        s.report.ends_in_line = utf8.back() != '\n' && utf8.back() != '\r';
+    }
     while (!utf8.empty()) {
         s.splitter.fill(utf8);
         const Result<void> taken = s.take_chunk();

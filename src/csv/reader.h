@@ -52,6 +52,7 @@ struct Report {
     std::map<model::RejectCode, uint64_t> faults;  // how often each code was given
     int64_t created_ms_min = INT64_MAX;            // of accepted rows
     int64_t created_ms_max = INT64_MIN;
+    bool ends_in_line = false;  // no line end stands at the end of the file: it may have been cut
 };
 
 // How the work is done; the result is the same. Only tests and benchmarks choose more than threads.

@@ -17,6 +17,7 @@ namespace rh::http {
 namespace {
 
 constexpr size_t kPartsMax = 4;
+constexpr int64_t kLookMs = 100;  // how often a wait looks whether reading is given up
 constexpr size_t kLineBufferBytes = 16 * 1024;
 
 std::unexpected<Error> body_cut() {
@@ -27,8 +28,9 @@ std::unexpected<Error> body_cut() {
 
 }  // namespace
 
-ClientStream::ClientStream(int fd, std::string received, const StreamLimits& limits)
-    : fd_(fd), received_(std::move(received)), limits_(limits) {}
+ClientStream::ClientStream(int fd, std::string received, const StreamLimits& limits,
+                           const std::atomic<bool>& give_up)
+    : fd_(fd), received_(std::move(received)), limits_(limits), give_up_(give_up) {}
 
 ClientStream::Wait ClientStream::wait(short events, unsigned timeout_s, Pace& pace) const {
     const int64_t timeout_ms = static_cast<int64_t>(timeout_s) * 1000;
@@ -39,9 +41,13 @@ ClientStream::Wait ClientStream::wait(short events, unsigned timeout_s, Pace& pa
     const int64_t until =
         begin + std::min(timeout_ms, std::max<int64_t>(allowed_ms - pace.waited_ms, 0));
     while (true) {
+        if (events == POLLIN && give_up_) {
+            return Wait::given_up;
+        }
         const int64_t left = until - monotonic_ms();
         pollfd waiting{.fd = fd_, .events = events, .revents = 0};
-        const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<int64_t>(left, 0)));
+        const int ready =
+            ::poll(&waiting, 1, static_cast<int>(std::clamp<int64_t>(left, 0, kLookMs)));
         if (ready > 0 || (ready < 0 && errno != EINTR)) {
             pace.waited_ms += monotonic_ms() - begin;
             return Wait::ready;  // an error shows in the call that follows
@@ -54,6 +60,11 @@ ClientStream::Wait ClientStream::wait(short events, unsigned timeout_s, Pace& pa
 
 Result<size_t> ClientStream::receive(std::span<char> buffer) {
     while (true) {
+        if (give_up_) {
+            return fail(ErrorKind::unavailable, "stopping",
+                        "The server is stopping and waits no longer for the body; nothing of it is "
+                        "kept. Send it again when the server is back.");
+        }
         const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
         if (got >= 0) {
             reading_.moved_bytes += static_cast<uint64_t>(got);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -23,10 +24,12 @@ struct StreamLimits {
 
 class ClientStream {
   public:
-    // `received` are bytes that were read from the socket already; they come first.
-    ClientStream(int fd, std::string received, const StreamLimits& limits);
+    // `received` are bytes that were read from the socket already; they come first. Once `give_up`
+    // is true, nothing more is read from the peer.
+    ClientStream(int fd, std::string received, const StreamLimits& limits,
+                 const std::atomic<bool>& give_up);
 
-    // 0: the peer closed. Errors: unavailable request_timeout; invalid_request body_cut.
+    // 0: the peer closed. Errors: unavailable request_timeout, stopping; invalid_request body_cut.
     Result<size_t> read(std::span<char> buffer);
     // One byte at a time from a buffer, for lines; same errors, and body_cut at the end.
     Result<char> read_byte();
@@ -46,7 +49,8 @@ class ClientStream {
         int64_t waited_ms = 0;
         uint64_t moved_bytes = 0;
     };
-    enum class Wait : uint8_t { ready, timeout };
+    enum class Wait : uint8_t { ready, timeout, given_up };
+    // Only reading is given up: an answer may still go out.
     Wait wait(short events, unsigned timeout_s, Pace& pace) const;
     Result<size_t> receive(std::span<char> buffer);
 
@@ -54,6 +58,7 @@ class ClientStream {
     std::string received_;
     size_t consumed_ = 0;
     StreamLimits limits_;
+    const std::atomic<bool>& give_up_;
     Pace reading_, writing_;
     uint64_t bytes_written_ = 0;
 };

@@ -30,7 +30,7 @@ using boost::system::error_code;
 
 constexpr std::chrono::seconds kLinger{5};
 constexpr std::chrono::milliseconds kAcceptPause{100};
-constexpr std::chrono::seconds kLastAnswers{1};  // for clients to take them after the drain
+constexpr std::chrono::seconds kLastAnswers{1};  // to write them after the drain, and to take them
 constexpr size_t kReadBytes = 16 * 1024;
 
 }  // namespace
@@ -87,7 +87,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     void next_head();
     void refuse(const Error& error);
     void close();
-    // At the end of the drain: wakes the worker that waits for this client.
+    // At the very end: wakes the worker that waits for this client to take its answer.
     void shut_down() {
         error_code error;
         socket_.shutdown(tcp::socket::shutdown_both, error);
@@ -406,6 +406,11 @@ void Server::stop(unsigned drain_s) {
         std::unique_lock lock(impl.mutex);
         impl.changed.wait_for(lock, std::chrono::seconds(drain_s),
                               [&impl] { return impl.working == 0; });
+    }
+    impl.context.drained = true;
+    {
+        std::unique_lock lock(impl.mutex);
+        impl.changed.wait_for(lock, kLastAnswers, [&impl] { return impl.working == 0; });
     }
     asio::post(impl.io, [&impl] {
         for (const auto& connection : impl.connections) {

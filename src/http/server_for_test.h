@@ -102,6 +102,15 @@ inline Result<void> echo(Exchange& exchange) {
     return exchange.send({.content_type = "text/plain", .body = std::move(body)});
 }
 
+inline Result<void> read_all(Exchange& exchange) {
+    std::array<char, 4096> buffer{};
+    size_t got = 1;
+    while (got > 0) {
+        RH_ASSIGN(got, exchange.read_body(buffer));
+    }
+    return exchange.send({.body = "{}"});
+}
+
 inline Result<void> stream_three(Exchange& exchange) {
     RH_TRY(exchange.begin(200, "text/plain", {}));
     RH_TRY(exchange.write("one"));
@@ -134,6 +143,7 @@ inline Router test_router(Hold* hold = nullptr) {
                                           .body = std::string(exchange.request().parameter("id"))});
                 }});
     router.add({"POST", "/echo", Scope::none, {}, echo});
+    router.add({"POST", "/read", Scope::none, {}, read_all});
     router.add({"POST", "/ignore", Scope::none, {}, hello});
     router.add({"GET", "/stream", Scope::none, {}, stream_three});
     router.add({"GET", "/sized", Scope::none, {}, [](Exchange& exchange) -> Result<void> {

@@ -113,6 +113,25 @@ TEST(Server, StopLetsARunningRequestEndAndRefusesNewOnes) {
     EXPECT_THAT(answer, HasSubstr("Connection: close"));
 }
 
+TEST(Server, StopTellsAClientThatStillSends) {
+    const auto server = start();
+    RawClient silent(server->port());
+    silent.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf of it");
+    RawClient busy(server->port());
+    busy.send("POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    std::jthread sending([&busy](const std::stop_token& ended) {
+        while (!ended.stop_requested()) {
+            busy.send("5\r\nbytes\r\n");
+        }
+    });
+    EXPECT_TRUE(silent.silent(100));
+    server->stop(0);
+    const std::string answer = silent.until_closed();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(answer, HasSubstr("\"code\":\"stopping\""));
+    EXPECT_THAT(busy.until_closed(), HasSubstr("\"code\":\"stopping\""));
+}
+
 TEST(Server, SaysWhyItCannotListen) {
     const auto server = start();
     ServerOptions options = test_options();

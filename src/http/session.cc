@@ -384,7 +384,8 @@ SessionOutcome run_session(SessionContext& context, int fd, std::string received
     ClientStream stream(fd, std::move(received),
                         {.read_timeout_s = options.read_timeout_s,
                          .write_timeout_s = options.write_timeout_s,
-                         .bytes_per_second_min = options.bytes_per_second_min});
+                         .bytes_per_second_min = options.bytes_per_second_min},
+                        context.drained);
     if (!head) {
         return refuse(stream, head.error(), peer);
     }

@@ -19,6 +19,7 @@ struct SessionContext {
     Authenticator authenticate;
     Observer observe;
     std::atomic<bool> stopping = false;
+    std::atomic<bool> drained = false;       // time is up: bodies that have not come are given up
     std::atomic<unsigned> slow_running = 0;  // handlers of slow routes
 };
 

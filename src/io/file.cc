@@ -175,8 +175,14 @@ std::string directory_of_program() {
 }
 
 Result<void> make_directories(const std::string& path) {
-    if (path.empty() || exists(path)) {
+    std::error_code ignored;
+    if (path.empty() || std::filesystem::is_directory(path, ignored)) {
         return {};
+    }
+    if (exists(path)) {
+        return fail(
+            ErrorKind::conflict, "not_a_directory",
+            fmt::format("{} is a file, where a directory is needed. Name another place.", path));
     }
     const std::string parent = parent_of(path);
     RH_TRY(make_directories(parent));

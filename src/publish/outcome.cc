@@ -20,6 +20,16 @@ void write_report(const Validated& validated, uploads::Upload& upload) {
     upload.created_ms_min = any ? report.created_ms_min : 0;
     upload.created_ms_max = any ? report.created_ms_max : 0;
     upload.warnings.clear();
+    if (report.ends_in_line) {
+        upload.warnings.push_back(
+            {.code = "no_final_line_end",
+             .detail = fmt::format("The last line has no line end. If the file was cut off there, "
+                                   "rows are missing, and the last one may lack digits: compare "
+                                   "the {} with what the sender counts.",
+                                   counted(report.rows.read, "row")),
+             .count = 1,
+             .upload_id = ""});
+    }
     if (const auto& duplicates = validated.duplicates; duplicates.ids > 0) {
         upload.warnings.push_back(
             {.code = "duplicate_game_instance_id",

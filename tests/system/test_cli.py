@@ -105,7 +105,15 @@ def test_an_empty_value_is_refused_since_a_variable_may_be_unset(arguments):
 
 
 @pytest.mark.parametrize("number", ["-1", "", "x"])
-@pytest.mark.parametrize("arguments", [["generate", "--out", "/dev/null", "--seed"], ["check", "x.csv", "--show"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "--out", "/dev/null", "--seed"],
+        ["check", "x.csv", "--show"],
+        ["check", "x.csv", "--max-errors"],
+        ["upload", "x.csv", "--max-errors"],
+    ],
+)
 def test_what_is_no_count_is_refused(arguments, number):
     assert arguments[-1].encode() in run(*arguments, number, code=2).stderr
 
@@ -357,6 +365,58 @@ def test_check_warns_as_an_upload_does_and_fails_where_it_would_be_refused(tmp_p
     assert "roundhouse check" in said and "published" not in said and "send the file" not in said
     assert not (tmp_path / "none.avro").exists()
     run("check", "--allow-negative", file)
+
+
+def test_check_refuses_by_the_policy_of_an_upload(tmp_path, rng):
+    rows = rounds.make_rows(rng, 30)
+    for row in rows[:2]:
+        row[4] = "-1"
+    file = tmp_path / "rounds.csv"
+    file.write_text(rounds.to_csv(rows))
+    for flags, refused in [
+        ([], None),
+        (["--max-errors", "2"], None),
+        (["--max-errors", "1"], "too_many_rejects"),
+        (["--on-error", "quarantine"], None),
+        (["--on-error", "abort"], "rejects_found"),
+    ]:
+        report = json.loads(run("check", "--json", *flags, file, code=1 if refused else 0).stdout)
+        assert [w["detail"].split(":")[0] for w in report["warnings"]] == ([refused] if refused else []), flags
+    assert (
+        b"leave out --max-errors" in run("check", "--on-error", "abort", "--max-errors", "3", file, code=2).stderr
+    )
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-16-be"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_last_line_without_an_end_is_warned_of(tmp_path, rng, coding, line_end):
+    """A file that was cut between two digits of its last row still reads as a whole one."""
+    whole = "".join(line + line_end for line in rounds.to_csv(rounds.make_rows(rng, 30)).splitlines())
+    file = tmp_path / "rounds.csv"
+    file.write_bytes(whole.encode(coding))
+    (report,) = check(file)
+    assert report["warnings"] == []
+    file.write_bytes(whole.removesuffix(line_end).encode(coding))
+    (report,) = check(file)
+    (warning,) = report["warnings"]
+    assert warning["code"] == "no_final_line_end" and "compare the 30 rows" in warning["detail"]
+    assert report["rows"]["accepted"] == 30
+
+
+def test_messages_name_a_file_as_it_was_named(tmp_path, rng):
+    """Of two files of one name in two folders, one has to be found."""
+    folder = tmp_path / "october"
+    folder.mkdir()
+    (folder / "rounds.csv").write_bytes(b"")
+    for words in (["check"], ["convert", "-o", tmp_path / "out.avro"]):
+        assert f"{folder}/rounds.csv: " in run(*words, folder / "rounds.csv", code=1).stderr.decode()
+
+
+def test_a_data_directory_that_is_a_file_is_said(tmp_path):
+    (tmp_path / "data").write_text("x")
+    for data in ("data", "data/deeper"):
+        done = run("serve", "--data", tmp_path / data, "--listen", "127.0.0.1:0", code=1)
+        assert f"{tmp_path}/data is a file, where a directory is needed".encode() in done.stderr
 
 
 def test_packed_files_are_named_as_such(tmp_path):

@@ -98,7 +98,11 @@ def test_reconcile_refuses_negative_amounts_unless_told_otherwise(run, tmp_path,
     text = run("reconcile", statement, code=4)
     assert "20 read = 19 accepted + 1 rejected" in text and "warning: 1 row of the statement" in text
     assert "row 4: Not valid: " in text
-    assert "with --allow-negative" in text
+    assert "with --allow-negative" in text and "rejected_examples" not in text
+    lines = text.splitlines()
+    sums = next(i for i, line in enumerate(lines) if line.startswith("real_amount_bet"))
+    verdict = next(i for i, line in enumerate(lines) if line.startswith("mismatched: "))
+    assert not [line for line in lines[sums:verdict] if "Not valid" in line or "warning" in line]
 
 
 def test_reconcile_says_what_of_a_statement_was_not_compared(run, tmp_path, rng):
@@ -127,6 +131,22 @@ def test_reconcile_says_what_of_a_statement_was_not_compared(run, tmp_path, rng)
     assert run("reconcile", upload["id"]).splitlines()[-1] == accepted
     assert run("reconcile", "--strict", upload["id"], code=3).splitlines()[-1] == accepted
     run("reconcile", "--strict", "--allow-negative", statement, code=4)  # a mismatch goes before
+
+
+def test_a_correction_says_what_it_replaces(run, tmp_path, rng):
+    rows = rounds.make_rows(rng, 20)
+    path = tmp_path / "rounds.csv"
+    path.write_text(rounds.to_csv(rows))
+    first = json.loads(run("upload", "--json", path))["id"]
+    rows[3][4] = "x"
+    path.write_text(rounds.to_csv(rows))
+    assert f"would take the place of {first}" in run("upload", "--dry-run", "--replaces", first, path)
+    refused = run("upload", "--replaces", first, "--on-error", "abort", path, code=1)
+    assert f"has not taken the place of {first}" in refused
+    said = run("upload", "--replaces", first, path)
+    assert f"takes the place of {first}, which is voided" in said
+    second = json.loads(run("uploads", "--json"))["data"][0]["id"]
+    assert f"takes the place of {first}, which is voided" in run("uploads", second)
 
 
 def test_void_and_delete(run, file):
@@ -285,11 +305,23 @@ def test_a_refused_upload_is_not_waited_for_by_reconcile(run, tmp_path, rng):
     assert "no_accepted_rows" in run("upload", "--dry-run", file, code=1)
 
 
+def logged_line(server, wanted) -> str:
+    """A request is logged once it was answered, so a moment after its client goes on."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for line in reversed(server.log_path.read_text().splitlines()):
+            if wanted(line):
+                return line
+        time.sleep(0.02)
+    raise AssertionError(server.log_tail())
+
+
 def test_a_problem_has_its_trace_id(run, server):
     unknown = "00000000-0000-8000-8000-000000000000"
     text = run.errors("uploads", unknown, code=1)
     trace = text.split("trace_id ")[1].strip()
-    assert len(trace) == 32 and trace in server.log_path.read_text()
+    assert len(trace) == 32
+    logged_line(server, lambda line: trace in line)
     assert len(json.loads(run("uploads", unknown, "--json", code=1))["trace_id"]) == 32
 
 
@@ -304,10 +336,8 @@ def test_a_file_that_fails_is_named_in_json_and_the_others_go_on(run, file, tmp_
 
 def test_numbers_in_the_log_are_numbers(run, server):
     run("uploads")
-    line = next(line for line in reversed(server.log_path.read_text().splitlines()) if '"/v1/uploads"' in line)
-    event = json.loads(line)
+    event = json.loads(logged_line(server, lambda line: '"/v1/uploads"' in line and '"GET"' in line))
     assert event["status"] == 200 and isinstance(event["ms"], int) and event["bytes_out"] > 0
-    assert event["method"] == "GET"
 
 
 def test_a_key_of_scope_upload_is_enough_to_upload(start_server, file, tmp_path):

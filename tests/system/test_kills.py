@@ -5,9 +5,12 @@ Totals come from DuckDB over the same rows. RH_TEST_KILLS sets the number of ran
 
 import contextlib
 import gzip
+import http.client
+import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -158,6 +161,25 @@ def test_sigterm_drains_and_ends_everything_in_time(start_server, rng):
     server.start()
     assert server.wait_final(upload_id)["state"] == "stored"
     check_exactly_once(server, expected)
+
+
+def test_sigterm_tells_a_client_that_still_sends(start_server, rng):
+    content, _expected = make_file(rng)
+    server = start_server("data", "--drain-s", "1")
+    half = content[: len(content) // 2].encode()
+    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port)) as client:
+        head = f"POST /v1/uploads HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: {len(content)}\r\n"
+        client.sendall(head.encode() + b"\r\n" + half)
+        deadline = time.monotonic() + 60
+        while not list((server.data / "incoming").iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert server.stop(timeout=15) == 0, server.log_tail()
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert answer.status == 503 and json.loads(answer.read())["code"] == "stopping"
+    assert '"stopped"' in server.log_tail()
+    server.start()
+    assert server.get("/v1/uploads").json()["data"] == []
 
 
 def test_upload_cut_off_while_received_leaves_nothing(start_server, rng):

@@ -104,6 +104,13 @@ def test_multipart_form(server, rng):
     check_served(server, rows)
 
 
+def test_a_form_of_another_field_is_refused(server, rng):
+    content = to_csv(make_rows(rng, 3)).encode()
+    answer = server.post("/v1/uploads", files={"upload": ("rounds.csv", content, "text/csv")})
+    assert answer.status_code == 400 and answer.json()["code"] == "unexpected_field"
+    assert "curl: -F file=@FILE" in answer.json()["detail"]
+
+
 def test_accepted_and_prefer_wait(server, rng):
     content = to_csv(make_rows(rng, 100)).encode()
     answer = server.upload(content, wait=None)
