@@ -63,9 +63,9 @@ Result<std::optional<model::UploadId>> BringUp::attempt(const std::stop_token& s
     stage_ = Stage::migrating;
     RH_TRY(store_.migrate());
     RH_TRY(sink::level_uploads(store_));
-    if (connect_) {
+    if (log_.connect) {
         stage_ = Stage::connecting;
-        RH_TRY(connect_());
+        RH_TRY(log_.connect());
     }
     stage_ = Stage::recovering;
     RH_ASSIGN(auto holder, versions_.recover());
@@ -93,7 +93,12 @@ std::string BringUp::reason() const {
         case Stage::failed:
             return "clickhouse cannot be started; the server ends";
     }
-    return "kafka starting: topics and schema are looked for" + tried_again(kafka_failure_);
+    // An attempt takes half a minute to fail; why it will is known long before.
+    std::string failed = tried_again(kafka_failure_);
+    if (const std::string trouble = log_.trouble(); failed.empty() && !trouble.empty()) {
+        failed = "; " + trouble;
+    }
+    return "kafka starting: topics and schema are looked for" + failed;
 }
 
 Result<void> BringUp::check() const {

@@ -30,14 +30,19 @@ class BringUp {
   public:
     enum class Stage : uint8_t { starting, migrating, connecting, recovering, ready, failed };
 
-    // All outlive the BringUp. `connect` (may be empty) makes sure that the log may be used.
-    // on_ready is called once, by run().
+    // How to reach a log that is elsewhere; empty for one that is not.
+    struct Remote {
+        std::function<Result<void>()> connect;  // makes sure that the log may be used
+        std::function<std::string()> trouble;   // what keeps connect() waiting; empty: nothing
+    };
+
+    // All outlive the BringUp. on_ready is called once, by run().
     BringUp(const clickhouse::Store& store, sink::Versions& versions, sink::LostUploads& lost,
-            std::function<Result<void>()> connect, std::function<void()> on_ready)
+            Remote log, std::function<void()> on_ready)
         : store_(store),
           versions_(versions),
           lost_(lost),
-          connect_(std::move(connect)),
+          log_(std::move(log)),
           on_ready_(std::move(on_ready)) {}
 
     // Waits for ClickHouse, applies queries/, connects the log, settles what a crash left of the
@@ -59,12 +64,12 @@ class BringUp {
     const clickhouse::Store& store_;
     sink::Versions& versions_;
     sink::LostUploads& lost_;
-    const std::function<Result<void>()> connect_;
+    const Remote log_;
     const std::function<void()> on_ready_;
     std::atomic<Stage> stage_ = Stage::starting;
     mutable std::mutex mutex_;
     std::string clickhouse_failure_;  // guarded by mutex_, as the next; the last one
-    std::string kafka_failure_;       // of connect_
+    std::string kafka_failure_;       // of log_.connect
 };
 
 }  // namespace rh::app

@@ -38,6 +38,7 @@
 #include "clickhouse/store.h"
 #include "http/server.h"
 #include "io/file.h"
+#include "kafka/client.h"
 #include "log/embedded_log.h"
 #include "publish/publisher.h"
 #include "receive/receiver.h"
@@ -279,7 +280,9 @@ Result<void> serve(const Config& config) {
     Fatal fatal;
     BringUp bring_up(
         *store, versions, lost,
-        kafka ? [&] { return kafka->log().connect(); } : std::function<Result<void>()>(), [&] {
+        kafka ? BringUp::Remote{[&] { return kafka->log().connect(); }, kafka::connection_trouble}
+              : BringUp::Remote{},
+        [&] {
             auditor.begin();
             reconciler->begin();
             if (kafka) {

@@ -77,7 +77,10 @@ void append_clickhouse_metrics(std::string& out, const clickhouse::Store& store)
 }
 
 // Dead letters and losses are reported, but no reason to take the server out of service.
-api::HealthCheck check_kafka(const sink::TopicConsumer& consumer) {
+api::HealthCheck check_kafka(const sink::TopicConsumer& consumer, const BringUp& bring_up) {
+    if (bring_up.stage() == BringUp::Stage::connecting) {
+        return {"kafka", false, bring_up.reason()};
+    }
     const auto health = consumer.health();
     std::string detail = fmt::format("this is process {}, {} partitions are read, {} dead letters",
                                      consumer.node(), health.partitions, health.dead_letters);
@@ -129,7 +132,7 @@ std::vector<api::HealthCheck> Status::checks() const {
         check_audit(context_.auditor.health(), context_.lost),
     };
     if (context_.consumer != nullptr) {
-        checks.push_back(check_kafka(*context_.consumer));
+        checks.push_back(check_kafka(*context_.consumer, context_.bring_up));
     }
     return checks;
 }

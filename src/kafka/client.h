@@ -157,6 +157,10 @@ class Consumer {
     std::unique_ptr<Impl> impl_;
 };
 
+// Why brokers do not answer, if one of this process's connections failed or was refused lately:
+// "The last connection that failed: …"; empty otherwise. Any thread.
+std::string connection_trouble();
+
 // Questions and changes that need no stream. Any thread, but committed() and commit() are called by
 // one at a time.
 class Admin {

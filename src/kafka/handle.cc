@@ -75,13 +75,8 @@ bool note(int level, std::string_view facility, std::string_view text) {
 }
 
 std::string with_cause(std::string text) {
-    const std::lock_guard lock(heard().mutex);
-    if (heard().refusal.within(kRefusalMs)) {
-        text += fmt::format(" It was refused: {}.", heard().refusal.text);
-    } else if (heard().failure.within(kFailureMs)) {
-        text += fmt::format(" The last connection that failed: {}.", heard().failure.text);
-    }
-    return text;
+    const std::string trouble = connection_trouble();
+    return trouble.empty() ? text : fmt::format("{} {}", text, trouble);
 }
 
 // librdkafka logs each connection that it loses and each attempt after it; what matters of that
@@ -123,6 +118,17 @@ bool is_lasting(rd_kafka_resp_err_t code) {
 }
 
 }  // namespace
+
+std::string connection_trouble() {
+    const std::lock_guard lock(heard().mutex);
+    if (heard().refusal.within(kRefusalMs)) {
+        return fmt::format("It was refused: {}.", heard().refusal.text);
+    }
+    if (heard().failure.within(kFailureMs)) {
+        return fmt::format("The last connection that failed: {}.", heard().failure.text);
+    }
+    return {};
+}
 
 std::unexpected<Error> kafka_error(const Library& library, rd_kafka_resp_err_t code,
                                    std::string_view what, std::string_view detail) {

@@ -23,6 +23,7 @@ from kafka_site import (
     TOPIC,
     check_exactly_once,
     check_matched,
+    kafka_check,
     make_file,
     metric,
     send,
@@ -257,9 +258,8 @@ def test_brokers_that_do_not_answer_are_named_with_the_cause_and_fill_no_log(sit
         ready=False, kafka_brokers="127.0.0.1:9", kafka_topic="nowhere", kafka_properties_file=str(properties)
     )
     assert "may read kafka.properties_file" in server.log_path.read_text()
-    wait_for(
-        lambda: "127.0.0.1:9 failed: Connection refused" in server.get("/readyz?verbose").text, "it is said", 90
-    )
+    wait_for(lambda: "127.0.0.1:9 failed: Connection refused" in kafka_check(server), "it is said", 90)
+    assert "is tried again" not in server.log_path.read_text()  # it is said before the first attempt is given up
     lines = [line for line in server.log_path.read_text().splitlines() if '"librdkafka"' in line]
     assert 0 < len(lines) < 30
     assert server.stop(timeout=15) == 0, server.log_tail()
