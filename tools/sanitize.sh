@@ -14,6 +14,7 @@ for kind in tsan asan; do
     rm -f "build/$kind/lib/libchdb.so"  # it may be a link to the real one, which is not to be written to
     clang-19 -std=c11 -Wall -Wextra -Werror -shared -fPIC "-DPROGRAM=\"$PWD/build/bin/roundhouse\"" \
         -o "build/$kind/lib/libchdb.so" tools/sanitize_engine.c
+    ln -sf "$PWD/build/lib/librdkafka.so.1" "build/$kind/lib/"
     threads=
     if [ "$kind" = tsan ]; then
         threads="$PWD/build/tsan/lib/sanitize_threads.so"
@@ -23,7 +24,7 @@ for kind in tsan asan; do
         echo "== $kind $test"
         LD_PRELOAD=$threads "$test" --gtest_brief=1
     done
-    RH_BINARY="$PWD/build/$kind/bin/roundhouse" RH_TEST_KILLS=6 build/venv/bin/python -m pytest -q \
+    LD_PRELOAD=$threads RH_BINARY="$PWD/build/$kind/bin/roundhouse" RH_TEST_KILLS=6 build/venv/bin/python -m pytest -q \
         tests/system/test_ahead.py tests/system/test_kills.py tests/system/test_uploads.py
     RH_READ_MANY="$PWD/build/$kind/tests/read_many" build/venv/bin/python -m pytest -q \
         tests/system/test_csv_differential.py -k broken
