@@ -116,6 +116,14 @@ json::array errors_of(std::span<const uploads::StoredReject> rejects) {
     return errors;
 }
 
+// Of a problem that an upload ended with.
+int status_of_end(const Upload& upload) {
+    if (upload.state == State::refused) {
+        return 422;
+    }
+    return upload.error_code == "not_replaceable" ? 409 : 500;
+}
+
 json::value error_of(const Upload& upload, std::span<const uploads::StoredReject> rejects) {
     if (upload.error_code.empty()) {
         return nullptr;
@@ -123,7 +131,7 @@ json::value error_of(const Upload& upload, std::span<const uploads::StoredReject
     const std::string path = fmt::format("/v1/uploads/{}", model::to_string(upload.id));
     json::object error{{"type", fmt::format("/problems/{}", upload.error_code)},
                        {"title", http::title_of(upload.error_code)},
-                       {"status", upload.state == State::refused ? 422 : 500},
+                       {"status", status_of_end(upload)},
                        {"detail", to_valid_utf8(upload.error_message)},
                        {"instance", path},
                        {"code", upload.error_code},

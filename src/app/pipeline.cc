@@ -438,7 +438,11 @@ std::optional<Error> Pipeline::waits_for(const model::UploadId& id) const {
     if (const auto found = publish_errors_.find(id); found != publish_errors_.end()) {
         return found->second;
     }
-    return storing_ == id ? health_.last_store_error : std::nullopt;
+    if (storing_ == id && health_.last_store_error) {
+        return health_.last_store_error;
+    }
+    // Somebody waits in a call that has not failed yet.
+    return context_.peers != nullptr ? context_.peers->trouble() : std::nullopt;
 }
 
 }  // namespace rh::app

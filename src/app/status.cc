@@ -78,7 +78,11 @@ void append_clickhouse_metrics(std::string& out, const clickhouse::Store& store)
 
 // Dead letters and losses are reported, but no reason to take the server out of service.
 api::HealthCheck check_kafka(const sink::TopicConsumer& consumer, const BringUp& bring_up) {
-    if (bring_up.stage() == BringUp::Stage::connecting) {
+    const BringUp::Stage stage = bring_up.stage();
+    if (stage == BringUp::Stage::starting || stage == BringUp::Stage::migrating) {
+        return {"kafka", false, "not asked before ClickHouse has its tables"};
+    }
+    if (stage == BringUp::Stage::connecting) {
         return {"kafka", false, bring_up.reason()};
     }
     const auto health = consumer.health();

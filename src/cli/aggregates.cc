@@ -15,6 +15,7 @@ struct Arguments {
     std::vector<std::string> player_ids;
     std::vector<std::string> game_ids;
     std::string from, to, granularity, timezone, as_of, group_by, order;
+    bool partial = false;
     Listing listing;
 };
 
@@ -43,7 +44,8 @@ Result<int> print(const Arguments& arguments, const Invocation& invocation) {
                    {"timezone", arguments.timezone},
                    {"as_of", arguments.as_of},
                    {"group_by", arguments.group_by},
-                   {"order", arguments.order}};
+                   {"order", arguments.order},
+                   {"partial", arguments.partial ? "true" : ""}};
     for (const auto& id : arguments.player_ids) {
         query.emplace_back("player_id", id);
     }
@@ -78,6 +80,8 @@ void add_aggregates(CLI::App& program, Invocation& invocation) {
     command.add_option("--as-of", arguments->as_of, "Figures as of this version");
     command.add_option("--group-by", arguments->group_by, "player_id, game_id, or both by a comma");
     command.add_option("--order", arguments->order, "Order of the rows, as the API names it");
+    command.add_flag("--partial", arguments->partial,
+                     "Without the shards that do not answer, in place of an error");
     add_listing(command, arguments->listing);
     add_settings(command, invocation, app::Audience::client);
     command.callback([&invocation, arguments] {

@@ -43,6 +43,18 @@ class JsonPages {
     boost::json::object last_;
 };
 
+// Of an answer that was asked for without those that do not answer.
+Cells missing_shards(const boost::json::object& page) {
+    Cells shards;
+    const auto& partial = object_at(page, "partial");
+    if (const auto* list = partial.if_contains("missing_shards"); list && list->is_array()) {
+        for (const auto& shard : list->get_array()) {
+            shards.push_back(text_of(shard));
+        }
+    }
+    return shards;
+}
+
 Cells values_of(const boost::json::object& item, const Cells& names) {
     Cells values;
     for (const auto& name : names) {
@@ -111,14 +123,24 @@ Result<void> print_listing(const ApiClient& api, std::string_view path, Query qu
     RowPages row_pages(row_format(listing.format), header, cells);
     bool more = false;
     bool any = false;
+    std::string missing;
     RH_TRY(api.pages(path, query, [&](boost::json::object& page) -> Result<bool> {
         RH_TRY(json ? json_pages.add(page) : row_pages.add(page));
         more = !text_at(page, "next_cursor").empty();
+        for (const auto& shard : missing_shards(page)) {
+            missing += missing.contains(shard) ? "" : missing.empty() ? shard : ", " + shard;
+        }
         const auto* data = page.if_contains("data");
         any = any || (data != nullptr && data->is_array() && !data->get_array().empty());
         return listing.all;
     }));
     RH_TRY(json ? json_pages.finish() : row_pages.finish());
+    if (!missing.empty()) {
+        say(
+            fmt::format("These are not all figures: the rows of {} are missing, which {} not "
+                        "answer.",
+                        missing, missing.contains(',') ? "do" : "does"));
+    }
     if (!any && !json) {
         say("There are no such rows.");
     }

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "base/assert.h"
+#include "base/random.h"
 #include "clickhouse/migrate.h"
 
 namespace rh::clickhouse {
@@ -23,6 +24,10 @@ constexpr std::string_view kConsumes = "staging_bets";
 constexpr std::array<std::string_view, 6> kConsumersTables = {
     "staging_bets_mv",  "game_rounds_mv",    "dead_letters_mv",
     "dead_letters_all", "staging_bets_read", kConsumes};
+
+// There while somebody makes the others.
+constexpr std::string_view kMaking = "consumer_tables_are_made";
+constexpr std::string_view kMakingSeconds = "30";  // far longer than it takes
 
 // The words of a statement that makes a view.
 struct View {
@@ -80,6 +85,50 @@ Result<std::string> present(const Client& owner, std::span<const std::string> na
 Result<std::string> fingerprint(const Client& owner, std::string_view text) {
     return ask_line(owner, "SELECT hex(sipHash128({text:String})) FORMAT TSVRaw",
                     {{"text", std::string(text)}});
+}
+
+Result<void> drop(const Client& owner, std::string_view table) {
+    RH_TRY(owner.query(fmt::format("DROP TABLE IF EXISTS roundhouse.{} SYNC", table), {},
+                       kAnyDatabase));
+    return {};
+}
+
+Result<bool> has_comment(const Client& owner, std::string_view table, std::string_view comment) {
+    RH_ASSIGN(const std::string found,
+              ask_line(owner,
+                       "SELECT count() FROM system.tables WHERE database = 'roundhouse' AND "
+                       "name = {name:String} AND comment = {comment:String} FORMAT TSVRaw",
+                       {{"name", std::string(table)}, {"comment", std::string(comment)}}));
+    return found == "1";
+}
+
+// Two processes at once would drop what the other has just made, and rows could be read while there
+// is no view that keeps them. Whose mark stands in the comment of kMaking makes the tables; a mark
+// of one that has died is removed. Error unavailable consumer_tables_are_made (retry).
+Result<void> begin_making(const Client& owner) {
+    const std::string mark = random_hex(8);
+    RH_TRY(owner.query(fmt::format("CREATE TABLE IF NOT EXISTS roundhouse.{} (nothing UInt8) "
+                                   "ENGINE = Memory COMMENT {}",
+                                   kMaking, quoted(mark)),
+                       {}, kAnyDatabase));
+    RH_ASSIGN(const bool is_ours, has_comment(owner, kMaking, mark));
+    if (is_ours) {
+        return {};
+    }
+    RH_ASSIGN(const std::string dead,
+              ask_line(owner,
+                       "SELECT count() FROM system.tables WHERE database = 'roundhouse' AND "
+                       "name = {name:String} AND metadata_modification_time < now() - "
+                       "{seconds:UInt32} FORMAT TSVRaw",
+                       {{"name", std::string(kMaking)}, {"seconds", std::string(kMakingSeconds)}}));
+    if (dead == "1") {
+        RH_TRY(drop(owner, kMaking));
+    }
+    return fail(ErrorKind::unavailable, "consumer_tables_are_made",
+                fmt::format("Another process makes the tables of the ClickHouse at {} that consume "
+                            "the topic. This takes seconds; try again.",
+                            address_of(owner.endpoint())),
+                Verdict::retry);
 }
 
 }  // namespace
@@ -152,18 +201,23 @@ Result<void> migrate_consumer(const Client& owner, std::string_view cluster,
     RH_ASSIGN(const std::string settings, fingerprint(owner, text));
     const std::string comment = fmt::format("Consumes the topic; {}", settings);
     values.emplace_back("{settings}", quoted(comment));
-    RH_ASSIGN(const std::string same,
-              ask_line(owner,
-                       "SELECT count() FROM system.tables WHERE database = 'roundhouse' AND "
-                       "name = {name:String} AND comment = {comment:String} FORMAT TSVRaw",
-                       {{"name", std::string(kConsumes)}, {"comment", comment}}));
-    if (same == "0") {
-        for (const std::string_view table : kConsumersTables) {
-            RH_TRY(owner.query(fmt::format("DROP TABLE IF EXISTS roundhouse.{} SYNC", table), {},
-                               kAnyDatabase));
-        }
+    // Made once, and whole but for what a crash left out: nothing is dropped for that.
+    RH_ASSIGN(const bool is_made, has_comment(owner, kConsumes, comment));
+    if (is_made) {
+        return apply_files(owner, consumer_files(), values);
     }
-    return apply_files(owner, consumer_files(), values);
+    RH_TRY(begin_making(owner));
+    const auto made = [&]() -> Result<void> {
+        RH_ASSIGN(const bool is_made_by_now, has_comment(owner, kConsumes, comment));
+        if (!is_made_by_now) {
+            for (const std::string_view table : kConsumersTables) {
+                RH_TRY(drop(owner, table));
+            }
+        }
+        return apply_files(owner, consumer_files(), values);
+    }();
+    const auto ended = drop(owner, kMaking);
+    return made ? ended : made;
 }
 
 }  // namespace rh::clickhouse

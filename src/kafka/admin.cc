@@ -178,6 +178,17 @@ std::string Admin::topic_setting(const std::string& topic, std::string_view name
     return {};
 }
 
+Result<void> Admin::check_answers(int limit_ms) {
+    const Handle& handle = impl_->handle;
+    const struct rd_kafka_metadata* metadata = nullptr;
+    const auto code = handle.library().metadata(handle.get(), 0, nullptr, &metadata, limit_ms);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return kafka_error(handle.library(), code, "asking for the brokers");
+    }
+    handle.library().metadata_destroy(metadata);
+    return {};
+}
+
 Result<int32_t> Admin::partition_count(const std::string& topic) {
     RH_ASSIGN(const int32_t count, impl_->partitions_with_leader(topic));
     if (count == 0) {

@@ -173,6 +173,8 @@ class Admin {
     // for every partition, when the call returns.
     Result<void> ensure_topic(const std::string& topic, int32_t partitions,
                               const Settings& settings = {});
+    // Whether any broker answers within `limit_ms`. Error unavailable kafka_unavailable.
+    Result<void> check_answers(int limit_ms);
     // A setting of a topic; empty if the brokers do not tell, as to a user without the right to
     // ask.
     std::string topic_setting(const std::string& topic, std::string_view name);

@@ -83,8 +83,12 @@ std::string with_cause(std::string text) {
 // comes as errors of calls.
 void log_line(const rd_kafka_t*, int level, const char* facility, const char* text) {
     const bool is_new = note(level, facility, text);
-    log_event(level <= 3 && is_new ? LogLevel::info : LogLevel::debug, "librdkafka",
-              {{"facility", facility}, {"detail", text}});
+    // Connections come and go, and fenced producers are part of the plan; this is neither.
+    const bool is_bad = std::string_view(text).contains("brokers are down");
+    log_event(!is_new || level > 3 ? LogLevel::debug
+              : is_bad             ? LogLevel::warning
+                                   : LogLevel::info,
+              "librdkafka", {{"facility", facility}, {"detail", text}});
 }
 
 bool is_fenced(rd_kafka_resp_err_t code) {

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <boost/json.hpp>
@@ -18,6 +20,8 @@ constexpr std::string_view kContentType = "application/vnd.schemaregistry.v1+jso
 constexpr int kHttpNotFound = 404;
 constexpr int kHttpConflict = 409;
 constexpr int kHttpUnprocessable = 422;
+constexpr int kRegisterAttempts = 3;
+constexpr auto kRegisterRetry = std::chrono::milliseconds(200);
 
 std::unexpected<Error> refused(std::string_view subject, std::string_view said) {
     return fail(ErrorKind::conflict, "schema_refused",
@@ -138,8 +142,16 @@ Result<int32_t> Registry::ensure(std::string_view subject, std::string_view sche
     if (compatibility.status != 200 && compatibility.status != kHttpNotFound) {
         return registry_error(compatibility.status, compatibility.body);
     }
-    RH_ASSIGN(const Answer registered,
-              ask("POST", fmt::format("/subjects/{}/versions", name), body));
+    // Of two processes that register a new subject at the same moment Apicurio tells one that it is
+    // there already, with the status of a schema that does not fit; asked again it gives the id.
+    Answer registered;
+    for (int attempt = 0; attempt < kRegisterAttempts; ++attempt) {
+        RH_ASSIGN(registered, ask("POST", fmt::format("/subjects/{}/versions", name), body));
+        if (registered.status != kHttpConflict) {
+            break;
+        }
+        std::this_thread::sleep_for(kRegisterRetry);
+    }
     if (registered.status == kHttpConflict || registered.status == kHttpUnprocessable) {
         return refused(subject, registered.body.substr(0, 500));
     }

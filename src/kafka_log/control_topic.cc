@@ -21,6 +21,9 @@ constexpr size_t kPollMax = 1'000;
 // interval of looking for such.
 constexpr int64_t kCatchUpMs = 45'000;
 constexpr auto kSlice = std::chrono::milliseconds(300);  // between two looks whether to wait on
+// Of the question whether any broker answers: asked if a connection has failed.
+constexpr int64_t kAskMs = 2'000;
+constexpr int kAnswerWithinMs = 1'000;
 constexpr auto kReadRetry = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -156,6 +159,7 @@ void ControlTopic::read(const std::stop_token& stop) {
         return {};
     };
     while (!stop.stop_requested()) {
+        look_after_brokers();
         if (const auto done = without_exceptions(step); !done) {
             log_event(LogLevel::warning, "the control topic is read again",
                       {{"code", done.error().code}, {"detail", done.error().message}});
@@ -163,6 +167,29 @@ void ControlTopic::read(const std::stop_token& stop) {
             std::this_thread::sleep_for(kReadRetry);
         }
     }
+}
+
+// A consumer hears nothing of brokers that are gone: it just gets no more records.
+void ControlTopic::look_after_brokers() {
+    const bool failed = trouble().has_value();
+    const int64_t now = monotonic_ms();
+    if (now - asked_at_ < kAskMs || (!failed && kafka::connection_trouble().empty())) {
+        return;
+    }
+    asked_at_ = now;
+    const auto answered = admin_->check_answers(kAnswerWithinMs);
+    if (answered.has_value() == failed) {
+        log_event(failed ? LogLevel::info : LogLevel::warning,
+                  failed ? "Kafka answers again" : "Kafka does not answer",
+                  {{"detail", failed ? "" : answered.error().message}});
+    }
+    const std::scoped_lock lock(mutex_);
+    trouble_ = answered ? std::nullopt : std::optional(answered.error());
+}
+
+std::optional<Error> ControlTopic::trouble() const {
+    const std::scoped_lock lock(mutex_);
+    return trouble_;
 }
 
 void ControlTopic::apply(const kafka::Message& message) {

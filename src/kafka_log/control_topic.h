@@ -39,6 +39,9 @@ class ControlTopic {
     ~ControlTopic();
 
     const std::string& topic() const { return topic_; }
+    // Why the brokers do not answer, as of the last seconds; nothing while they do, or if nobody
+    // has asked them yet.
+    std::optional<Error> trouble() const;
     // Creates the topic if it is missing, and begins to read it. Returns when all is read that was
     // there.
     Result<void> connect();
@@ -95,6 +98,7 @@ class ControlTopic {
         std::map<std::string, Received> received;  // by receiver
     };
     void read(const std::stop_token& stop);
+    void look_after_brokers();
     void apply(const kafka::Message& message);
     void apply(ControlRecord record, uint64_t offset);
     void apply(Stored stored, uint64_t offset);
@@ -122,6 +126,8 @@ class ControlTopic {
     int64_t next_offset_ = 0;  // everything before it is part of the state
     bool was_at_end_ = false;  // of what was committed
     uint64_t changes_ = 0;
+    std::optional<Error> trouble_;
+    int64_t asked_at_ = 0;  // the brokers whether they answer; of the reader's thread
     std::jthread reader_;
 };
 

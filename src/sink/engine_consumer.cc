@@ -29,6 +29,11 @@ constexpr std::string_view kConsumersSql =
     "FROM system.kafka_consumers WHERE database = currentDatabase() AND table = 'staging_bets' "
     "FORMAT TSVRaw";
 
+// As librdkafka words it.
+bool is_of_one_connection(std::string_view exception) {
+    return exception.contains("Connect to ") || exception.contains("Disconnected");
+}
+
 }  // namespace
 
 EngineConsumer::EngineConsumer(EngineConsumerContext context)
@@ -59,6 +64,9 @@ TopicConsumer::Health EngineConsumer::health() const {
     {
         const std::scoped_lock lock(mutex_);
         health = health_;
+    }
+    if (!health.last_error) {
+        health.last_error = context_.control.trouble();
     }
     losses_.add_to(health);
     const UnknownRows::Found unknown = unknown_rows_.found();
@@ -125,7 +133,9 @@ Result<void> EngineConsumer::look_at_servers() {
         partitions += here;
         const std::string_view exception = trim_blanks(
             line.substr(static_cast<size_t>(parsed.ptr - line.data())), kBlanksAndLineEnds);
-        if (!exception.empty()) {
+        // One broker of several that a server cannot reach, while others answer, keeps nothing up;
+        // if none does, no rows come, which look() sees.
+        if (!exception.empty() && !is_of_one_connection(exception)) {
             failed =
                 fail(ErrorKind::unavailable, "clickhouse_consumer",
                      fmt::format("{}: {}", context_.store.name(shard), exception), Verdict::retry)

@@ -55,6 +55,8 @@ class Peers {
     virtual Result<bool> have_taken(const model::UploadId& id) = 0;
     virtual bool is_ours(const model::UploadId& id) const = 0;
     virtual Result<void> take_over(const model::UploadId& id) = 0;
+    // Why the log that they share cannot be reached now; nothing: it can be.
+    virtual std::optional<Error> trouble() const = 0;
     // The ledger has news that the others shall hear soon.
     virtual void tell() = 0;
     // An upload that is in no ledger but that of another process, as far as it is known.

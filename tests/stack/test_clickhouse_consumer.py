@@ -93,6 +93,38 @@ def test_what_clickhouse_reads_is_stored_voided_and_replaced(site, rng):
     assert served(server, again_rows) == []
 
 
+def test_processes_that_make_the_tables_at_the_same_time(site, rng):
+    """None drops what another one has just made, and rows wait until there is what keeps them."""
+    start(site)
+    for _ in range(4):
+        for server in site.servers:
+            server.kill()
+        drop(site, (*CONSUMING, *ON_THEIR_WAY))
+        begun = [start(site, ready=False) for _ in range(3)]
+        for server in begun:
+            server.wait_ready()
+        for shard in SHARDS:
+            tables = ask(site, shard, "SELECT name FROM system.tables WHERE database = 'roundhouse'").split()
+            assert {*CONSUMING, *ON_THEIR_WAY} < set(tables) and "consumer_tables_are_made" not in tables
+        content, rows = make_file(rng, 5_000)
+        upload_id = wait_stored(begun[0], send(begun[0], content, filename="made.csv"))["id"]
+        check_all(site, begun[0], upload_id, rows)
+
+
+def test_a_process_that_died_while_it_made_the_tables_holds_nobody_up(site):
+    start(site).kill()
+    drop(site, CONSUMING)
+    for shard in SHARDS:
+        ask(
+            site,
+            shard,
+            "CREATE TABLE roundhouse.consumer_tables_are_made (nothing UInt8) ENGINE = Memory COMMENT 'dead'",
+        )
+    server = start(site, ready=False)
+    wait_for(lambda: "Another process makes the tables" in server.get("/readyz?verbose").text, "it waits")
+    server.wait_ready()
+
+
 def test_shards_and_roundhouse_killed_at_random_moments(site, rng):
     content, rows = make_file(rng, ROWS)
     server = start(site)

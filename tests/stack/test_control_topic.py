@@ -56,7 +56,7 @@ def test_of_two_corrections_of_one_file_the_first_counts(site, rng):
     assert sorted(upload["state"] for upload in uploads) == ["failed", "stored"], uploads
     won = 0 if uploads[0]["state"] == "stored" else 1
     lost = 1 - won
-    assert uploads[lost]["error"]["code"] == "not_replaceable"
+    assert uploads[lost]["error"]["code"] == "not_replaceable" and uploads[lost]["error"]["status"] == 409
     assert original in uploads[lost]["error"]["detail"] and uploads[won]["id"] in uploads[lost]["error"]["detail"]
     for _ in range(2):
         for server in servers:

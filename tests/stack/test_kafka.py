@@ -5,10 +5,13 @@ read out of the topic by confluent-kafka with its AvroDeserializer, what must be
 """
 
 import contextlib
+import http.server
 import json
 import os
+import re
 import signal
 import socket
+import threading
 import time
 from decimal import Decimal
 
@@ -269,6 +272,66 @@ def test_brokers_that_do_not_answer_are_named_with_the_cause_and_fill_no_log(sit
     assert server.log_path.read_text().count("may read kafka.properties_file") == 1
 
 
+def test_a_broker_that_goes_away_is_said_while_nothing_is_sent(site, rng):
+    server = site.start()
+    wait_stored(server, send(server, make_file(rng, 1_000)[0], filename="before.csv"))
+    site.stack.kill("broker")
+    try:
+        wait_for(lambda: server.get("/readyz").status_code == 503, "it is said")
+        assert "Kafka: asking for the brokers failed" in kafka_check(server)
+        upload_id = send(server, make_file(rng, 5_000)[0], filename="meanwhile.csv")
+        (warning,) = server.get(f"/v1/uploads/{upload_id}").json()["warnings"]
+        assert warning["code"] == "waiting" and "asking for the brokers failed" in warning["detail"]
+        assert server.post(f"/v1/uploads/{upload_id}/cancel").status_code in (200, 503)
+    finally:
+        site.stack.start("broker")
+    wait_for(lambda: server.get("/readyz").status_code == 200, "nobody sends anything, and it is ready again", 120)
+
+
+class RegistersTwice(http.server.BaseHTTPRequestHandler):
+    """Before the real registry: another process is a moment faster with each new subject, as Apicurio tells it."""
+
+    target: str
+    told: set[str]
+
+    def forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+        answer = httpx.request(self.command, self.target + self.path, content=body, headers=headers)
+        status, text = answer.status_code, answer.content
+        if (
+            self.command == "POST"
+            and re.fullmatch("/subjects/[^/]+/versions", self.path)
+            and self.path not in self.told
+        ):
+            self.told.add(self.path)
+            status, text = 409, b'{"error_code":409,"message":"An artifact with this ID already exists."}'
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = forward
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+def test_two_processes_that_register_the_schema_at_once_are_no_refusal(site, rng):
+    told = set()
+    handler = type("Handler", (RegistersTwice,), {"target": site.env["STACK_REGISTRY"], "told": told})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{proxy.server_address[1]}"
+            server = site.start(registry_url=url)
+            assert told == {f"/subjects/{TOPIC}-value/versions"}
+            server.kill()
+        finally:
+            proxy.shutdown()
+
+
 def test_it_ends_in_time_while_brokers_take_connections_and_say_nothing(site, rng):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = "{}:{}".format(*silent.getsockname())
@@ -302,10 +365,10 @@ def test_two_processes_of_one_name_are_told(site, rng):
     (copied / "node").write_text((one.data / "node").read_text())
     other = site.start()
     wait_for(lambda: "kafka_name_taken" in one.log_path.read_text() + other.log_path.read_text(), "it is said")
-    content, rows = make_file(rng, 5_000)
-    upload_id = send(one, content, filename="names.csv")
     other.kill()
-    wait_stored(one, upload_id)
+    wait_for(lambda: one.get("/readyz").status_code == 200, "what is over is not said any more")
+    content, rows = make_file(rng, 5_000)
+    wait_stored(one, send(one, content, filename="names.csv"))
     check_exactly_once(one, rows)
 
 
