@@ -35,8 +35,6 @@ constexpr auto kShardPatience = std::chrono::milliseconds(2'000);
 constexpr int64_t kCommitMs = 500;
 constexpr int64_t kTendMs = 1'000;
 constexpr int64_t kTendSoonMs = 50;  // when the control topic has something new
-constexpr int64_t kLastsMs = 5'000;  // then what ended the session before is over
-constexpr int64_t kTwinMs = 60'000;  // twice within it: another process has this one's name
 constexpr auto kSessionRetry = std::chrono::milliseconds(1'000);
 constexpr size_t kDeadLettersMax = 1'000;  // kept in one go
 
@@ -58,7 +56,7 @@ GroupSink::GroupSink(GroupSinkContext context)
                 const auto published = context_.control.published(id);
                 return published && published->state != kafka_log::Published::State::abandoned;
             },
-            [this](const Error& error) { note_error(error, shard_error_); }));
+            [this](const Error& error) { errors_.note_insert(error); }));
     }
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
@@ -79,39 +77,13 @@ GroupSink::Health GroupSink::health() const {
     {
         const std::scoped_lock lock(mutex_);
         health = health_;
-        health.last_error = session_error_ ? session_error_ : shard_error_;
     }
+    health.last_error = errors_.last();
     if (!health.last_error) {
         health.last_error = context_.control.trouble();
     }
     losses_.add_to(health);
     return health;
-}
-
-void GroupSink::note_error(Error error, std::optional<Error>& of) {
-    log_event(LogLevel::warning, "bringing rows from Kafka into ClickHouse is tried again",
-              {{"code", error.code}, {"detail", error.message}});
-    const std::scoped_lock lock(mutex_);
-    of = std::move(error);
-}
-
-// A coordinator that was lost may take a member for another one of its name, once. Two processes of
-// one name push each other out again and again.
-Error GroupSink::judged_by_history(Error error) {
-    if (error.code != "kafka_name_taken") {
-        return error;
-    }
-    const int64_t now = monotonic_ms();
-    const auto before = std::exchange(fenced_at_, now);
-    if (before && now - *before < kTwinMs) {
-        return error;
-    }
-    return {.kind = ErrorKind::unavailable,
-            .code = "kafka_unavailable",
-            .message =
-                "Kafka: the group's coordinator has given the place of this process away, "
-                "as it may after a broker was lost. It joins again.",
-            .verdict = Verdict::retry};
 }
 
 void GroupSink::run(const std::stop_token& stop) {
@@ -126,10 +98,10 @@ void GroupSink::run(const std::stop_token& stop) {
         if (ended || stop.stop_requested()) {
             continue;
         }
-        note_error(judged_by_history(ended.error()), session_error_);
+        errors_.note_session(ended.error());
         // What processes tell each other does not wait for ClickHouse.
         if (const auto tended = without_exceptions([&] { return context_.tend(); }); !tended) {
-            note_error(tended.error(), session_error_);
+            errors_.note_session(tended.error());
         }
         std::unique_lock lock(mutex_);
         wake_.wait_for(lock, stop, kSessionRetry, [] { return false; });
@@ -157,10 +129,10 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
     const int64_t began_at = monotonic_ms();
     std::vector<kafka::Position> ends;
     while (!stop.stop_requested()) {
-        forget_errors(monotonic_ms() - began_at > kLastsMs);
-        const bool soon =
-            monotonic_ms() - came_at < kJustCameMs ||
+        const bool inserts =
             std::ranges::any_of(writers_, [](const auto& writer) { return writer->is_busy(); });
+        const bool soon = inserts || monotonic_ms() - came_at < kJustCameMs;
+        errors_.look(monotonic_ms() - began_at, inserts);
         RH_ASSIGN(const auto messages,
                   consumer_->poll(kPollMax, soon ? kPollSoonMs : kPollMs, &ends));
         came_at = messages.empty() ? came_at : monotonic_ms();
@@ -191,19 +163,6 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
         }
     }
     return {};
-}
-
-// That nobody repeats: an INSERT's may be of rows that are another process's by now.
-void GroupSink::forget_errors(bool session_lasts) {
-    const bool inserts =
-        std::ranges::any_of(writers_, [](const auto& writer) { return writer->is_busy(); });
-    const std::scoped_lock lock(mutex_);
-    if (session_lasts) {
-        session_error_.reset();
-    }
-    if (!inserts) {
-        shard_error_.reset();
-    }
 }
 
 // Where to go on: at the offset that the group has committed; from the first record on if it has
@@ -501,10 +460,9 @@ void GroupSink::take_done() {
         }
     }
     if (any) {
+        errors_.rows_came();
         const std::scoped_lock lock(mutex_);
         health_.rows_inserted += rows;
-        session_error_.reset();
-        shard_error_.reset();
     }
 }
 

@@ -32,6 +32,7 @@
 #include "kafka_log/kafka_log.h"
 #include "kafka_log/records.h"
 #include "sink/dead_letters.h"
+#include "sink/group_errors.h"
 #include "sink/group_offsets.h"
 #include "sink/retention_losses.h"
 #include "sink/shard_writer.h"
@@ -108,13 +109,11 @@ class GroupSink : public TopicConsumer {
     Result<void> keep_dead_letters();
     Result<void> count_dead_letters();
     Result<void> hold_back();
-    void note_error(Error error, std::optional<Error>& of);
-    Error judged_by_history(Error error);
-    void forget_errors(bool session_lasts);
 
     const GroupSinkContext context_;
     const std::string topic_;
     DeadLetters dead_letters_;
+    GroupErrors errors_;
     std::vector<std::unique_ptr<ShardWriter>> writers_;  // one a shard
     std::unique_ptr<kafka::Admin> admin_;
 
@@ -136,15 +135,12 @@ class GroupSink : public TopicConsumer {
     bool paused_ = false;
     bool undurable_ = false;  // something is in ClickHouse since the last sync
     int64_t committed_at_ = 0;
-    std::optional<int64_t> fenced_at_;  // last
 
     std::atomic<bool> tend_soon_ = false;
     mutable std::mutex mutex_;  // guards all below but the thread
     std::condition_variable_any wake_;
     bool begun_ = false;
     Health health_;                        // without last_error
-    std::optional<Error> session_error_;   // of the session before this one, until this one lasts
-    std::optional<Error> shard_error_;     // of an INSERT that is tried again
     std::map<uint32_t, int64_t> durable_;  // by partition of this process: committed offsets
 
     RetentionLosses losses_;
