@@ -21,7 +21,7 @@ namespace {
 // One thread walks over bytes that are still in its cache; several need chunks that are worth
 // handing over.
 constexpr size_t kChunkBytes = 64 * 1024;
-constexpr size_t kSharedChunkBytes = 256 * 1024;
+constexpr size_t kSharedChunkBytes = 128 * 1024;
 constexpr size_t kRejectsMax = 256;  // at once, on one thread
 
 void append(model::StringColumn& to, const model::StringColumn& from, size_t first, size_t end) {
@@ -29,8 +29,11 @@ void append(model::StringColumn& to, const model::StringColumn& from, size_t fir
     const auto moved = static_cast<uint32_t>(to.chars.size()) - begin;  // wraps where it is less
     to.chars.insert(to.chars.end(), from.chars.data() + begin,
                     from.chars.data() + from.ends[end - 1]);
-    for (size_t r = first; r < end; ++r) {
-        to.ends.push_back(from.ends[r] + moved);
+    const size_t before = to.ends.size();
+    to.ends.resize(before + end - first);
+    uint32_t* const ends = to.ends.data() + before;
+    for (size_t r = 0; r < end - first; ++r) {
+        ends[r] = from.ends[first + r] + moved;
     }
 }
 
@@ -90,6 +93,8 @@ struct Reader::State {
     Result<void> walk();
     void read_names(const Record& record);
     void hand_over_rows();
+    void hand_over(model::RowBatch& rows);
+    void hand_over_by_cell(model::RowBatch& rows);
     void hand_over_rejects();
     Result<void> take(ChunkJudges::Found& found);
     Result<void> take_chunk();
@@ -168,15 +173,38 @@ void Reader::State::read_names(const Record& record) {
 
 void Reader::State::hand_over_rows() {
     judge->flush(judged);
-    if (judged.rows.empty()) {
+    hand_over(judged.rows);
+}
+
+void Reader::State::hand_over(model::RowBatch& rows) {
+    if (rows.empty()) {
         return;
     }
-    report.totals.add(judged.rows);
-    const auto [first, last] = std::ranges::minmax(judged.rows.created_ms);
+    report.totals.add(rows);
+    const auto [first, last] = std::ranges::minmax(rows.created_ms);
     report.created_ms_min = std::min(report.created_ms_min, first);
     report.created_ms_max = std::max(report.created_ms_max, last);
-    keep(consumer.on_rows(judged.rows));
-    judged.rows.clear();
+    keep(consumer.on_rows(rows));
+    rows.clear();
+}
+
+// Rows are copied only where a cell ends among them.
+void Reader::State::hand_over_by_cell(model::RowBatch& rows) {
+    if (rows.empty() ||
+        model::cell_of(rows.row_number.front()) == model::cell_of(rows.row_number.back())) {
+        hand_over(rows);
+        return;
+    }
+    for (size_t first = 0; first < rows.size();) {
+        const uint64_t cell = model::cell_of(rows.row_number[first]);
+        const auto end = static_cast<size_t>(
+            std::ranges::upper_bound(rows.row_number, (cell + 1) * model::kCellRows) -
+            rows.row_number.begin());
+        append(judged.rows, rows, first, end);
+        hand_over(judged.rows);
+        first = end;
+    }
+    rows.clear();
 }
 
 void Reader::State::hand_over_rejects() {
@@ -201,17 +229,7 @@ Result<void> Reader::State::take(ChunkJudges::Found& found) {
         reject.line += walker.lines();
         reject.line_last += walker.lines();
     }
-    for (size_t first = 0; first < rows.size();) {
-        const uint64_t cell = model::cell_of(rows.row_number[first]);
-        if (!judged.rows.empty() && model::cell_of(judged.rows.row_number.back()) != cell) {
-            hand_over_rows();
-        }
-        const auto end = static_cast<size_t>(
-            std::ranges::upper_bound(rows.row_number, (cell + 1) * model::kCellRows) -
-            rows.row_number.begin());
-        append(judged.rows, rows, first, end);
-        first = end;
-    }
+    hand_over_by_cell(rows);
     std::swap(judged.rejects, found.judged.rejects);
     hand_over_rejects();
     std::swap(judged.rejects, found.judged.rejects);
@@ -234,7 +252,7 @@ Result<void> Reader::State::take_chunk() {
     if (threads > 1 && judge) {
         if (!others) {
             // Rows that this thread has judged stand before all others.
-            judge->flush(judged);
+            hand_over_rows();
             hand_over_rejects();
             others = std::make_unique<ChunkJudges>(
                 rules, header, threads, [this](ChunkJudges::Found& found) { return take(found); });

@@ -33,9 +33,10 @@ struct Options {
 };
 
 // Takes what the reader finds. Rows come in the order of the file, and so do rejects; the two kinds
-// are not ordered against each other (rows are handed over at the end of each cell, rejects some
-// hundreds at a time). The batch is cleared after the call, so a consumer that keeps rows swaps the
-// batch for an empty one of its own. The rejects are gone after the call.
+// are not ordered against each other (rows are handed over at the end of each cell, on several
+// threads also before, rejects some hundreds at a time). The batch is cleared after the call, so a
+// consumer that keeps rows swaps the batch for an empty one of its own. The rejects are gone after
+// the call.
 class Consumer {
   public:
     virtual ~Consumer() = default;
