@@ -6,41 +6,10 @@
 #include <immintrin.h>
 
 #include "csv/numbers_kernel.h"
+#include "csv/numbers_places.h"
 
 namespace rh::csv {
 namespace {
-
-constexpr size_t kLanes = 16;
-constexpr uint8_t kNone = 0x80;  // a lane that a shuffle makes 0
-
-// An amount in micros: ten digits before the point, six behind it.
-constexpr size_t kWhole = 10;
-constexpr size_t kFraction = kLanes - kWhole;
-
-// By the number of digits before the point: which character of the field stands in each lane.
-constexpr auto amount_places() {
-    std::array<std::array<uint8_t, kLanes>, kLanes + 1> places{};
-    for (size_t point = 0; point <= kWhole; ++point) {  // of more nothing is made
-        for (size_t lane = 0; lane < kWhole; ++lane) {
-            places[point][lane] =
-                lane + point < kWhole ? kNone : static_cast<uint8_t>(lane + point - kWhole);
-        }
-        for (size_t lane = kWhole; lane < kLanes; ++lane) {
-            const size_t character = point + 1 + lane - kWhole;
-            places[point][lane] = character < kLanes ? static_cast<uint8_t>(character) : kNone;
-        }
-    }
-    return places;
-}
-
-// From entry n on: the shuffle that moves n characters to the last lanes.
-constexpr auto right_aligned_places() {
-    std::array<uint8_t, 2 * kLanes> places{};
-    for (size_t i = 0; i < places.size(); ++i) {
-        places[i] = i < kLanes ? kNone : static_cast<uint8_t>(i - kLanes);
-    }
-    return places;
-}
 
 // From entry 16 - n on: ones in the first n lanes.
 constexpr auto first_lanes() {
@@ -51,8 +20,6 @@ constexpr auto first_lanes() {
     return lanes;
 }
 
-alignas(64) constexpr auto kAmountPlaces = amount_places();
-alignas(32) constexpr auto kRightAligned = right_aligned_places();
 alignas(32) constexpr auto kFirstLanes = first_lanes();
 
 inline __m128i load(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }

@@ -112,7 +112,15 @@ inline bool accept(const RowFields& fields, uint64_t row_number, Staging& stagin
 }  // namespace
 
 NumbersFunction numbers_function(Target target) {
-    return target == Target::scalar ? judge_numbers_scalar : judge_numbers_avx2;
+    switch (target) {
+        case Target::scalar:
+            return judge_numbers_scalar;
+        case Target::avx2:
+            return judge_numbers_avx2;
+        case Target::avx512:
+            break;
+    }
+    return judge_numbers_avx512;
 }
 
 RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uint64_t row_number,

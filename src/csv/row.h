@@ -27,6 +27,8 @@ uint32_t judge_numbers_scalar(const RowFields& fields, const RowRules& rules, St
                               RowMarks& marks);
 uint32_t judge_numbers_avx2(const RowFields& fields, const RowRules& rules, Staging& staging,
                             RowMarks& marks);
+uint32_t judge_numbers_avx512(const RowFields& fields, const RowRules& rules, Staging& staging,
+                              RowMarks& marks);
 
 struct RowRules {
     int64_t zone_ms = 0;
