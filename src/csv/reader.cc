@@ -177,7 +177,7 @@ void Reader::State::hand_over_rows() {
 }
 
 void Reader::State::hand_over(model::RowBatch& rows) {
-    if (rows.empty()) {
+    if (rows.empty() || error) {
         return;
     }
     report.totals.add(rows);
