@@ -50,7 +50,7 @@ void append_text(std::string& out, std::string_view text) {
 }
 
 template <class T>
-void append_numbers(std::string& out, const std::vector<T>& values) {
+void append_numbers(std::string& out, const model::Values<T>& values) {
     out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
 }
 

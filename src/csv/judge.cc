@@ -27,21 +27,16 @@ void Judged::clear() {
     rejects.clear();
 }
 
-Judge::Judge(const RowRules& rules, Header header)
-    : rules_(rules),
-      header_(std::move(header)),
-      staging_(std::make_unique_for_overwrite<Staging>()) {
-    staging_->rows = 0;
-    staging_->user_id.used = staging_->game_name.used = staging_->provider.used = 0;
-}
+Judge::Judge(const RowRules& rules, Header header) : rules_(rules), header_(std::move(header)) {}
 
 bool Judge::judge(Walker& walker, uint64_t records_max, size_t rejects_max, Judged& judged) {
     Record record;
     while (walker.next(record)) {
-        judge_one(record, judged);
-        if (staging_->full()) [[unlikely]] {
-            flush(judged);
+        if (block_.full()) [[unlikely]] {
+            block_.close(judged.rows);
+            block_.open(judged.rows);
         }
+        judge_one(record, judged);
         if (judged.records == records_max || judged.rejects.rejects().size() == rejects_max)
             [[unlikely]] {
             return true;
@@ -61,8 +56,7 @@ inline void Judge::judge_one(const Record& record, Judged& judged) {
         fields[c] = record.field(header_.field[c]);
     }
     RowMarks marks;
-    const RowJudgement judgement =
-        judge_ascii_row(fields, rules_, judged.records, *staging_, marks);
+    const RowJudgement judgement = judge_ascii_row(fields, rules_, judged.records, block_, marks);
     if (judgement.accepted) [[likely]] {
         count(judgement, judged);
     } else {
@@ -90,8 +84,8 @@ void Judge::judge_carefully(const Record& record, Judged& judged) {
     const bool plain = !known.refused && (record.flags & kHasNonAscii) == 0;
     RowMarks marks;
     const RowJudgement judgement =
-        plain ? judge_ascii_row(fields, rules_, judged.records, *staging_, marks)
-              : judge_row(fields, rules_, known, judged.records, *staging_, marks);
+        plain ? judge_ascii_row(fields, rules_, judged.records, block_, marks)
+              : judge_row(fields, rules_, known, judged.records, block_, marks);
     if (judgement.accepted) {
         count(judgement, judged);
     } else {

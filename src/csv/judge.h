@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -36,10 +35,11 @@ class Judge {
     Judge(const RowRules& rules, Header header);
 
     // Judges the walker's records until its chunk ends (false), or until `judged` has so many
-    // records or rejects (true: call again; both limits must not be reached before).
+    // records or rejects (true: call again; both limits must not be reached before). The rows in
+    // `judged` must be left alone until flush().
     bool judge(Walker& walker, uint64_t records_max, size_t rejects_max, Judged& judged);
-    // Rows that are judged and not in `judged.rows` yet.
-    void flush(Judged& judged) { staging_->move_to(judged.rows); }
+    // All rows that were judged are in `judged.rows`.
+    void flush(Judged& judged) { block_.close(judged.rows); }
 
   private:
     void judge_one(const Record& record, Judged& judged);
@@ -52,7 +52,7 @@ class Judge {
 
     const RowRules rules_;
     const Header header_;
-    std::unique_ptr<Staging> staging_;
+    RowBlock block_;  // of the rows of what is judged now
     Scratch scratch_;
     // Faults of extra columns of the record at hand.
     std::vector<std::pair<model::RejectCode, std::string_view>> extra_faults_;

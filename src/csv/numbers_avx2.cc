@@ -92,9 +92,9 @@ struct Sixteen {
 
 }  // namespace
 
-uint32_t judge_numbers_avx2(const RowFields& fields, const RowRules& rules, Staging& staging,
+uint32_t judge_numbers_avx2(const RowFields& fields, const RowRules& rules, RowBlock& block,
                             RowMarks& marks) {
-    return judge_numbers<Sixteen>(fields, rules, staging, marks);
+    return judge_numbers<Sixteen>(fields, rules, block, marks);
 }
 
 }  // namespace rh::csv

@@ -53,7 +53,7 @@ inline int64_t number_in(__m512i numbers) {
 }
 
 // True if all four are of the usual form; `absent` gets a bit for each that is not there.
-inline bool read_amounts(const std::string_view* texts, const RowRules& rules, Staging& staging,
+inline bool read_amounts(const std::string_view* texts, const RowRules& rules, RowBlock& block,
                          uint32_t& absent) {
     std::array<uint32_t, kAmounts> n{};
     uint64_t there = 0;  // a bit for each character
@@ -100,11 +100,11 @@ inline bool read_amounts(const std::string_view* texts, const RowRules& rules, S
         return false;
     }
     const __m512i micros = numbers_of(digits);
-    const size_t row = staging.rows;
-    staging.amount[0][row] = number_in<0>(micros);
-    staging.amount[1][row] = number_in<1>(micros);
-    staging.amount[2][row] = number_in<2>(micros);
-    staging.amount[3][row] = number_in<3>(micros);
+    const size_t row = block.rows;
+    block.amount[0][row] = number_in<0>(micros);
+    block.amount[1][row] = number_in<1>(micros);
+    block.amount[2][row] = number_in<2>(micros);
+    block.amount[3][row] = number_in<3>(micros);
     return true;
 }
 
@@ -133,19 +133,19 @@ inline bool read_ids(std::string_view first, std::string_view second, int64_t& a
 
 }  // namespace
 
-uint32_t judge_numbers_avx512(const RowFields& fields, const RowRules& rules, Staging& staging,
+uint32_t judge_numbers_avx512(const RowFields& fields, const RowRules& rules, RowBlock& block,
                               RowMarks& marks) {
-    const size_t row = staging.rows;
+    const size_t row = block.rows;
     uint32_t absent = 0;
-    if (!read_amounts(&fields[at(model::Column::real_amount_bet)], rules, staging, absent) ||
+    if (!read_amounts(&fields[at(model::Column::real_amount_bet)], rules, block, absent) ||
         !read_ids(fields[at(model::Column::game_instance_id)], fields[at(model::Column::game_id)],
-                  staging.game_instance_id[row], staging.game_id[row])) [[unlikely]] {
-        return judge_numbers_avx2(fields, rules, staging, marks);
+                  block.game_instance_id[row], block.game_id[row])) [[unlikely]] {
+        return judge_numbers_avx2(fields, rules, block, marks);
     }
     marks.fill(kFine);
     const auto& created = fields[at(model::Column::created_timestamp)];
     marks[at(model::Column::created_timestamp)] =
-        parse_timestamp(created.data(), created.size(), rules.zone_ms, staging.created_ms[row]);
+        parse_timestamp(created.data(), created.size(), rules.zone_ms, block.created_ms[row]);
     return absent;
 }
 

@@ -12,25 +12,25 @@ namespace {  // NOLINT(google-build-namespaces): on purpose, see above
 
 // Parsers: parse_integer and parse_amount as in csv/fields.h.
 template <class Parsers>
-inline uint32_t judge_numbers(const RowFields& fields, const RowRules& rules, Staging& staging,
+inline uint32_t judge_numbers(const RowFields& fields, const RowRules& rules, RowBlock& block,
                               RowMarks& marks) {
     constexpr auto kAt = [](model::Column column) { return static_cast<size_t>(column); };
-    const size_t row = staging.rows;
+    const size_t row = block.rows;
     const auto& created = fields[kAt(model::Column::created_timestamp)];
     marks[kAt(model::Column::created_timestamp)] =
-        parse_timestamp(created.data(), created.size(), rules.zone_ms, staging.created_ms[row]);
+        parse_timestamp(created.data(), created.size(), rules.zone_ms, block.created_ms[row]);
     const auto& instance = fields[kAt(model::Column::game_instance_id)];
     marks[kAt(model::Column::game_instance_id)] =
-        Parsers::integer(instance.data(), instance.size(), staging.game_instance_id[row]);
+        Parsers::integer(instance.data(), instance.size(), block.game_instance_id[row]);
     const auto& game = fields[kAt(model::Column::game_id)];
     marks[kAt(model::Column::game_id)] =
-        Parsers::integer(game.data(), game.size(), staging.game_id[row]);
+        Parsers::integer(game.data(), game.size(), block.game_id[row]);
     uint32_t empty = 0;
     for (size_t a = 0; a < 4; ++a) {
         const auto& text = fields[kAt(model::Column::real_amount_bet) + a];
         uint32_t none = 0;
         marks[kAt(model::Column::real_amount_bet) + a] =
-            Parsers::amount(text.data(), text.size(), rules.amounts, staging.amount[a][row], none);
+            Parsers::amount(text.data(), text.size(), rules.amounts, block.amount[a][row], none);
         empty |= none << a;
     }
     return empty;

@@ -15,9 +15,9 @@ struct Scalar {
 
 }  // namespace
 
-uint32_t judge_numbers_scalar(const RowFields& fields, const RowRules& rules, Staging& staging,
+uint32_t judge_numbers_scalar(const RowFields& fields, const RowRules& rules, RowBlock& block,
                               RowMarks& marks) {
-    return judge_numbers<Scalar>(fields, rules, staging, marks);
+    return judge_numbers<Scalar>(fields, rules, block, marks);
 }
 
 }  // namespace rh::csv

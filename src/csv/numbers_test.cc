@@ -53,7 +53,9 @@ std::string random_number(std::mt19937_64& random) {
 TEST(Numbers, EveryTargetReadsWhatTheLongWayReads) {
     const uint64_t seed = test_seed();
     std::mt19937_64 random(seed);
-    const auto staging = std::make_unique<Staging>();
+    model::RowBatch batch;
+    RowBlock block;
+    block.open(batch);
     size_t fine = 0;
     for (int n = 0; n < 300'000; ++n) {
         RowRules rules;
@@ -68,16 +70,15 @@ TEST(Numbers, EveryTargetReadsWhatTheLongWayReads) {
             fields[c] = std::string_view(texts[c]).substr(0, size);
         }
         for (const Target target : usable_targets()) {
-            staging->rows = 0;
+            block.rows = 0;
             RowMarks marks{};
-            const uint32_t empty = numbers_function(target)(fields, rules, *staging, marks);
+            const uint32_t empty = numbers_function(target)(fields, rules, block, marks);
             for (const size_t c : {kInstance, kGame}) {
                 int64_t value = 0;
                 ASSERT_EQ(marks[c], parse_integer_slowly(fields[c].data(), fields[c].size(), value))
                     << fields[c];
                 if (marks[c] == kFine) {
-                    ASSERT_EQ(c == kGame ? staging->game_id[0] : staging->game_instance_id[0],
-                              value)
+                    ASSERT_EQ(c == kGame ? block.game_id[0] : block.game_instance_id[0], value)
                         << fields[c];
                 }
             }
@@ -90,7 +91,7 @@ TEST(Numbers, EveryTargetReadsWhatTheLongWayReads) {
                     << text;
                 if (marks[kAmount + a] == kFine) {
                     ++fine;
-                    ASSERT_EQ(staging->amount[a][0], micros) << text;
+                    ASSERT_EQ(block.amount[a][0], micros) << text;
                     ASSERT_EQ(empty >> a & 1, none) << text;
                 }
             }

@@ -38,10 +38,10 @@ inline bool has_ascii_control(const char* p, size_t n) {
     return found != 0;
 }
 
-template <size_t Bytes>
-inline void stage(StagedTexts<Bytes>& texts, std::string_view text, size_t row) {
-    copy_loosely(texts.chars.data() + texts.used, text.data(), text.size());
-    texts.end[row] = texts.used + static_cast<uint32_t>(text.size());
+inline void append(TextBlock& texts, std::string_view text, size_t row) {
+    copy_loosely(texts.chars + texts.used, text.data(), text.size());
+    texts.used += static_cast<uint32_t>(text.size());
+    texts.end[row] = texts.used;
 }
 
 inline FaultMark judge_ascii_user(std::string_view text) {
@@ -87,8 +87,8 @@ FaultMark judge_name(std::string_view text) {
                : kFine;
 }
 
-// Stages the texts and counts the row, if nothing is wrong.
-inline bool accept(const RowFields& fields, uint64_t row_number, Staging& staging,
+// Adds the texts and counts the row, if nothing is wrong.
+inline bool accept(const RowFields& fields, uint64_t row_number, RowBlock& block,
                    const RowMarks& marks) {
     unsigned wrong = 0;
     for (const FaultMark m : marks) {
@@ -97,15 +97,12 @@ inline bool accept(const RowFields& fields, uint64_t row_number, Staging& stagin
     if (wrong != 0) {
         return false;
     }
-    const size_t row = staging.rows;
-    stage(staging.user_id, fields[at(Column::user_id)], row);
-    stage(staging.game_name, fields[at(Column::game_name)], row);
-    stage(staging.provider, fields[at(Column::provider)], row);
-    staging.user_id.used = staging.user_id.end[row];
-    staging.game_name.used = staging.game_name.end[row];
-    staging.provider.used = staging.provider.end[row];
-    staging.row_number[row] = row_number;
-    staging.rows = row + 1;
+    const size_t row = block.rows;
+    append(block.user_id, fields[at(Column::user_id)], row);
+    append(block.game_name, fields[at(Column::game_name)], row);
+    append(block.provider, fields[at(Column::provider)], row);
+    block.row_number[row] = row_number;
+    block.rows = row + 1;
     return true;
 }
 
@@ -124,20 +121,20 @@ NumbersFunction numbers_function(Target target) {
 }
 
 RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uint64_t row_number,
-                             Staging& staging, RowMarks& marks) {
+                             RowBlock& block, RowMarks& marks) {
     RowJudgement judgement;
-    judgement.empty_amounts = rules.numbers(fields, rules, staging, marks);
+    judgement.empty_amounts = rules.numbers(fields, rules, block, marks);
     marks[at(Column::user_id)] = judge_ascii_user(fields[at(Column::user_id)]);
     marks[at(Column::game_name)] = judge_ascii_name(fields[at(Column::game_name)]);
     marks[at(Column::provider)] = judge_ascii_name(fields[at(Column::provider)]);
-    judgement.accepted = accept(fields, row_number, staging, marks);
+    judgement.accepted = accept(fields, row_number, block, marks);
     return judgement;
 }
 
 RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const KnownFaults& known,
-                       uint64_t row_number, Staging& staging, RowMarks& marks) {
+                       uint64_t row_number, RowBlock& block, RowMarks& marks) {
     RowJudgement judgement;
-    judgement.empty_amounts = rules.numbers(fields, rules, staging, marks);
+    judgement.empty_amounts = rules.numbers(fields, rules, block, marks);
     marks[at(Column::user_id)] = judge_user(fields[at(Column::user_id)]);
     marks[at(Column::game_name)] = judge_name(fields[at(Column::game_name)]);
     marks[at(Column::provider)] = judge_name(fields[at(Column::provider)]);
@@ -148,7 +145,7 @@ RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const Kno
             marks[c] = mark(RejectCode::invalid_encoding);
         }
     }
-    judgement.accepted = !known.refused && accept(fields, row_number, staging, marks);
+    judgement.accepted = !known.refused && accept(fields, row_number, block, marks);
     return judgement;
 }
 

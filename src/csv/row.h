@@ -1,4 +1,4 @@
-// The row rules (docs/formats/csv.md): ten fields → ten values in the staging, or what is wrong
+// The row rules (docs/formats/csv.md): ten fields → ten values in the block, or what is wrong
 // with each. Plain functions on pointers; nothing is allocated.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 #include "csv/fields.h"
 #include "csv/header.h"
-#include "csv/staging.h"
+#include "csv/row_block.h"
 #include "csv/target.h"
 
 namespace rh::csv {
@@ -17,17 +17,17 @@ using RowFields = std::array<std::string_view, kColumns>;  // by column, without
 using RowMarks = std::array<FaultMark, kColumns>;          // by column
 
 struct RowRules;
-// Judges timestamp, ids and amounts into row staging.rows, with their marks; returns
+// Judges timestamp, ids and amounts into row block.rows, with their marks; returns
 // RowJudgement::empty_amounts.
 using NumbersFunction = uint32_t (*)(const RowFields& fields, const RowRules& rules,
-                                     Staging& staging, RowMarks& marks);
+                                     RowBlock& block, RowMarks& marks);
 // `target` must be one that the CPU has.
 NumbersFunction numbers_function(Target target);
-uint32_t judge_numbers_scalar(const RowFields& fields, const RowRules& rules, Staging& staging,
+uint32_t judge_numbers_scalar(const RowFields& fields, const RowRules& rules, RowBlock& block,
                               RowMarks& marks);
-uint32_t judge_numbers_avx2(const RowFields& fields, const RowRules& rules, Staging& staging,
+uint32_t judge_numbers_avx2(const RowFields& fields, const RowRules& rules, RowBlock& block,
                             RowMarks& marks);
-uint32_t judge_numbers_avx512(const RowFields& fields, const RowRules& rules, Staging& staging,
+uint32_t judge_numbers_avx512(const RowFields& fields, const RowRules& rules, RowBlock& block,
                               RowMarks& marks);
 
 struct RowRules {
@@ -41,10 +41,10 @@ struct RowJudgement {
     uint32_t empty_amounts = 0;  // bit a: amount a is not there
 };
 
-// Judges a row of ASCII; the values of an accepted one stand in `staging` and count there.
+// Judges a row of ASCII; the values of an accepted one stand in `block` and count there.
 // `marks` is written whole.
 RowJudgement judge_ascii_row(const RowFields& fields, const RowRules& rules, uint64_t row_number,
-                             Staging& staging, RowMarks& marks);
+                             RowBlock& block, RowMarks& marks);
 
 // What is known before the fields are judged.
 struct KnownFaults {
@@ -54,6 +54,6 @@ struct KnownFaults {
 };
 // The same for any bytes.
 RowJudgement judge_row(const RowFields& fields, const RowRules& rules, const KnownFaults& known,
-                       uint64_t row_number, Staging& staging, RowMarks& marks);
+                       uint64_t row_number, RowBlock& block, RowMarks& marks);
 
 }  // namespace rh::csv

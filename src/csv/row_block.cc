@@ -1,41 +1,68 @@
-#include "csv/staging.h"
+#include "csv/row_block.h"
 
 namespace rh::csv {
 namespace {
 
+constexpr size_t kUserIdBytesMax = kUserIdCharactersMax * kUtf8BytesMax;
+constexpr size_t kNameBytesMax = kNameCharactersMax * kUtf8BytesMax;
+
+// Room for a block behind `rows` values; where it begins.
 template <class T>
-void append(std::vector<T>& to, const std::array<T, kStagingRows>& from, size_t rows) {
-    if (to.capacity() == 0) {
-        to.reserve(model::kCellRows);
+T* make_room(model::Values<T>& column, size_t rows) {
+    if (column.capacity() == 0) {
+        column.reserve(model::kCellRows);
     }
-    to.insert(to.end(), from.data(), from.data() + rows);
+    column.resize(rows + kBlockRows);
+    return column.data() + rows;
 }
 
-template <size_t Bytes>
-void append(model::StringColumn& to, StagedTexts<Bytes>& from, size_t rows) {
-    const auto base = static_cast<uint32_t>(to.chars.size());
-    to.chars.insert(to.chars.end(), from.chars.data(), from.chars.data() + from.used);
-    for (size_t r = 0; r < rows; ++r) {
-        from.end[r] += base;
-    }
-    append(to.ends, from.end, rows);
-    from.used = 0;
+TextBlock make_room(model::StringColumn& column, size_t rows, size_t text_bytes_max) {
+    TextBlock block{.used = static_cast<uint32_t>(column.chars.size())};
+    column.chars.resize(column.chars.size() + kBlockRows * text_bytes_max + kFieldSlack);
+    block.chars = column.chars.data();
+    block.end = make_room(column.ends, rows);
+    return block;
+}
+
+void keep(model::StringColumn& column, const TextBlock& block, size_t rows) {
+    column.chars.resize(block.used);
+    column.ends.resize(rows);
 }
 
 }  // namespace
 
-void Staging::move_to(model::RowBatch& batch) {
-    append(batch.row_number, row_number, rows);
-    append(batch.created_ms, created_ms, rows);
-    append(batch.game_instance_id, game_instance_id, rows);
-    append(batch.game_id, game_id, rows);
-    for (size_t a = 0; a < amount.size(); ++a) {
-        append(batch.amount[a], amount[a], rows);
-    }
-    append(batch.user_id, user_id, rows);
-    append(batch.game_name, game_name, rows);
-    append(batch.provider, provider, rows);
+void RowBlock::open(model::RowBatch& batch) {
+    const size_t before = batch.size();
     rows = 0;
+    rows_max = kBlockRows;
+    row_number = make_room(batch.row_number, before);
+    created_ms = make_room(batch.created_ms, before);
+    game_instance_id = make_room(batch.game_instance_id, before);
+    game_id = make_room(batch.game_id, before);
+    for (size_t a = 0; a < amount.size(); ++a) {
+        amount[a] = make_room(batch.amount[a], before);
+    }
+    user_id = make_room(batch.user_id, before, kUserIdBytesMax);
+    game_name = make_room(batch.game_name, before, kNameBytesMax);
+    provider = make_room(batch.provider, before, kNameBytesMax);
+}
+
+void RowBlock::close(model::RowBatch& batch) {
+    if (rows_max == 0) {
+        return;
+    }
+    const size_t all = batch.size() - rows_max + rows;
+    batch.row_number.resize(all);
+    batch.created_ms.resize(all);
+    batch.game_instance_id.resize(all);
+    batch.game_id.resize(all);
+    for (auto& column : batch.amount) {
+        column.resize(all);
+    }
+    keep(batch.user_id, user_id, all);
+    keep(batch.game_name, game_name, all);
+    keep(batch.provider, provider, all);
+    *this = {};
 }
 
 }  // namespace rh::csv

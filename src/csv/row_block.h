@@ -1,11 +1,10 @@
-// A few hundred rows by column in memory that never moves, so that the row loop writes without
-// asking for room. A row is written at `rows` first and counts only once accepted.
+// The next rows of a batch, in memory that does not move while they are written, so that the row
+// loop asks for no room. A row is written at `rows` first and counts only once accepted.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 #include "csv/fields.h"
 #include "model/row_batch.h"
@@ -16,30 +15,33 @@ inline constexpr size_t kUserIdCharactersMax = 128;
 inline constexpr size_t kNameCharactersMax = 256;
 inline constexpr size_t kUtf8BytesMax = 4;  // of one character
 
-inline constexpr size_t kStagingRows = 128;
+inline constexpr size_t kBlockRows = 128;
 
-// `Bytes` is the most one text may have.
-template <size_t Bytes>
-struct StagedTexts {
-    std::array<uint32_t, kStagingRows> end;
-    uint32_t used = 0;
-    std::array<char, kStagingRows * Bytes + kFieldSlack> chars;
+struct TextBlock {
+    char* chars = nullptr;    // of the whole column
+    uint32_t* end = nullptr;  // of the block's first row
+    uint32_t used = 0;        // of chars
 };
 
-struct Staging {
+struct RowBlock {
     size_t rows = 0;
-    std::array<uint64_t, kStagingRows> row_number;
-    std::array<int64_t, kStagingRows> created_ms;
-    std::array<int64_t, kStagingRows> game_instance_id;
-    std::array<int64_t, kStagingRows> game_id;
-    std::array<std::array<int64_t, kStagingRows>, 4> amount;
-    StagedTexts<kUserIdCharactersMax * kUtf8BytesMax> user_id;
-    StagedTexts<kNameCharactersMax * kUtf8BytesMax> game_name;
-    StagedTexts<kNameCharactersMax * kUtf8BytesMax> provider;
+    size_t rows_max = 0;  // 0: it is closed
+    // Where the block's first row stands.
+    uint64_t* row_number = nullptr;
+    int64_t* created_ms = nullptr;
+    int64_t* game_instance_id = nullptr;
+    int64_t* game_id = nullptr;
+    std::array<int64_t*, 4> amount{};
+    TextBlock user_id;
+    TextBlock game_name;
+    TextBlock provider;
 
-    bool full() const { return rows == kStagingRows; }
-    // Appends its rows to `batch` and is empty again.
-    void move_to(model::RowBatch& batch);
+    // True also if it is closed.
+    bool full() const { return rows == rows_max; }
+    // Behind the rows of `batch`, which must be left alone until close().
+    void open(model::RowBatch& batch);
+    // The rows that count are the batch's. Nothing, if it is closed.
+    void close(model::RowBatch& batch);
 };
 
 }  // namespace rh::csv

@@ -7,7 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rh::model {
@@ -45,10 +48,29 @@ inline constexpr std::array<std::string_view, 10> kColumnNames = {
     "created_timestamp", "game_instance_id", "user_id",          "game_id",   "real_amount_bet",
     "bonus_amount_bet",  "real_amount_win",  "bonus_amount_win", "game_name", "provider"};
 
+// A vector whose new values are not set by resize(): whoever makes room writes them.
+template <class T>
+struct Unset : std::allocator<T> {
+    template <class U>
+    struct rebind {  // NOLINT(readability-identifier-naming): the standard's name
+        using other = Unset<U>;
+    };
+    template <class U>
+    void construct(U* at) noexcept {
+        ::new (static_cast<void*>(at)) U;
+    }
+    template <class U, class... Given>
+    void construct(U* at, Given&&... given) {
+        ::new (static_cast<void*>(at)) U(std::forward<Given>(given)...);
+    }
+};
+template <class T>
+using Values = std::vector<T, Unset<T>>;
+
 // Strings of a column laid end to end; `ends[i]` is one past the last byte of string i.
 struct StringColumn {
-    std::vector<char> chars;
-    std::vector<uint32_t> ends;
+    Values<char> chars;
+    Values<uint32_t> ends;
 
     size_t size() const { return ends.size(); }
     std::string_view operator[](size_t i) const {
@@ -66,12 +88,12 @@ struct StringColumn {
 };
 
 struct RowBatch {
-    std::vector<uint64_t> row_number;  // ascending, all in one cell
-    std::vector<int64_t> created_ms;   // UTC
-    std::vector<int64_t> game_instance_id;
+    Values<uint64_t> row_number;  // ascending, all in one cell
+    Values<int64_t> created_ms;   // UTC
+    Values<int64_t> game_instance_id;
     StringColumn user_id;
-    std::vector<int64_t> game_id;
-    std::array<std::vector<int64_t>, 4> amount;  // micros, indexed by Amount
+    Values<int64_t> game_id;
+    std::array<Values<int64_t>, 4> amount;  // micros, indexed by Amount
     StringColumn game_name;
     StringColumn provider;
 

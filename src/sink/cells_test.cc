@@ -38,10 +38,10 @@ TEST(CellAssembler, completes_a_cell_when_a_later_one_begins) {
     EXPECT_FALSE(add(cells, {1, 2, 65536}));
     const auto first = add(cells, {65537});
     ASSERT_TRUE(first);
-    EXPECT_EQ(first->row_number, (std::vector<uint64_t>{1, 2, 65536}));
+    EXPECT_EQ(first->row_number, (model::Values<uint64_t>{1, 2, 65536}));
     const auto second = cells.finish();
     ASSERT_TRUE(second);
-    EXPECT_EQ(second->row_number, std::vector<uint64_t>{65537});
+    EXPECT_EQ(second->row_number, model::Values<uint64_t>{65537});
     EXPECT_FALSE(cells.finish());
 }
 
@@ -51,7 +51,7 @@ TEST(CellAssembler, joins_batches_of_one_cell_and_keeps_a_repeated_row_once) {
     EXPECT_FALSE(add(cells, {3, 2, 2, 5}));
     const auto cell = cells.finish();
     ASSERT_TRUE(cell);
-    EXPECT_EQ(cell->row_number, (std::vector<uint64_t>{1, 3, 2, 5}));
+    EXPECT_EQ(cell->row_number, (model::Values<uint64_t>{1, 3, 2, 5}));
     EXPECT_EQ(cell->user_id[2], "player2");
     EXPECT_EQ(cell->amount[3][3], 50);
 }
@@ -59,7 +59,7 @@ TEST(CellAssembler, joins_batches_of_one_cell_and_keeps_a_repeated_row_once) {
 TEST(CellAssembler, drops_a_row_repeated_within_the_first_batch) {
     CellAssembler cells;
     EXPECT_FALSE(add(cells, {7, 7, 8}));
-    EXPECT_EQ(cells.finish()->row_number, (std::vector<uint64_t>{7, 8}));
+    EXPECT_EQ(cells.finish()->row_number, (model::Values<uint64_t>{7, 8}));
 }
 
 TEST(CellAssembler, refuses_a_log_that_goes_back) {
