@@ -84,7 +84,8 @@ std::string with_cause(std::string text) {
 void log_line(const rd_kafka_t*, int level, const char* facility, const char* text) {
     const bool is_new = note(level, facility, text);
     // Connections come and go, and fenced producers are part of the plan; this is neither.
-    const bool is_bad = std::string_view(text).contains("brokers are down");
+    const std::string_view said = text;
+    const bool is_bad = said.contains("brokers are down") && !said.contains(" 0/");
     log_event(!is_new || level > 3 ? LogLevel::debug
               : is_bad             ? LogLevel::warning
                                    : LogLevel::info,
