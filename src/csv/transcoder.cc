@@ -39,23 +39,30 @@ char* put_character(char* out, uint32_t c) {
     return out;
 }
 
-__m128i load_units(const char* p, bool big_endian) {
-    const __m128i units = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return big_endian ? _mm_or_si128(_mm_slli_epi16(units, 8), _mm_srli_epi16(units, 8)) : units;
-}
+constexpr size_t kStep = 16;
+constexpr uint32_t kWholeStep = 0xFFFF;
 
-// Units at the front of `p` that are ASCII, in steps of 16, written to `out`.
-size_t ascii_units(const char* p, size_t units, bool big_endian, char* out) {
-    const __m128i beyond_ascii = _mm_set1_epi16(static_cast<int16_t>(0xFF80));
+// Units at the front of `p` that are ASCII, written to `out`, where more is overwritten. Fewer than
+// kStep at the end are left.
+template <bool BigEndian>
+size_t ascii_units(const char* p, size_t units, char* out) {
+    // Of a unit as it is loaded, which has the first byte in its lower half.
+    const __m128i beyond_ascii = _mm_set1_epi16(static_cast<int16_t>(BigEndian ? 0x80FF : 0xFF80));
+    const __m128i zero = _mm_setzero_si128();
+    const auto ascii_of = [](__m128i unit) { return BigEndian ? _mm_srli_epi16(unit, 8) : unit; };
     size_t i = 0;
-    for (; i + 16 <= units; i += 16) {
-        const __m128i first = load_units(p + 2 * i, big_endian);
-        const __m128i second = load_units(p + 2 * i + 16, big_endian);
-        const __m128i beyond = _mm_and_si128(_mm_or_si128(first, second), beyond_ascii);
-        if (_mm_movemask_epi8(_mm_cmpeq_epi16(beyond, _mm_setzero_si128())) != 0xFFFF) {
-            break;
+    for (; i + kStep <= units; i += kStep) {
+        const auto* const at = reinterpret_cast<const __m128i*>(p + 2 * i);
+        const __m128i first = _mm_loadu_si128(at);
+        const __m128i second = _mm_loadu_si128(at + 1);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i),
+                         _mm_packus_epi16(ascii_of(first), ascii_of(second)));
+        const auto plain = static_cast<uint32_t>(_mm_movemask_epi8(
+            _mm_packs_epi16(_mm_cmpeq_epi16(_mm_and_si128(first, beyond_ascii), zero),
+                            _mm_cmpeq_epi16(_mm_and_si128(second, beyond_ascii), zero))));
+        if (plain != kWholeStep) {
+            return i + static_cast<size_t>(__builtin_ctz(~plain));
         }
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm_packus_epi16(first, second));
     }
     return i;
 }
@@ -63,12 +70,12 @@ size_t ascii_units(const char* p, size_t units, bool big_endian, char* out) {
 // The same for bytes.
 size_t ascii_bytes(const char* p, size_t n, char* out) {
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
+    for (; i + kStep <= n; i += kStep) {
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i));
-        if (_mm_movemask_epi8(bytes) != 0) {
-            break;
-        }
         _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
+        if (const int beyond = _mm_movemask_epi8(bytes); beyond != 0) {
+            return i + static_cast<size_t>(__builtin_ctz(static_cast<uint32_t>(beyond)));
+        }
     }
     return i;
 }
@@ -147,9 +154,10 @@ std::string_view Transcoder::feed_utf16(std::string_view bytes) {
         std::memcpy(&unit, p, 2);
         return big_endian ? std::byteswap(unit) : unit;
     };
-    // 3 bytes a unit; a lone surrogate of the piece before and half a unit may come on top.
-    if (out_.size() < bytes.size() / 2 * 3 + 16) {
-        out_.resize(bytes.size() / 2 * 3 + 16);
+    // 3 bytes a unit; a lone surrogate of the piece before and half a unit may come on top, and
+    // what ascii_units() overwrites.
+    if (out_.size() < bytes.size() / 2 * 3 + 2 * kStep) {
+        out_.resize(bytes.size() / 2 * 3 + 2 * kStep);
     }
     char* out = out_.data();
     if (!held_.empty() && !bytes.empty()) {
@@ -162,12 +170,18 @@ std::string_view Transcoder::feed_utf16(std::string_view bytes) {
     const size_t units = bytes.size() / 2;
     for (size_t i = 0; i < units;) {
         if (high_surrogate_ == 0 && !at_start_) {
-            const size_t plain = ascii_units(p + 2 * i, units - i, big_endian, out);
+            const size_t plain = big_endian ? ascii_units<true>(p + 2 * i, units - i, out)
+                                            : ascii_units<false>(p + 2 * i, units - i, out);
             out += plain;
             i += plain;
         }
-        for (size_t stop = std::min(units, i + 16); i < stop; ++i) {
-            out = put_unit(out, unit_at(p + 2 * i));
+        for (; i < units; ++i) {
+            const uint16_t unit = unit_at(p + 2 * i);
+            const bool plain = unit < 0x80 && high_surrogate_ == 0 && !at_start_;
+            if (plain && i + kStep <= units) {
+                break;
+            }
+            out = put_unit(out, unit);
         }
     }
     if (bytes.size() % 2 != 0) {
@@ -177,8 +191,8 @@ std::string_view Transcoder::feed_utf16(std::string_view bytes) {
 }
 
 std::string_view Transcoder::feed_windows1252(std::string_view bytes) {
-    if (out_.size() < bytes.size() * 3) {
-        out_.resize(bytes.size() * 3);
+    if (out_.size() < bytes.size() * 3 + kStep) {
+        out_.resize(bytes.size() * 3 + kStep);
     }
     char* out = out_.data();
     const char* p = bytes.data();
@@ -187,8 +201,11 @@ std::string_view Transcoder::feed_windows1252(std::string_view bytes) {
         const size_t plain = ascii_bytes(p + i, n - i, out);
         out += plain;
         i += plain;
-        for (size_t stop = std::min(n, i + 16); i < stop; ++i) {
+        for (; i < n; ++i) {
             const auto byte = static_cast<uint8_t>(p[i]);
+            if (byte < 0x80 && i + kStep <= n) {
+                break;
+            }
             const bool table = byte >= 0x80 && byte < 0xA0;
             const uint16_t character = table ? kWindows1252[byte - 0x80U] : byte;
             if (table && character == 0) {
