@@ -134,26 +134,6 @@ struct TextSink {
     size_t chars;
 };
 
-void resize(model::RowBatch& batch, size_t rows) {
-    batch.row_number.resize(rows);
-    batch.created_ms.resize(rows);
-    batch.game_instance_id.resize(rows);
-    batch.game_id.resize(rows);
-    for (auto& amounts : batch.amount) {
-        amounts.resize(rows);
-    }
-    for (auto* text : {&batch.user_id, &batch.game_name, &batch.provider}) {
-        text->ends.resize(rows);
-    }
-}
-
-void shrink(model::RowBatch& batch, size_t rows) {
-    resize(batch, rows);
-    for (auto* text : {&batch.user_id, &batch.game_name, &batch.provider}) {
-        text->chars.resize(rows == 0 ? 0 : text->ends[rows - 1]);
-    }
-}
-
 std::unexpected<Error> damaged(size_t row, std::string_view what) {
     return fail(ErrorKind::internal, "avro_damaged",
                 fmt::format("Record {} of an Avro block {}. The file is damaged and must be "
@@ -273,28 +253,28 @@ Result<void> decode_rows(std::string_view bytes, uint64_t rows, const model::Upl
     }
     const std::string upload = model::to_string(id);
     RowWriter writer(batch, bytes.size());
-    resize(batch, held + rows);
+    batch.resize(held + rows);
     GameRound round;
     const char* at = bytes.data();
     const char* const end = at + bytes.size();
     for (size_t i = held; i < held + rows; ++i) {
         if (!get_record(at, end, round) || round.upload_id != upload) {
-            shrink(batch, held);
+            batch.truncate(held);
             return damaged(i - held, "is not a game round of this upload");
         }
         writer.put(round, i);
         const uint64_t number = round.row_number;
         if (i > 0 && (number <= batch.row_number[i - 1] ||
                       model::cell_of(number) != model::cell_of(batch.row_number[0]))) {
-            shrink(batch, held);
+            batch.truncate(held);
             return damaged(i - held, "is out of order");
         }
     }
     if (at != end) {
-        shrink(batch, held);
+        batch.truncate(held);
         return damaged(rows, "is followed by bytes that belong to no record");
     }
-    shrink(batch, held + rows);
+    batch.truncate(held + rows);
     return {};
 }
 

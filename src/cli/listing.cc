@@ -1,6 +1,8 @@
 #include "cli/listing.h"
 
 #include <optional>
+#include <set>
+#include <string>
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
@@ -8,6 +10,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/json.h"
 #include "cli/output.h"
@@ -44,12 +47,12 @@ class JsonPages {
 };
 
 // Of an answer that was asked for without those that do not answer.
-Cells missing_shards(const boost::json::object& page) {
-    Cells shards;
+std::set<std::string> missing_shards(const boost::json::object& page) {
+    std::set<std::string> shards;
     const auto& partial = object_at(page, "partial");
     if (const auto* list = partial.if_contains("missing_shards"); list && list->is_array()) {
         for (const auto& shard : list->get_array()) {
-            shards.push_back(text_of(shard));
+            shards.insert(text_of(shard));
         }
     }
     return shards;
@@ -123,13 +126,11 @@ Result<void> print_listing(const ApiClient& api, std::string_view path, Query qu
     RowPages row_pages(row_format(listing.format), header, cells);
     bool more = false;
     bool any = false;
-    std::string missing;
+    std::set<std::string> missing;
     RH_TRY(api.pages(path, query, [&](boost::json::object& page) -> Result<bool> {
         RH_TRY(json ? json_pages.add(page) : row_pages.add(page));
         more = !text_at(page, "next_cursor").empty();
-        for (const auto& shard : missing_shards(page)) {
-            missing += missing.contains(shard) ? "" : missing.empty() ? shard : ", " + shard;
-        }
+        missing.merge(missing_shards(page));
         const auto* data = page.if_contains("data");
         any = any || (data != nullptr && data->is_array() && !data->get_array().empty());
         return listing.all;
@@ -139,7 +140,7 @@ Result<void> print_listing(const ApiClient& api, std::string_view path, Query qu
         say(
             fmt::format("These are not all figures: the rows of {} are missing, which {} not "
                         "answer.",
-                        missing, missing.contains(',') ? "do" : "does"));
+                        fmt::join(missing, ", "), missing.size() > 1 ? "do" : "does"));
     }
     if (!any && !json) {
         say("There are no such rows.");

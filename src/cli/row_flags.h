@@ -2,8 +2,6 @@
 // which files are refused for their rows.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 
 #include "cli/api_client.h"

@@ -2,7 +2,6 @@
 // for AVX-512; called only where the CPU has it (csv/target.cc). A row with anything else in it
 // goes the way of csv/numbers_avx2.cc, field by field.
 #include <array>
-#include <cstring>
 
 #include <immintrin.h>
 

@@ -42,7 +42,7 @@ ClientStream::Wait ClientStream::wait(short events, unsigned timeout_s, Pace& pa
         begin + std::min(timeout_ms, std::max<int64_t>(allowed_ms - pace.waited_ms, 0));
     while (true) {
         if (events == POLLIN && give_up_) {
-            return Wait::given_up;
+            return Wait::ready;  // receive() says so; an answer may still go out
         }
         const int64_t left = until - monotonic_ms();
         pollfd waiting{.fd = fd_, .events = events, .revents = 0};

@@ -49,8 +49,7 @@ class ClientStream {
         int64_t waited_ms = 0;
         uint64_t moved_bytes = 0;
     };
-    enum class Wait : uint8_t { ready, timeout, given_up };
-    // Only reading is given up: an answer may still go out.
+    enum class Wait : uint8_t { ready, timeout };
     Wait wait(short events, unsigned timeout_s, Pace& pace) const;
     Result<size_t> receive(std::span<char> buffer);
 

@@ -26,6 +26,7 @@ struct Admin::Impl {
 
     // The number of partitions if each has a leader; 0 if the topic is not there (yet).
     Result<int32_t> partitions_with_leader(const std::string& name);
+    Result<int32_t> count_brokers(int within_ms);
     Result<int32_t> replication();
     Result<void> create(const std::string& topic, int32_t partitions, const Settings& settings);
     Result<const Handle*> member_of(const std::string& group);
@@ -79,19 +80,26 @@ Result<int32_t> Admin::Impl::partitions_with_leader(const std::string& name) {
     return count;
 }
 
-Result<int32_t> Admin::Impl::replication() {
-    if (cluster.replication > 0) {
-        return cluster.replication;
-    }
+Result<int32_t> Admin::Impl::count_brokers(int within_ms) {
     const struct rd_kafka_metadata* metadata = nullptr;
-    const auto code = handle.ask([&](int limit_ms) {
-        return handle.library().metadata(handle.get(), 0, nullptr, &metadata, limit_ms);
-    });
+    const auto code = handle.ask(
+        [&](int limit_ms) {
+            return handle.library().metadata(handle.get(), 0, nullptr, &metadata, limit_ms);
+        },
+        within_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return kafka_error(handle.library(), code, "asking for the brokers");
     }
     const int32_t brokers = metadata->broker_cnt;
     handle.library().metadata_destroy(metadata);
+    return brokers;
+}
+
+Result<int32_t> Admin::Impl::replication() {
+    if (cluster.replication > 0) {
+        return cluster.replication;
+    }
+    RH_ASSIGN(const int32_t brokers, count_brokers(kAnswerMs));
     return std::clamp(brokers, 1, kReplicationMax);
 }
 
@@ -179,13 +187,7 @@ std::string Admin::topic_setting(const std::string& topic, std::string_view name
 }
 
 Result<void> Admin::check_answers(int limit_ms) {
-    const Handle& handle = impl_->handle;
-    const struct rd_kafka_metadata* metadata = nullptr;
-    const auto code = handle.library().metadata(handle.get(), 0, nullptr, &metadata, limit_ms);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return kafka_error(handle.library(), code, "asking for the brokers");
-    }
-    handle.library().metadata_destroy(metadata);
+    RH_TRY(impl_->count_brokers(limit_ms));
     return {};
 }
 

@@ -1,5 +1,6 @@
 #include "kafka/handle.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
@@ -221,10 +222,11 @@ Result<Handle> Handle::create(const Cluster& cluster, rd_kafka_type_t type,
     return Handle(library, handle, cluster.stop);
 }
 
-rd_kafka_resp_err_t Handle::ask(const std::function<rd_kafka_resp_err_t(int)>& question) const {
-    Patience patience(stop_, kAnswerMs);
+rd_kafka_resp_err_t Handle::ask(const std::function<rd_kafka_resp_err_t(int)>& question,
+                                int within_ms) const {
+    Patience patience(stop_, within_ms);
     // Longer from time to time, since brokers that are slow answer only whoever waits.
-    for (int limit_ms = kQuestionMs;; limit_ms *= 2) {
+    for (int limit_ms = std::min(kQuestionMs, within_ms);; limit_ms *= 2) {
         const int now_ms = stop_.stop_requested() ? kStoppingMs : limit_ms;
         const int64_t begun = monotonic_ms();
         const auto code = question(now_ms);

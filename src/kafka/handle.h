@@ -52,9 +52,11 @@ class Handle {
     const std::stop_token& stop() const { return stop_; }
     // Error if librdkafka has given the client up for good, which it tells only whoever asks.
     Result<void> check_alive(std::string_view what) const;
-    // Asks the brokers, kAnswerMs at most: `question` is given a time limit in ms, and asked again
-    // if nobody has answered within it, since librdkafka's calls cannot be ended from outside.
-    rd_kafka_resp_err_t ask(const std::function<rd_kafka_resp_err_t(int)>& question) const;
+    // Asks the brokers, about `within_ms` at most: `question` is given a time limit in ms, and
+    // asked again if nobody has answered within it, since librdkafka's calls cannot be ended from
+    // outside.
+    rd_kafka_resp_err_t ask(const std::function<rd_kafka_resp_err_t(int)>& question,
+                            int within_ms = kAnswerMs) const;
 
   private:
     Handle(const Library* library, rd_kafka_t* handle, std::stop_token stop)

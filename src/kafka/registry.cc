@@ -20,7 +20,7 @@ constexpr std::string_view kContentType = "application/vnd.schemaregistry.v1+jso
 constexpr int kHttpNotFound = 404;
 constexpr int kHttpConflict = 409;
 constexpr int kHttpUnprocessable = 422;
-constexpr int kRegisterAttempts = 3;
+constexpr int kRegisterRetries = 2;
 constexpr auto kRegisterRetry = std::chrono::milliseconds(200);
 
 std::unexpected<Error> refused(std::string_view subject, std::string_view said) {
@@ -144,13 +144,11 @@ Result<int32_t> Registry::ensure(std::string_view subject, std::string_view sche
     }
     // Of two processes that register a new subject at the same moment Apicurio tells one that it is
     // there already, with the status of a schema that does not fit; asked again it gives the id.
-    Answer registered;
-    for (int attempt = 0; attempt < kRegisterAttempts; ++attempt) {
-        RH_ASSIGN(registered, ask("POST", fmt::format("/subjects/{}/versions", name), body));
-        if (registered.status != kHttpConflict) {
-            break;
-        }
+    const std::string target = fmt::format("/subjects/{}/versions", name);
+    RH_ASSIGN(Answer registered, ask("POST", target, body));
+    for (int n = 0; n < kRegisterRetries && registered.status == kHttpConflict; ++n) {
         std::this_thread::sleep_for(kRegisterRetry);
+        RH_ASSIGN(registered, ask("POST", target, body));
     }
     if (registered.status == kHttpConflict || registered.status == kHttpUnprocessable) {
         return refused(subject, registered.body.substr(0, 500));

@@ -100,6 +100,10 @@ struct RowBatch {
     size_t size() const { return row_number.size(); }
     bool empty() const { return row_number.empty(); }
     void clear();
+    // Every column but the characters of texts gets room for so many rows; new values are unset.
+    void resize(size_t rows);
+    // Drops the rows from `rows` on, with their texts.
+    void truncate(size_t rows);
 };
 
 }  // namespace rh::model
