@@ -186,9 +186,9 @@ def test_borders_of_chunks_may_stand_everywhere(tmp_path, rng, line_end):
 
 @pytest.mark.parametrize("delimiter", DELIMITERS)
 def test_broken_files_are_read_as_by_python(rng, delimiter):
-    """4 × 5,000 files with line ends of all kinds, stray and open quotes, bytes that are no UTF-8, other headers."""
+    """4 × 10,000 files with line ends of all kinds, stray and open quotes, bytes that are no UTF-8, other headers."""
     faults, errors = set(), set()
-    for _ in range(5):
+    for _ in range(10):
         batch = Batch(rng, Dialect(DELIMITERS[delimiter], list(LINE_ENDS.values()), has_broken=True))
         found = read_with_every_target(rng, [batch.file(n) for n in range(1000)])
         errors |= {one.error for one in found}
