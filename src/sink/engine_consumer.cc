@@ -38,11 +38,15 @@ bool is_of_one_connection(std::string_view exception) {
 
 EngineConsumer::EngineConsumer(EngineConsumerContext context)
     : context_(std::move(context)),
-      offsets_(context_.cluster, context_.group, context_.topic),
+      losses_(context_.control, context_.topic),
+      // What is dropped is told here as well: its uploads are published again at once.
+      offsets_(context_.cluster, context_.group, context_.topic,
+               [this](size_t partition, int64_t first, int64_t low) {
+                   losses_.tell({{partition, {first, low}}});
+               }),
       dead_letters_(context_.store, context_.cluster, context_.topic),
       forwarder_(context_.store, dead_letters_, context_.group, context_.topic),
       unknown_rows_(context_.store, context_.control),
-      losses_(context_.control, context_.topic),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 EngineConsumer::~EngineConsumer() = default;
@@ -104,11 +108,14 @@ void EngineConsumer::note_error(const Error& error) {
 }
 
 Result<void> EngineConsumer::look() {
-    RH_TRY(look_at_servers());
+    const auto looked = look_at_servers();
     if (const int64_t now = monotonic_ms(); now - looked_closely_at_ > kLookCloselyMs) {
-        RH_TRY(look_closely());
+        RH_ASSIGN(const auto taken, look_at_topic());  // also while a server is away
+        RH_TRY(looked);
+        RH_TRY(look_closely(taken));
         looked_closely_at_ = now;
     }
+    RH_TRY(looked);
     if (const int64_t stalled_ms = offsets_.stalled_ms(); stalled_ms > kStalledMs) {
         return fail(ErrorKind::unavailable, "clickhouse_consumer",
                     fmt::format("An upload waits for its rows, and ClickHouse has taken none from "
@@ -160,33 +167,31 @@ Result<void> EngineConsumer::count_dead_letters() {
     return {};
 }
 
-Result<void> EngineConsumer::look_closely() {
+Result<void> EngineConsumer::look_closely(const LetterForwarder::Offsets& taken) {
     RH_TRY(count_dead_letters());
-    if (admin_ == nullptr) {
-        RH_ASSIGN(admin_, kafka::Admin::create(context_.cluster));
-    }
-    RH_ASSIGN(const int32_t count, admin_->partition_count(context_.topic));
-    RH_ASSIGN(const auto taken, admin_->committed(context_.group, context_.topic, count));
-    RH_TRY(look_for_losses(taken));
     RH_TRY(forwarder_.forward(*admin_, taken));
     return unknown_rows_.look();
 }
 
-// The engine begins again at the first record that is left, and says nothing.
-Result<void> EngineConsumer::look_for_losses(const LetterForwarder::Offsets& taken) {
+// How far the engine is; and what retention has dropped before it, which is seen only until the
+// engine reads again: it begins at the first record that is left, and says nothing.
+Result<LetterForwarder::Offsets> EngineConsumer::look_at_topic() {
+    if (admin_ == nullptr) {
+        RH_ASSIGN(admin_, kafka::Admin::create(context_.cluster));
+    }
+    RH_ASSIGN(const int32_t count, admin_->partition_count(context_.topic));
+    RH_ASSIGN(auto taken, admin_->committed(context_.group, context_.topic, count));
     RetentionLosses::Dropped dropped;
     for (int32_t partition = 0; std::cmp_less(partition, taken.size()); ++partition) {
         const int64_t next = taken[static_cast<size_t>(partition)].value_or(0);
         RH_ASSIGN(const auto ends, admin_->watermarks(context_.topic, partition));
-        int64_t& told = lost_from_.try_emplace(partition, -1).first->second;
-        if (next < ends.low && told != next) {
+        if (next < ends.low) {
             dropped[static_cast<size_t>(partition)] = {next, ends.low};
-            told = next;
         }
     }
     losses_.tell(dropped);
     losses_.look_after();
-    return {};
+    return taken;
 }
 
 }  // namespace rh::sink

@@ -8,7 +8,6 @@
 
 #include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -56,20 +55,19 @@ class EngineConsumer : public TopicConsumer {
     Result<void> look();
     Result<void> look_at_servers();
     Result<void> count_dead_letters();
-    Result<void> look_closely();
-    Result<void> look_for_losses(const LetterForwarder::Offsets& taken);
+    Result<void> look_closely(const LetterForwarder::Offsets& taken);
+    Result<LetterForwarder::Offsets> look_at_topic();
     void note_error(const Error& error);
 
     const EngineConsumerContext context_;
+    RetentionLosses losses_;
     GroupOffsets offsets_;
     DeadLetters dead_letters_;
     LetterForwarder forwarder_;
     UnknownRows unknown_rows_;
-    RetentionLosses losses_;
 
     // Of the thread.
     std::unique_ptr<kafka::Admin> admin_;
-    std::map<int32_t, int64_t> lost_from_;  // by partition: the loss that was reported last
     int64_t looked_closely_at_ = INT64_MIN / 2;
 
     mutable std::mutex mutex_;  // guards all below but the thread

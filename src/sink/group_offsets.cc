@@ -31,7 +31,7 @@ Result<bool> GroupOffsets::are_past(const kafka_log::Published& manifest) {
         const auto offset = p < offsets_.size() ? offsets_[p] : std::nullopt;
         if (last >= 0 && (!offset || *offset <= last)) {
             stalled_since_ = stalled_since_.value_or(asked_at_);
-            RH_ASSIGN(const bool is_gone, are_dropped(static_cast<int32_t>(p), last));
+            RH_ASSIGN(const bool is_gone, are_dropped(p, offset.value_or(0), last));
             if (!is_gone) {
                 return false;
             }
@@ -41,13 +41,19 @@ Result<bool> GroupOffsets::are_past(const kafka_log::Published& manifest) {
     return true;
 }
 
-// Whether nobody can read the records of the partition up to `last` any more.
-Result<bool> GroupOffsets::are_dropped(int32_t partition, int64_t last) {
+// Whether nobody can read the records of the partition from `next` to `last` any more.
+Result<bool> GroupOffsets::are_dropped(size_t partition, int64_t next, int64_t last) {
     if (monotonic_ms() - *stalled_since_ < kDroppedMs) {
         return false;
     }
-    RH_ASSIGN(const auto ends, admin_->watermarks(topic_, partition));
-    return ends.low > last;
+    RH_ASSIGN(const auto ends, admin_->watermarks(topic_, static_cast<int32_t>(partition)));
+    if (ends.low <= last) {
+        return false;
+    }
+    if (on_dropped_) {
+        on_dropped_(partition, next, ends.low);
+    }
+    return true;
 }
 
 int64_t GroupOffsets::stalled_ms() const {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <set>
-#include <vector>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,21 +11,28 @@
 namespace rh::sink {
 
 void RetentionLosses::tell(const Dropped& dropped) {
+    const auto open = control_.open_uploads();
     std::string uploads;
     std::set<size_t> partitions;
-    for (const kafka_log::Published& upload : control_.open_uploads()) {
-        bool is_hit = false;
+    const std::scoped_lock lock(mutex_);
+    for (const kafka_log::Published& upload : open) {
+        bool is_news = false;
         for (const auto& [partition, offsets] : dropped) {
             if (partition < upload.partitions.size() &&
                 upload.partitions[partition].first_offset >= 0 &&
                 upload.partitions[partition].first_offset < offsets.second &&
                 upload.partitions[partition].last_offset >= offsets.first) {
-                partitions.insert(partition);
-                is_hit = true;
+                Lost& lost = lost_[upload.upload_id];
+                if (std::exchange(lost.epoch, upload.epoch) != upload.epoch) {
+                    lost.partitions.clear();
+                }
+                if (lost.partitions.insert(partition).second) {
+                    partitions.insert(partition);
+                    is_news = true;
+                }
             }
         }
-        if (is_hit) {
-            lost_[upload.upload_id] = upload.epoch;
+        if (is_news) {
             uploads += fmt::format("{}{} (published by {})", uploads.empty() ? "" : ", ",
                                    model::to_string(upload.upload_id), upload.publisher);
         }
@@ -41,28 +48,25 @@ void RetentionLosses::tell(const Dropped& dropped) {
               "the topic's retention dropped rows that were not stored yet; the processes that "
               "published their uploads do so again from the originals",
               {{"code", "kafka_retention_lost"}, {"detail", lost}});
-    const std::scoped_lock lock(mutex_);
     ++times_;
     last_ = std::move(lost);
-    lost_uploads_ = lost_.size();
 }
 
 void RetentionLosses::look_after() {
     const auto open = control_.open_uploads();
+    const std::scoped_lock lock(mutex_);
     std::erase_if(lost_, [&](const auto& lost) {
         return std::ranges::none_of(open, [&](const kafka_log::Published& upload) {
-            return upload.upload_id == lost.first && upload.epoch == lost.second;
+            return upload.upload_id == lost.first && upload.epoch == lost.second.epoch;
         });
     });
-    const std::scoped_lock lock(mutex_);
     open_uploads_ = open.size();
-    lost_uploads_ = lost_.size();
 }
 
 void RetentionLosses::add_to(TopicConsumer::Health& health) const {
     const std::scoped_lock lock(mutex_);
     health.open_uploads = open_uploads_;
-    health.lost_uploads = lost_uploads_;
+    health.lost_uploads = lost_.size();
     health.retention_losses = times_;
     health.retention_lost = last_;
 }

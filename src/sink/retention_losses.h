@@ -1,11 +1,12 @@
 // Rows that the topic's retention dropped before they were in ClickHouse: which uploads lack them,
-// and until when. tell() and look_after() by one thread, add_to() by any.
+// and until when. Any thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -22,8 +23,8 @@ class RetentionLosses {
 
     // Offsets [first, second) of a partition that are gone.
     using Dropped = std::map<size_t, std::pair<int64_t, int64_t>>;
-    // Says in the log which uploads that are not stored had rows there, if any. Stored ones have
-    // lost nothing: their rows are in ClickHouse.
+    // Says in the log which uploads that are not stored had rows there, if any of which that was
+    // not said before. Stored ones have lost nothing: their rows are in ClickHouse.
     void tell(const Dropped& dropped);
     // Which of them are still not whole in the topic.
     void look_after();
@@ -32,11 +33,14 @@ class RetentionLosses {
   private:
     const kafka_log::ControlTopic& control_;
     const std::string topic_;
-    std::map<model::UploadId, uint32_t> lost_;  // with the epoch whose rows are gone
 
+    struct Lost {
+        uint32_t epoch = 0;  // whose rows are gone
+        std::set<size_t> partitions;
+    };
     mutable std::mutex mutex_;  // guards all below
+    std::map<model::UploadId, Lost> lost_;
     size_t open_uploads_ = 0;
-    size_t lost_uploads_ = 0;
     uint64_t times_ = 0;
     std::string last_;
 };
