@@ -110,8 +110,8 @@ def kafka_summary(repeats: list[through_kafka.Repeat]) -> dict:
 
 
 def through_the_stack(binary: pathlib.Path, files: Files, scratch: pathlib.Path, repeats: int) -> dict:
-    """The brokers have run once before what counts: a JVM is slow until it has compiled what it runs."""
     with through_kafka.stack(scratch / "stack") as stack:
+        through_kafka.warm_up(binary, files.utf16, stack, scratch, 3 * repeats)
         results = [through_kafka.one_repeat(binary, files.utf16, stack, scratch, i) for i in range(repeats + 1)]
         script = by_script.measure_kafka(binary, files.small, stack, scratch, repeats)
     return kafka_summary(results[1:]) | {"by_script": script}
