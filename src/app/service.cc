@@ -265,7 +265,7 @@ Result<void> serve(const Config& config) {
         RH_ASSIGN(kafka, KafkaParts::open(config, data, embedded, *store, *ledger));
     }
     log::Log& log = kafka ? static_cast<log::Log&>(kafka->log()) : embedded;
-    publish::Publisher publisher(*layout, *ledger, board, log);
+    publish::Publisher publisher(*layout, *ledger, board, log, config.upload_free_disk_bytes_min);
     RH_TRY(publisher.remove_orphans());
     sink::LedgerVersions ledger_versions(*store, *ledger);
     sink::Versions& versions =

@@ -60,6 +60,13 @@ int8_t column_named(std::string_view name) {
 }
 
 Result<Header> read_header(std::span<const std::string_view> fields) {
+    if (fields.size() > kHeaderFieldsMax) {
+        return fail(ErrorKind::invalid_content, "too_many_columns",
+                    fmt::format("The header has {} columns, and at most {} are read, of which ten "
+                                "count. Look whether its line end is missing, and leave out what "
+                                "is not needed.",
+                                fields.size(), kHeaderFieldsMax));
+    }
     Header header;
     uint32_t seen = 0;
     int8_t twice = -1;

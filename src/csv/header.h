@@ -15,6 +15,9 @@
 namespace rh::csv {
 
 inline constexpr size_t kColumns = model::kColumnNames.size();
+// Far more than any table that holds game rounds has. Without a limit a file of a few packed
+// kilobytes has a million names, and as many faults a row.
+inline constexpr size_t kHeaderFieldsMax = 1'000;
 
 struct Header {
     std::array<uint32_t, kColumns> field{};  // which field of a record holds a column
@@ -28,7 +31,8 @@ struct Header {
 int8_t column_named(std::string_view name);
 
 // `fields`: the header's fields without their quotes, valid UTF-8. Errors invalid_content:
-// duplicate_column, missing_column (names all that are missing and lists what is there).
+// too_many_columns, duplicate_column, missing_column (names all that are missing and lists what is
+// there).
 Result<Header> read_header(std::span<const std::string_view> fields);
 
 }  // namespace rh::csv

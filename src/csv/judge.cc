@@ -11,6 +11,9 @@ using model::RejectCode;
 
 namespace {
 
+// Faults of ignored columns that a reject names: enough to find what is wrong with the file.
+constexpr size_t kExtraFaultsMax = 10;
+
 inline void count(const RowJudgement& judgement, Judged& judged) {
     ++judged.accepted;
     for (size_t a = 0; a < judged.empty_amounts.size(); ++a) {
@@ -157,6 +160,8 @@ void Judge::gather(const Record& record, RowFields& fields, KnownFaults& known) 
                 known.marks[static_cast<size_t>(column)] = mark(RejectCode::bad_quote);
                 known.refused = true;
             }
+        } else if (extra_faults_.size() == kExtraFaultsMax) {
+            continue;
         } else if (!quotes_fine) {
             extra_faults_.emplace_back(RejectCode::bad_quote, field);
         } else if (!known.is_utf8 && !utf8_valid(field)) {

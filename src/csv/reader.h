@@ -73,8 +73,9 @@ class Reader {
     Reader& operator=(const Reader&) = delete;
 
     // Errors (all ErrorKind::invalid_content) are of the file as a whole, and only the header makes
-    // them: missing_column, duplicate_column, header_unreadable (binary, bad UTF-8, unclosed
-    // quote). An Error of the consumer is passed through. After an error the reader is dead.
+    // them: missing_column, duplicate_column, too_many_columns, header_unreadable (binary, bad
+    // UTF-8, unclosed quote). An Error of the consumer is passed through. After an error the reader
+    // is dead.
     Result<void> feed(std::string_view utf8);
     // The end of the file: judges the last record. Errors also: empty_file, no_rows (header only).
     Result<void> finish();

@@ -7,6 +7,7 @@
 
 #include "csv/collector.h"
 #include "csv/encoding.h"
+#include "csv/header.h"
 #include "csv/walker.h"
 
 namespace rh::csv {
@@ -202,6 +203,23 @@ TEST(Reader, HeaderErrorsSayWhatIsMissingAndWhatIsThere) {
     EXPECT_EQ(read_csv(kHeader.substr(0, kHeader.size() - 1) + ",PROVIDER\n").error,
               "duplicate_column");
     EXPECT_EQ(read_csv(std::string(kRecordBytesMax + 1, 'x') + "\n").error, "header_unreadable");
+}
+
+TEST(Reader, ColumnsBeyondTheTenHaveALimitAndSoHaveTheirFaults) {
+    const auto with_extra = [](size_t columns) {
+        return kHeader.substr(0, kHeader.size() - 1) + std::string(columns, ',') + "\n";
+    };
+    EXPECT_EQ(read_csv(with_extra(kHeaderFieldsMax - kColumns + 1) + kRow).error,
+              "too_many_columns");
+    std::string row = kRow.substr(0, kRow.size() - 1);
+    for (size_t i = kColumns; i < kHeaderFieldsMax; ++i) {
+        row += ",a\"";
+    }
+    const Outcome o = read_csv(with_extra(kHeaderFieldsMax - kColumns) + row + "\n");
+    EXPECT_EQ(o.error, "");
+    ASSERT_EQ(o.found.rejects.size(), 1U);
+    EXPECT_EQ(o.found.rejects[0].faults.size(), 10U);
+    EXPECT_EQ(o.found.rejects[0].faults[0].code, model::RejectCode::bad_quote);
 }
 
 TEST(SniffDelimiter, TheOneThatMakesTheNamesAppear) {

@@ -44,6 +44,12 @@ class Publisher::RunScope {
         publisher_.run_ended_.wait(lock, [&] { return !publisher_.runs_.contains(id_); });
         publisher_.runs_.emplace(id_, &run);
     }
+    // Of an upload that has no run, for somebody who holds the publisher's lock.
+    RunScope(Publisher& publisher, const model::UploadId& id, const StoreSide& store,
+             const std::lock_guard<std::mutex>&)
+        : run{.store = store}, publisher_(publisher), id_(id) {
+        publisher_.runs_.emplace(id_, &run);
+    }
     ~RunScope() {
         {
             const std::lock_guard lock(publisher_.mutex_);
@@ -79,7 +85,9 @@ Result<State> Publisher::run(const model::UploadId& id, const StoreSide& store) 
     }
     if (!is_hopeless(state.error())) {
         if (state.error().kind == ErrorKind::storage_full && upload.state == State::validating) {
-            RH_TRY(log_.remove(id));  // half a log is of no use, and others need the space
+            // Half of either is of no use, and others need the space.
+            RH_TRY(log_.remove(id));
+            RH_TRY(io::remove_file(layout_.rejects(id)));
         }
         return state;
     }
@@ -182,6 +190,8 @@ Result<void> Publisher::validate_and_seal(Upload& upload, Run& run) {
             rows_told = rows;
             if (const int64_t now = monotonic_ms(); now - told_at >= kProgressIntervalMs) {
                 told_at = now;
+                RH_TRY(io::check_free_bytes(layout_.data_directory(), free_bytes_min_,
+                                            "the upload goes on"));
                 board_.set(upload.id, State::validating,
                            {.stage = uploads::name(State::validating),
                             .rows = rows,
@@ -280,7 +290,8 @@ Result<void> Publisher::publish_sealed(Upload& upload, Run& run) {
 
 Result<Upload> Publisher::cancel(const model::UploadId& id) {
     Upload upload;
-    bool running = false;
+    const StoreSide none;
+    std::optional<RunScope> removing;  // the same file sent again waits until that is done
     {
         const std::lock_guard lock(mutex_);
         RH_ASSIGN(auto found, ledger_.find(id));
@@ -308,11 +319,18 @@ Result<Upload> Publisher::cancel(const model::UploadId& id) {
         RH_TRY(ledger_.update(upload, was));
         if (const auto run = runs_.find(id); run != runs_.end()) {
             run->second->cancelled = true;
-            running = true;
+        } else {
+            removing.emplace(*this, id, none, lock);
         }
-        if (!running) {
-            // No run can begin before the lock is released.
-            RH_TRY(log_.remove(id));
+    }
+    if (removing) {
+        if (const auto removed = log_.remove(id); !removed) {
+            // It is cancelled all the same. Its rows count nowhere, and the run that waits for it
+            // removes them.
+            log_event(LogLevel::warning, "the rows of a cancelled upload are still in the log",
+                      {{"upload_id", model::to_string(id)},
+                       {"code", removed.error().code},
+                       {"detail", removed.error().message}});
         }
     }
     board_.set(id, State::cancelled,

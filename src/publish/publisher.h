@@ -47,10 +47,16 @@ struct StoreSide {
 
 class Publisher {
   public:
-    // All arguments must outlive the publisher.
+    // References must outlive the publisher. With less than `free_bytes_min` free on the disk
+    // nothing is judged: the rows in the log, and the list of the refused ones, may be many times
+    // as large as the file that was received.
     Publisher(const uploads::Layout& layout, uploads::Ledger& ledger, uploads::ProgressBoard& board,
-              log::Log& log)
-        : layout_(layout), ledger_(ledger), board_(board), log_(log) {}
+              log::Log& log, uint64_t free_bytes_min)
+        : layout_(layout),
+          ledger_(ledger),
+          board_(board),
+          log_(log),
+          free_bytes_min_(free_bytes_min) {}
 
     // Takes the upload as far as this stage can: the answer is its state then (storing: the sink's
     // turn). In a state after publishing it does nothing. An Error means that the upload stays as
@@ -100,6 +106,7 @@ class Publisher {
     uploads::Ledger& ledger_;
     uploads::ProgressBoard& board_;
     log::Log& log_;
+    const uint64_t free_bytes_min_;
     std::atomic<bool> stopping_ = false;
     std::atomic<uint64_t> rows_validated_ = 0;
     std::atomic<uint64_t> rows_rejected_ = 0;

@@ -60,11 +60,11 @@ uploads::Request policy(const Policy& wanted) {
 
 // What a process has open while it works on one data directory.
 struct Station {
-    explicit Station(const std::string& directory)
+    explicit Station(const std::string& directory, uint64_t free_bytes_min = 0)
         : layout(uploads::Layout::open(directory).value()),
           ledger(uploads::Ledger::open(uploads::Layout::ledger_path(directory)).value()),
           log(log::EmbeddedLog::open(directory + "/log", false).value()),
-          publisher(*layout, *ledger, board, log) {}
+          publisher(*layout, *ledger, board, log, free_bytes_min) {}
     std::unique_ptr<uploads::Layout> layout;
     std::unique_ptr<uploads::Ledger> ledger;
     uploads::ProgressBoard board;
@@ -125,6 +125,23 @@ class PublisherTest : public ::testing::Test {
     std::optional<Station> station_;
     uint8_t number_ = 0;
 };
+
+TEST_F(PublisherTest, LeavesTheSpaceAloneThatMustStayFree) {
+    station_.reset();
+    station_.emplace(directory_, UINT64_MAX);
+    const auto id = put(rounds(100'000, 2));
+    const auto state = station_->publisher.run(id);
+    ASSERT_FALSE(state);
+    EXPECT_EQ(state.error().code, "storage_full");
+    EXPECT_EQ(state.error().verdict, Verdict::retry);
+    EXPECT_FALSE(io::exists(station_->layout->rejects(id)));
+    EXPECT_FALSE(station_->log.manifest(id));
+    EXPECT_EQ(find(id).state, State::validating);
+    station_.reset();
+    station_.emplace(directory_);
+    EXPECT_EQ(run(id), State::storing);
+    EXPECT_EQ(reject_count(id), 50'000U);
+}
 
 TEST_F(PublisherTest, PublishesEveryGoodRowAndListsEveryBadOne) {
     constexpr uint64_t kRows = 150'000;

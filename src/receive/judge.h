@@ -26,8 +26,8 @@ Result<csv::Encoding> resolve_encoding(const Content& content, std::optional<csv
 
 // Reads the file at `original` (uploads/original.h) as far as needed to find the delimiter (unless
 // one was asked for: sets request.csv.delimiter), check the header and see one record. Errors
-// invalid_content: unknown_delimiter, missing_column, duplicate_column, header_unreadable, no_rows,
-// empty_file.
+// invalid_content: unknown_delimiter, missing_column, duplicate_column, too_many_columns,
+// header_unreadable, no_rows, empty_file.
 Result<void> judge_header(const std::string& original, std::optional<char> asked_delimiter,
                           uploads::Request& request);
 

@@ -92,7 +92,8 @@ class Receiver {
     //   invalid_request  digest_mismatch
     //   invalid_content  empty_file, truncated_gzip, bad_gzip, truncated_zstd, bad_zstd,
     //                    wrong_encoding, truncated_encoding, binary_file, unknown_delimiter,
-    //                    missing_column, duplicate_column, header_unreadable, no_rows
+    //                    missing_column, duplicate_column, too_many_columns, header_unreadable,
+    //                    no_rows
     //   not_found        replaced_upload_not_found
     //   conflict         same_file_other_options, not_replaceable, upload_voided
     Result<Received> receive(const Source& source, const Options& options);

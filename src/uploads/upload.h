@@ -81,7 +81,7 @@ struct Upload {
     model::RowCounts rows;
     model::Totals totals;  // of accepted rows
     std::array<uint64_t, 4> empty_amounts{};
-    std::vector<std::string> ignored_columns;
+    std::vector<std::string> ignored_columns;        // the beginning of names that are long
     std::map<std::string, uint64_t> faults;          // reject code → count
     int64_t created_ms_min = 0, created_ms_max = 0;  // of accepted rows; 0, 0 if there are none
     uint32_t epoch = 1;

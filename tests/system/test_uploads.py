@@ -76,6 +76,18 @@ def test_header_in_any_order_case_and_with_extra_columns(server, rng):
     check_served(server, rows)
 
 
+def test_many_and_long_names_of_extra_columns(server, rng):
+    rows = make_rows(rng, 20)
+    names = ["n" * 5_000, *[f"extra{i}" for i in range(989)]]
+    content = to_csv([[*row, *["x"] * 990] for row in rows], header=[*COLUMNS, *names])
+    upload = server.stored(content.encode())
+    assert upload["ignored_columns"] == ["n" * 64 + "…", *names[1:]]
+    check_served(server, rows)
+    wider = to_csv([[*row, *["x"] * 991] for row in rows], header=[*COLUMNS, *names, "one_more"])
+    answer = server.upload(wider.encode())
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_many_columns"), answer.text
+
+
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 def test_packed_uploads_are_the_same_file(server, rng, coding):
     rows = make_rows(rng, 300)
