@@ -19,7 +19,8 @@ def through_kafka(f: dict, rows: int, small: int) -> list[str]:
     per_second = rows / f["publish_alone_s"]["median"] / 1e6
     return [
         "",
-        f"Through Kafka onto two shards, all on the same cores; {f['repeats']} repeats after one that does not count.",
+        f"Through Kafka onto two shards, all on the same cores; {f['repeats']} repeats after one that does not count, "
+        "the broker warmed up before.",
         "",
         "| measured | roundhouse | rival | ratio |",
         "|---|---|---|---|",
