@@ -25,11 +25,13 @@ constexpr std::array<int64_t, 4> kSweepAfterMs = {1'000, 5'000, 15'000, 60'000};
 }  // namespace
 
 Auditor::Auditor(const clickhouse::Store& store, uploads::Ledger& ledger,
-                 const uploads::Layout& layout, sink::LostUploads& lost, uint64_t interval_s,
+                 const uploads::Layout& layout, const sink::Versions& versions,
+                 sink::LostUploads& lost, uint64_t interval_s,
                  std::function<Result<bool>(const model::UploadId&)> is_foreign)
     : store_(store),
       ledger_(ledger),
       layout_(layout),
+      versions_(versions),
       lost_(lost),
       interval_s_(interval_s),
       is_foreign_(std::move(is_foreign)),
@@ -244,9 +246,14 @@ Result<Auditor::Found> Auditor::audit_visibility(const uploads::Upload& upload) 
 Result<Auditor::Found> Auditor::audit_visibility_on(size_t shard,
                                                     const uploads::Upload& upload) const {
     RH_ASSIGN(const auto seen, sink::visible_versions(store_.owner(shard), upload.id));
-    RH_ASSIGN(const auto open, ledger_.open_reservation());
+    for (const auto version : {seen ? seen->stored : 0, seen ? seen->voided : 0}) {
+        RH_ASSIGN(const bool is_ahead, versions_.is_being_made(version));
+        if (is_ahead) {
+            return Found();
+        }
+    }
     RH_ASSIGN(const auto now, ledger_.find(upload.id));
-    if (open || !now || now->voided_version != upload.voided_version) {
+    if (!now || now->voided_version != upload.voided_version) {
         return Found();
     }
     if (!seen) {

@@ -17,6 +17,7 @@
 
 #include "clickhouse/store.h"
 #include "sink/lost_uploads.h"
+#include "sink/versions.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
 
@@ -27,7 +28,7 @@ class Auditor {
     // interval_s 0: no background audit; leftovers are still looked for. Rows of uploads that
     // `is_foreign` (may be empty: none) are another process's, and no leftovers.
     Auditor(const clickhouse::Store& store, uploads::Ledger& ledger, const uploads::Layout& layout,
-            sink::LostUploads& lost, uint64_t interval_s,
+            const sink::Versions& versions, sink::LostUploads& lost, uint64_t interval_s,
             std::function<Result<bool>(const model::UploadId&)> is_foreign);
     ~Auditor();
 
@@ -70,6 +71,7 @@ class Auditor {
     const clickhouse::Store& store_;
     uploads::Ledger& ledger_;
     const uploads::Layout& layout_;
+    const sink::Versions& versions_;
     sink::LostUploads& lost_;
     const uint64_t interval_s_;
     const std::function<Result<bool>(const model::UploadId&)> is_foreign_;

@@ -271,7 +271,7 @@ Result<void> serve(const Config& config) {
     sink::Versions& versions =
         kafka ? static_cast<sink::Versions&>(kafka->versions()) : ledger_versions;
     sink::LostUploads lost(*store, *ledger);
-    Auditor auditor(*store, *ledger, *layout, lost, config.audit_interval_s,
+    Auditor auditor(*store, *ledger, *layout, versions, lost, config.audit_interval_s,
                     kafka ? [&](const auto& id) { return kafka->is_foreign(id); }
                           : std::function<Result<bool>(const model::UploadId&)>());
     RH_ASSIGN(const auto reconciler, reconcile::Reconciler::start(reconciler_options(config, data),

@@ -309,7 +309,7 @@ std::vector<model::UploadId> ControlTopic::voided_uploads() const {
     const std::scoped_lock lock(mutex_);
     std::vector<model::UploadId> ids;
     for (const auto& [id, upload] : uploads_) {
-        if (upload.voided) {
+        if (upload.voided && *upload.voided <= visible_) {
             ids.push_back(id);
         }
     }
@@ -368,6 +368,11 @@ std::vector<Published> ControlTopic::open_uploads() const {
 uint64_t ControlTopic::visible_version() const {
     const std::scoped_lock lock(mutex_);
     return visible_;
+}
+
+uint64_t ControlTopic::latest_version() const {
+    const std::scoped_lock lock(mutex_);
+    return unsettled_.empty() ? visible_ : unsettled_.back().version;
 }
 
 int64_t ControlTopic::next_offset() const {

@@ -72,10 +72,13 @@ class ControlTopic {
     std::vector<Received> received_by(const std::string& receiver) const;
     // Stored uploads whose versions are visible, in their order: each is given once.
     std::vector<StoredAt> take_stored();
+    // By a version that is visible.
     std::vector<model::UploadId> voided_uploads() const;
     // What is published, in part or all of it, and neither stored nor abandoned.
     std::vector<Published> open_uploads() const;
     uint64_t visible_version() const;
+    // The last one that was made, visible or not.
+    uint64_t latest_version() const;
     // Before which offset everything is part of the state.
     int64_t next_offset() const;
     // Error conflict control_topic_replaced: the topic is not the one that has made `version`.

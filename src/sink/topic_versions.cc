@@ -21,6 +21,11 @@ constexpr int64_t kOthersMs = 5'000;
 
 }  // namespace
 
+Result<bool> TopicVersions::is_being_made(uint64_t version) const {
+    RH_ASSIGN(const uint64_t known, ledger_.current_version());
+    return version > known && version <= control_.latest_version();
+}
+
 Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
     const std::scoped_lock lock(mutex_);
     upload.state = uploads::State::stored;
@@ -161,7 +166,7 @@ Result<std::optional<model::UploadId>> TopicVersions::recover() {
 // same of the upload that changed last.
 Result<void> TopicVersions::check_topic_is_the_same() const {
     RH_ASSIGN(const uint64_t known, ledger_.current_version());
-    if (known > control_.visible_version()) {
+    if (known > control_.latest_version()) {
         return control_.not_the_topic_of(known);
     }
     const auto last_on_shards = store_.on_every_shard([&](size_t shard) {
@@ -192,12 +197,14 @@ Result<void> TopicVersions::check_topic_is_the_same() const {
 
 Result<void> TopicVersions::tend() {
     const std::scoped_lock lock(mutex_);
+    Result<void> settled;
     if (control_.unsettled_for_ms() > kOthersMs) {
         log_event(LogLevel::warning,
                   "versions that another process made and left are made visible");
-        RH_TRY(settle());
+        settled = settle();
     }
-    return learn();
+    RH_TRY(learn());  // whatever keeps later versions from being seen
+    return settled;
 }
 
 }  // namespace rh::sink

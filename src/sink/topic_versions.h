@@ -23,6 +23,7 @@ class TopicVersions : public Versions {
     bool is_decided(const model::UploadId& id) const override {
         return control_.stored(id).has_value();
     }
+    Result<bool> is_being_made(uint64_t version) const override;
     Result<void> commit_stored(uploads::Upload upload) override;
     Result<uploads::Upload> commit_voided(const model::UploadId& id) override;
     Result<std::optional<model::UploadId>> recover() override;

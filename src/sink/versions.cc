@@ -80,6 +80,11 @@ Result<uploads::Upload> find_to_void(const uploads::Ledger& ledger, const model:
     return std::move(*upload);
 }
 
+Result<bool> LedgerVersions::is_being_made(uint64_t version) const {
+    RH_ASSIGN(const auto open, ledger_.open_reservation());
+    return open && open->version == version;
+}
+
 Result<void> LedgerVersions::write_rows(const std::vector<uploads::Upload>& uploads,
                                         uint64_t version) {
     std::string body;

@@ -25,6 +25,8 @@ class Versions {
     virtual ~Versions() = default;
     // Whether a version was made for an upload in state storing already, and cannot be taken back.
     virtual bool is_decided(const model::UploadId& id) const = 0;
+    // Whether it may be in `uploads` already, and is not in the ledger yet.
+    virtual Result<bool> is_being_made(uint64_t version) const = 0;
 
     // `upload` is in state storing and audited; it becomes stored, and what it replaces voided, at
     // once. Error conflict not_replaceable: another one was stored in place of what it replaces,
@@ -48,6 +50,7 @@ class LedgerVersions : public Versions {
         : store_(store), ledger_(ledger) {}
 
     bool is_decided(const model::UploadId&) const override { return false; }
+    Result<bool> is_being_made(uint64_t version) const override;
     Result<void> commit_stored(uploads::Upload upload) override;
     Result<uploads::Upload> commit_voided(const model::UploadId& id) override;
     Result<std::optional<model::UploadId>> recover() override;

@@ -84,6 +84,25 @@ def test_a_void_that_a_shard_keeps_from_being_seen_is_no_refusal(site, rng):
     wait_for(lambda: served(server, rows) == [], "the figures are without it", 30)
 
 
+def test_a_void_that_is_not_visible_yet_outlives_a_restart(site, rng):
+    """It has a version, which no figures have been given of."""
+    content, rows = make_file(rng, 1_000)
+    server = site.start()
+    upload_id = wait_stored(server, send(server, content, filename="restarted.csv"))["id"]
+    site.stack.kill("clickhouse-2")
+    answer = server.post(f"/v1/uploads/{upload_id}/void")
+    assert answer.status_code == 503 and answer.json()["code"] == "shard_unavailable", answer.text
+    time.sleep(2)  # nothing may happen: the void counts when the shard has it
+    assert server.get(f"/v1/uploads/{upload_id}").json()["voided_version"] is None
+    server.kill()
+    server.start(ready=False)
+    time.sleep(2)
+    site.stack.start("clickhouse-2")
+    server.wait_ready()
+    wait_for(lambda: served(server, rows) == [], "the figures are without it", 30)
+    wait_for(lambda: server.get(f"/v1/uploads/{upload_id}").json()["voided_version"], "the upload says so", 30)
+
+
 def delete_topic(site: Site, topic: str) -> None:
     site.admin().delete_topics([topic])[topic].result()
     wait_for(lambda: topic not in site.admin().list_topics(timeout=30).topics, "the topic is gone", 30)
