@@ -18,6 +18,12 @@ namespace {
 constexpr auto kPublishRetry = std::chrono::seconds(2);
 constexpr auto kCancelWait = std::chrono::seconds(10);
 
+std::unexpected<Error> stored_before_cancel() {
+    return fail(ErrorKind::conflict, "upload_finished",
+                "The upload was stored before it could be cancelled; void it to take it out of "
+                "the figures.");
+}
+
 }  // namespace
 
 Pipeline::Pipeline(Context context)
@@ -346,6 +352,9 @@ std::optional<uploads::Upload> Pipeline::find_elsewhere(const model::UploadId& i
 Result<uploads::Upload> Pipeline::cancel(const model::UploadId& id) {
     while (true) {
         RH_ASSIGN(const auto upload, find(id));
+        if (!uploads::is_final(upload.state) && context_.versions.is_decided(id)) {
+            return stored_before_cancel();
+        }
         if (upload.state == uploads::State::storing) {
             return cancel_storing(id);
         }
@@ -374,9 +383,7 @@ Result<uploads::Upload> Pipeline::cancel_storing(const model::UploadId& id) {
         cancelled_while_storing_.erase(id);
     }
     if (upload.state == uploads::State::stored) {
-        return fail(ErrorKind::conflict, "upload_finished",
-                    "The upload was stored before it could be cancelled; void it to take it out of "
-                    "the figures.");
+        return stored_before_cancel();
     }
     return upload;
 }

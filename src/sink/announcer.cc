@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "base/log.h"
 #include "uploads/portable.h"
 
 namespace rh::sink {
@@ -48,11 +49,23 @@ Result<void> Announcer::tend() {
     return {};
 }
 
+// What the brokers do not take is said to people, and holds up nothing else.
 Result<void> Announcer::say(const uploads::Upload& upload) {
-    RH_TRY(control_.append(kafka_log::Received{.upload_id = upload.id,
-                                               .receiver = node_,
-                                               .state = std::string(uploads::name(upload.state)),
-                                               .upload = uploads::portable_text(upload)}));
+    auto said =
+        control_.append(kafka_log::Received{.upload_id = upload.id,
+                                            .receiver = node_,
+                                            .state = std::string(uploads::name(upload.state)),
+                                            .upload = uploads::portable_text(upload)});
+    if (said) {
+        return {};
+    }
+    if (said.error().verdict == Verdict::retry) {
+        return std::unexpected(std::move(said).error());
+    }
+    log_event(LogLevel::error, "other processes cannot be told of an upload",
+              {{"upload_id", model::to_string(upload.id)},
+               {"code", said.error().code},
+               {"detail", said.error().message}});
     return {};
 }
 

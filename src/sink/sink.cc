@@ -93,7 +93,7 @@ Result<std::optional<Outcome>> Sink::find_and_step(const model::UploadId& id, Ru
         return Outcome::unpublished;
     }
     run.upload = std::move(*found);
-    if (run.step == Step::inserting && context_.versions.is_decided(id)) {
+    if (context_.versions.is_decided(id)) {
         run.step = Step::committing;
     }
     // Each republishing was a repair, also of an earlier process.

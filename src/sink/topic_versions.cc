@@ -37,6 +37,7 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
                                                  .replaces = upload.request.replaces,
                                                  .row = uploads_row(upload, 0)}));
     }
+    RH_TRY(replace_after_all(upload));
     RH_TRY(settle());
     if (const auto other = control_.lost_to(upload.id)) {
         return fail(
@@ -59,9 +60,37 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
              .count = upload.rows.accepted,
              .upload_id = {}});
     }
+    // First what others did, so that nobody who sees it stored finds what it replaces counted.
+    RH_TRY(learn());
+    if (upload.request.replaces && control_.voided(*upload.request.replaces) != stored->version) {
+        upload.request.replaces.reset();  // by a version of its own
+    }
     RH_TRY(ledger_.commit_stored(upload, uploads::Ledger::Numbering::elsewhere));
+    learned_ = 0;  // it may be voided already
     kill_point("stored_after_ledger");
     return {};
+}
+
+// What another process stored first may not have been said to replace what this one was to.
+Result<void> TopicVersions::replace_after_all(const uploads::Upload& upload) {
+    const auto& replaces = upload.request.replaces;
+    const auto stored = control_.stored(upload.id);
+    if (stored && replaces && stored->record.replaces != replaces && control_.stored(*replaces) &&
+        !control_.voided(*replaces)) {
+        RH_TRY(control_.append(kafka_log::Voided{*replaces}));
+    }
+    return {};
+}
+
+// Asks the brokers for the last word: a record may be there whose acknowledgement was lost.
+Result<void> TopicVersions::withdraw(const model::UploadId& id) {
+    RH_TRY(control_.catch_up());
+    if (!control_.stored(id)) {
+        return {};
+    }
+    return fail(ErrorKind::unavailable, "upload_decided",
+                fmt::format("Upload {} counts already, so its rows stay.", model::to_string(id)),
+                Verdict::retry);
 }
 
 Result<uploads::Upload> TopicVersions::commit_voided(const model::UploadId& id) {
@@ -128,8 +157,7 @@ Result<void> TopicVersions::learn_stored() {
         unlearned_.push_back(std::move(*upload));
     }
     if (!unlearned_.empty()) {
-        RH_TRY(ledger_.learn(unlearned_));
-        unlearned_.clear();
+        RH_ASSIGN(unlearned_, ledger_.learn(unlearned_));
     }
     return {};
 }
@@ -137,7 +165,7 @@ Result<void> TopicVersions::learn_stored() {
 // The ledger says what readers of this process see, and it may be behind for a moment.
 Result<void> TopicVersions::learn() {
     const uint64_t changes = control_.changes();
-    if (changes == learned_) {
+    if (changes == learned_ && unlearned_.empty()) {
         return {};
     }
     RH_TRY(learn_stored());

@@ -27,8 +27,8 @@ class TopicVersions : public Versions {
     Result<void> commit_stored(uploads::Upload upload) override;
     Result<uploads::Upload> commit_voided(const model::UploadId& id) override;
     Result<std::optional<model::UploadId>> recover() override;
-    // A version that was made stays.
-    Result<void> withdraw(const model::UploadId&) override { return {}; }
+    // Error unavailable upload_decided: its version was made, and stays.
+    Result<void> withdraw(const model::UploadId& id) override;
 
     // Makes visible what others left so for some seconds, and tells the ledger what they stored and
     // voided. Called now and then.
@@ -36,6 +36,7 @@ class TopicVersions : public Versions {
 
   private:
     Result<void> check_topic_is_the_same() const;
+    Result<void> replace_after_all(const uploads::Upload& upload);
     Result<void> settle();
     Result<void> learn();
     Result<void> learn_stored();
@@ -46,7 +47,7 @@ class TopicVersions : public Versions {
     kafka_log::ControlTopic& control_;
     const std::string node_;
     uint64_t learned_ = 0;  // the state of the control topic that the ledger knows
-    std::vector<uploads::Upload> unlearned_;
+    std::vector<uploads::Upload> unlearned_;  // stored elsewhere, and on their way here
 };
 
 }  // namespace rh::sink

@@ -40,7 +40,8 @@ class Versions {
 
     // Gives up a number reserved for an upload that will not be stored after all, or must be
     // repaired first: what may stand in `uploads` under it is taken back before, so that burning
-    // the number shows nothing and voids nothing. Without a reservation it does nothing.
+    // the number shows nothing and voids nothing. Without a reservation it does nothing. An Error
+    // may mean that it is stored after all: its rows must stay, and is_decided() tells.
     virtual Result<void> withdraw(const model::UploadId& id) = 0;
 };
 

@@ -421,13 +421,18 @@ Result<void> Ledger::raise_current_version(uint64_t version) {
     return impl_->raise_version(version);
 }
 
-Result<void> Ledger::learn(const std::vector<Upload>& stored) {
+Result<std::vector<Upload>> Ledger::learn(const std::vector<Upload>& stored) {
     const std::lock_guard lock(impl_->mutex);
     Database& database = impl_->database;
     RH_ASSIGN(Transaction transaction, Transaction::begin(database));
+    std::vector<Upload> on_their_way;
     for (const Upload& upload : stored) {
         RH_ASSIGN(const auto existing, read_upload(database, upload.id));
-        if (existing && !may_start_again(existing->state)) {
+        if (existing && !is_final(existing->state)) {
+            on_their_way.push_back(upload);
+            continue;
+        }
+        if (existing && existing->state == State::stored) {
             continue;
         }
         RH_TRY(delete_upload(database, upload.id));
@@ -440,7 +445,8 @@ Result<void> Ledger::learn(const std::vector<Upload>& stored) {
             .bind(upload.held_by);
         RH_TRY(update.run());
     }
-    return transaction.commit();
+    RH_TRY(transaction.commit());
+    return on_their_way;
 }
 
 Result<std::optional<Ledger::OpenReservation>> Ledger::open_reservation() const {
@@ -471,8 +477,8 @@ Result<void> Ledger::commit_stored(const Upload& upload, Numbering numbering) {
         update.bind_blob(upload.id.bytes);
         RH_TRY(update.bind(static_cast<int64_t>(*upload.stored_version)).run());
     }
-    if (found->request.replaces) {
-        RH_TRY(impl_->void_upload(*found->request.replaces, *upload.stored_version));
+    if (upload.request.replaces) {
+        RH_TRY(impl_->void_upload(*upload.request.replaces, *upload.stored_version));
     }
     return transaction.commit();
 }

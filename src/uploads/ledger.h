@@ -101,14 +101,16 @@ class Ledger {
         model::UploadId upload_id;
     };
     Result<std::optional<OpenReservation>> open_reservation() const;
-    // `upload` has stored_version and finished_at; its state is set to stored.
+    // `upload` has stored_version and finished_at; its state is set to stored. What it replaces, if
+    // that is set, is voided by the same version.
     Result<void> commit_stored(const Upload& upload, Numbering numbering = Numbering::here);
     Result<void> commit_voided(const model::UploadId& id, uint64_t version,
                                Numbering numbering = Numbering::here);
     // Uploads that other processes stored, with their versions and who holds their files: from now
     // on they are here too, in place of one that ended without being stored. One that is on its way
-    // here stays, and gets its version by commit_stored().
-    Result<void> learn(const std::vector<Upload>& stored);
+    // here stays, and gets its version by commit_stored(); or it ends otherwise, and is still to be
+    // learned: those that are on their way are returned.
+    Result<std::vector<Upload>> learn(const std::vector<Upload>& stored);
     // What readers see was stored or voided by another process, up to this version.
     Result<void> raise_current_version(uint64_t version);
     Result<void> release_reservation(const model::UploadId& id);  // the number is burned

@@ -1,10 +1,13 @@
 """What the control topic decides for all processes, and what happens when it is not there any more."""
 
+import signal
 import threading
 import time
 
+import httpx
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from kafka_site import (
     CONTROL,
     Site,
@@ -70,6 +73,85 @@ def test_of_two_corrections_of_one_file_the_first_counts(site, rng):
     assert again.status_code == 200 and again.json()["state"] == "stored", again.text
     check_exactly_once(servers[lost], corrections[lost][1])
     assert served(servers[lost], corrections[won][1]) == []
+
+
+def leave_received(server, content: bytes, **params) -> None:
+    """Kills the process when it has the file in its ledger, and has done nothing about it."""
+    server.kill()
+    server.start({"ROUNDHOUSE_KILL_AT": "receive_after_ledger"})
+    with pytest.raises(httpx.TransportError):
+        server.upload(content, wait=None, **params)
+    assert server.wait_dead(30) == -signal.SIGKILL
+
+
+def test_a_correction_replaces_though_another_process_stored_the_file_without_saying_so(site, rng):
+    content, rows = make_file(rng, 2_000)
+    corrected, corrected_rows = make_file(rng, 3_000)
+    late, early = site.start(), site.start()
+    original = wait_stored(early, send(early, content, filename="original.csv"))["id"]
+    wait_for(lambda: knows(late, original), "both know the file", 30)
+    leave_received(late, corrected, filename="corrected.csv", replaces=original)
+    correction = wait_stored(early, send(early, corrected, filename="corrected.csv"))["id"]
+    check_exactly_once(early, rows)  # nobody has said that it does not count
+    late.start()
+    assert wait_stored(late, correction)["stored_version"]
+    for server in (late, early):
+        check_exactly_once(server, corrected_rows)
+        wait_for(lambda s=server: served(s, rows) == [], "what was corrected does not count", 30)
+        path = f"/v1/uploads/{original}"
+        wait_for(lambda s=server, p=path: s.get(p).json()["voided_version"], "the upload says so", 30)
+    assert late.get(path).json()["voided_version"] == early.get(path).json()["voided_version"]
+
+
+def test_a_void_of_a_file_on_its_way_here_is_learned(site, rng):
+    content, rows = make_file(rng, 2_000)
+    late, early = site.start(), site.start()
+    leave_received(late, content, filename="both.csv")
+    upload_id = wait_stored(early, send(early, content, filename="both.csv"))["id"]
+    path = f"/v1/uploads/{upload_id}"
+    assert early.post(f"{path}/void").status_code == 200
+    late.start()
+    wait_stored(late, upload_id)
+    wait_for(lambda: late.get(path).json()["voided_version"], "it is voided here too", 30)
+    for name in ("stored_version", "voided_version"):
+        assert late.get(path).json()[name] == early.get(path).json()[name]
+    assert served(late, rows) == served(early, rows) == []
+
+
+def test_a_file_that_another_process_stored_is_not_cancelled(site, rng):
+    """It counts, whatever this process has still to do for it."""
+    content, rows = make_file(rng, 2_000)
+    long, _ = make_file(rng, 400_000)
+    late, early = site.start(), site.start()
+    before = [send(late, long, filename=f"{n}.csv", allow_duplicate=f"{n}") for n in range(20)]
+    upload_id = send(late, content, filename="both.csv")
+    wait_stored(early, send(early, content, filename="both.csv"))
+    answer = late.post(f"/v1/uploads/{upload_id}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "upload_finished"), answer.text
+    for each in before:
+        late.post(f"/v1/uploads/{each}/cancel")
+    wait_stored(late, upload_id)
+    check_exactly_once(early, rows)
+
+
+def test_an_upload_that_cannot_be_announced_holds_nothing_up(own_site, rng):
+    """Its record is larger than the brokers take."""
+    site = own_site
+    server = site.start()
+    wait_stored(server, send(server, make_file(rng, 100)[0], filename="first.csv"))
+    small = ConfigEntry("max.message.bytes", "10000", incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ConfigResource.Type.TOPIC, CONTROL, incremental_configs=[small])
+    site.admin().incremental_alter_configs([topic])[topic].result()
+    content, rows = make_file(rng, 3_000)
+    lines = content.decode().split("\r\n")
+    names = [f"{rng.getrandbits(200):050x}" for _ in range(900)]  # nobody knows what is in these columns
+    wide = "\r\n".join([",".join([lines[0], *names]), *(line + "," * len(names) for line in lines[1:3])])
+    checked = server.upload(wide.encode(), filename="wide.csv", dry_run="true")
+    assert checked.status_code == 200 and checked.json()["state"] == "checked", checked.text
+    said = "other processes cannot be told of an upload"
+    wait_for(lambda: said in server.log_path.read_text(), "it is said", 30)
+    wait_stored(server, send(server, content, filename="after.csv"))
+    check_exactly_once(server, rows)
 
 
 def test_a_void_that_a_shard_keeps_from_being_seen_is_no_refusal(site, rng):
