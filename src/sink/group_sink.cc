@@ -340,27 +340,28 @@ bool GroupSink::is_known_schema(int32_t id) {
 }
 
 bool GroupSink::Announced::has(uint32_t partition, int64_t offset) const {
-    if (!counts || partition >= partitions.size()) {
+    if (!counts() || partition >= published.partitions.size()) {
         return false;
     }
-    const auto& rows = partitions[partition];
+    const auto& rows = published.partitions[partition];
     if (rows.first_offset < 0) {
-        return !is_complete;
+        return !is_complete();
     }
-    return offset >= rows.first_offset && (!is_complete || offset <= rows.last_offset);
+    return offset >= rows.first_offset && (!is_complete() || offset <= rows.last_offset);
 }
 
 bool GroupSink::Announced::had_ended_before(uint32_t partition, int64_t offset) const {
-    if (!counts || !is_complete) {
+    if (!counts() || !is_complete()) {
         return false;
     }
-    return partition >= partitions.size() ||
-           (partitions[partition].first_offset >= 0 && offset > partitions[partition].last_offset);
+    return partition >= published.partitions.size() ||
+           (published.partitions[partition].first_offset >= 0 &&
+            offset > published.partitions[partition].last_offset);
 }
 
 bool GroupSink::Announced::ends_before(uint32_t partition, int64_t position) const {
-    return is_complete && partition < partitions.size() &&
-           position > partitions[partition].last_offset;
+    return is_complete() && partition < published.partitions.size() &&
+           position > published.partitions[partition].last_offset;
 }
 
 // A transaction's rows and its record become visible one after the other, so what makes a row no
@@ -382,14 +383,11 @@ const GroupSink::Announced* GroupSink::announced(const model::UploadId& id) {
     if (const auto found = announced_.find(id); found != announced_.end()) {
         return &found->second;
     }
-    const auto published = context_.control.published(id);
+    auto published = context_.control.published(id);
     if (!published) {
         return nullptr;
     }
-    Announced upload{.counts = published->state != kafka_log::Published::State::abandoned,
-                     .is_complete = published->state == kafka_log::Published::State::complete,
-                     .partitions = published->partitions};
-    return &announced_.emplace(id, std::move(upload)).first->second;
+    return &announced_.emplace(id, Announced{*std::move(published)}).first->second;
 }
 
 void GroupSink::close_cell(Cells::iterator cell, int64_t wait_ms) {
@@ -407,17 +405,22 @@ void GroupSink::drop_cell(Cells::iterator cell) {
 }
 
 // Cells that will get no more rows: their upload's manifest is there and its last row was reached,
-// or there will be no manifest.
+// or there will be no manifest, or nobody knows when.
 void GroupSink::close_finished() {
-    if (const uint64_t now = context_.control.changes(); now != control_seen_) {
-        control_seen_ = now;
+    if (const uint64_t changes = context_.control.changes(); changes != control_seen_) {
+        control_seen_ = changes;
         announced_.clear();
     }
+    if (open_.empty()) {
+        unfinished_.clear();
+    }
+    const int64_t now = monotonic_ms();
     for (auto cell = open_.begin(); cell != open_.end();) {
         const auto here = cell++;
         const auto& [partition, upload_id] = here->first;
         const Announced* upload = announced(upload_id);
-        if (upload == nullptr || !upload->counts) {
+        if (upload == nullptr || !upload->counts() ||
+            (!upload->is_complete() && unfinished_.is_left(upload->published, now))) {
             drop_cell(here);
         } else if (upload->ends_before(partition, partitions_[partition].position)) {
             close_cell(here, kLastRowsWaitMs);

@@ -6,8 +6,9 @@
 // inserted again, which changes nothing.
 //
 // A cell is complete when a row of a later one of its upload comes in its partition, or the
-// manifest says that the partition's last row was reached. When ClickHouse does not take rows,
-// reading is paused; the member stays in the group.
+// manifest says that the partition's last row was reached. Rows of one that nobody goes on with are
+// dropped, so that its upload is repaired if somebody does (sink.h). When ClickHouse does not take
+// rows, reading is paused; the member stays in the group.
 //
 // One thread of its own; begin(), health() and has_taken() by any.
 #pragma once
@@ -37,6 +38,7 @@
 #include "sink/retention_losses.h"
 #include "sink/shard_writer.h"
 #include "sink/topic_consumer.h"
+#include "sink/unfinished_uploads.h"
 
 namespace rh::sink {
 
@@ -72,10 +74,12 @@ class GroupSink : public TopicConsumer {
     using Cells = std::map<CellKey, PartitionCell>;
     // What the control topic says of an upload.
     struct Announced {
-        bool counts = true;  // not abandoned
-        bool is_complete = false;
-        std::vector<kafka_log::PartitionRows> partitions;
+        kafka_log::Published published;
 
+        bool counts() const { return published.state != kafka_log::Published::State::abandoned; }
+        bool is_complete() const {
+            return published.state == kafka_log::Published::State::complete;
+        }
         // Whether a row at this place is of this publication. Earlier ones, which were abandoned or
         // lost rows, may have had other partitions.
         bool has(uint32_t partition, int64_t offset) const;
@@ -127,6 +131,7 @@ class GroupSink : public TopicConsumer {
     std::vector<int64_t> due_at_;  // when they are given even if they are few; monotonic
     std::vector<DeadLetter> letters_;
     std::map<model::UploadId, Announced> announced_;  // as long as the control topic stays the same
+    UnfinishedUploads unfinished_;
     std::map<int32_t, bool> schemas_;
     std::string last_upload_text_;
     model::UploadId last_upload_id_;
