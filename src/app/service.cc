@@ -87,8 +87,11 @@ Result<void> check_log_is_the_same(const Config& config, const std::string& data
     RH_ASSIGN(const auto counts, ledger.count_by_state());
     const bool has_uploads = std::ranges::any_of(counts, [](uint64_t n) { return n > 0; });
     const bool was_kafka = KafkaParts::was_used(data);
-    if (!has_uploads || was_kafka == (config.log == "kafka")) {
+    if (was_kafka == (config.log == "kafka")) {
         return {};
+    }
+    if (!has_uploads) {
+        return was_kafka ? KafkaParts::forget(data) : Result<void>();
     }
     return fail(ErrorKind::conflict, "other_log",
                 fmt::format("The uploads in {} are in {}. Start with --log={}, or begin another "

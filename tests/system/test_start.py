@@ -326,6 +326,30 @@ def test_a_refused_migration_ends_the_server_and_names_its_file(start_server):
     assert "roundhouse: Applying 0006_games.sql failed." in last and "Code: 8." in last
 
 
+def test_kafka_tried_on_an_empty_directory_leaves_the_choice(start_server, rng):
+    nowhere = "127.0.0.1:1"  # where nothing listens
+    kafka = {
+        "ROUNDHOUSE_LOG": "kafka",
+        "ROUNDHOUSE_KAFKA_BROKERS": nowhere,
+        "ROUNDHOUSE_REGISTRY_URL": f"http://{nowhere}/apis/ccompat/v7",
+    }
+    server = start_server(environment=kafka, ready=False)
+    server.kill()
+    for name in kafka:
+        server.environment.pop(name)
+    server.start()
+    content, expected = make_file(rng, 1_000)
+    server.stored(content)
+    server.kill()
+    server.start()
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+    server.kill()
+    server.start(kafka, ready=False)
+    assert server.wait_dead(30) == 1
+    assert "other_log" in server.log_tail() or "are in the embedded log" in server.log_tail(), server.log_tail()
+    server.start()
+
+
 def test_an_environment_variable_that_is_no_setting_is_said(start_server):
     """It may be a slip, or another's (Kubernetes makes some of a service's name): no reason to end."""
     server = start_server(
