@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "io/file.h"
@@ -18,6 +19,8 @@
 
 namespace rh::app {
 namespace {
+
+constexpr int64_t kEndedMs = 10'000;  // between two looks for uploads that ended
 
 // The name of this process in the control topic: the machine's, for people, and something that no
 // other has. The same over restarts, so that it goes on with its own uploads at once.
@@ -79,18 +82,18 @@ Result<kafka::Cluster> cluster_of(const Config& config) {
 
 bool KafkaParts::was_used(const std::string& data) { return io::exists(data + "/node"); }
 
+Result<void> KafkaParts::forget(const std::string& data) { return io::remove_file(data + "/node"); }
+
 KafkaParts::KafkaParts(const Config& config, kafka_log::KafkaLogOptions options,
                        std::stop_source stopping, log::EmbeddedLog& staged,
                        const clickhouse::Store& store, uploads::Ledger& ledger)
-    : stopping_(std::move(stopping)),
+    : ledger_(ledger),
+      stopping_(std::move(stopping)),
       control_(options.cluster, config.kafka_control_topic),
       log_(staged, control_, std::move(options)),
       versions_(store, ledger, control_, log_.options().node),
       announcer_(ledger, control_, log_.options().node) {
-    const auto tend = [this]() -> Result<void> {
-        RH_TRY(announcer_.tend());
-        return versions_.tend();
-    };
+    const auto tend = [this] { return this->tend(); };
     if (store.consumes()) {
         consumer_ = std::make_unique<sink::EngineConsumer>(
             sink::EngineConsumerContext{.store = store,
@@ -137,6 +140,39 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
     options.partitions = static_cast<int32_t>(config.kafka_partitions);
     return std::unique_ptr<KafkaParts>(
         new KafkaParts(config, std::move(options), std::move(stopping), staged, store, ledger));
+}
+
+Result<void> KafkaParts::tend() {
+    RH_TRY(announcer_.tend());
+    RH_TRY(versions_.tend());
+    return abandon_ended();
+}
+
+// Of uploads that ended here, rows in the topic that could not be declared void when they ended:
+// the brokers were away, or the process was killed. One that has just ended is left to whoever
+// ended it.
+Result<void> KafkaParts::abandon_ended() {
+    const bool first = !looked_for_ended_at_;
+    const int64_t now = monotonic_ms();
+    if (!first && now - *looked_for_ended_at_ < kEndedMs) {
+        return {};
+    }
+    looked_for_ended_at_ = now;
+    const auto seen = std::exchange(ended_, {});
+    for (const kafka_log::Published& published : control_.open_uploads()) {
+        if (published.publisher == log_.options().node) {
+            RH_ASSIGN(const auto upload, ledger_.find(published.upload_id));
+            if (!upload || uploads::may_start_again(upload->state)) {
+                ended_.insert(published.upload_id);
+            }
+        }
+    }
+    for (const model::UploadId& id : ended_) {
+        if (first || seen.contains(id)) {
+            RH_TRY(log_.remove(id));
+        }
+    }
+    return {};
 }
 
 Result<bool> KafkaParts::have_taken(const model::UploadId& id) {

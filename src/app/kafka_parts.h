@@ -2,7 +2,10 @@
 // that they number, and what brings rows into ClickHouse.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 
@@ -31,6 +34,8 @@ class KafkaParts : public sink::Peers {
 
     // Whether a server with its log in Kafka ever ran on the data directory.
     static bool was_used(const std::string& data);
+    // Of a data directory in which nothing was ever received: it may begin with another log.
+    static Result<void> forget(const std::string& data);
 
     kafka_log::KafkaLog& log() { return log_; }
     sink::TopicVersions& versions() { return versions_; }
@@ -54,12 +59,18 @@ class KafkaParts : public sink::Peers {
   private:
     KafkaParts(const Config& config, kafka_log::KafkaLogOptions options, std::stop_source stopping,
                log::EmbeddedLog& staged, const clickhouse::Store& store, uploads::Ledger& ledger);
+    Result<void> tend();
+    Result<void> abandon_ended();
 
+    uploads::Ledger& ledger_;
     std::stop_source stopping_;  // of all that options.cluster makes
     kafka_log::ControlTopic control_;
     kafka_log::KafkaLog log_;
     sink::TopicVersions versions_;
     sink::Announcer announcer_;
+    // Of the consumer's thread.
+    std::set<model::UploadId> ended_;             // that abandon_ended() saw the last time
+    std::optional<int64_t> looked_for_ended_at_;  // monotonic
     std::unique_ptr<sink::TopicConsumer> consumer_;
 };
 

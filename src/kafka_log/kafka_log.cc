@@ -279,6 +279,9 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
 
 // Says `state` of rows that this process owns from then on, unless it is too late for that.
 Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state) {
+    if (auto trouble = control_.trouble()) {
+        return std::unexpected(*std::move(trouble));  // nobody waits for brokers that are away
+    }
     RH_ASSIGN(auto producer, kafka::Producer::create(options_.cluster, transactional_id(id)));
     RH_TRY(producer->init_transactions());
     RH_TRY(control_.catch_up());

@@ -2,8 +2,11 @@
 rows that retention dropped. After each of them every row counts once, and what happened is said.
 """
 
+import contextlib
+import signal
 import threading
 
+import httpx
 import pytest
 from confluent_kafka import KafkaException
 from kafka_site import (
@@ -149,6 +152,52 @@ def test_every_process_answers_for_a_file_on_its_way(site, rng):
     wait_for(lambda: other.get(bad).status_code == 404, "the other knows that it was deleted")
     site.stack.run("up")
     wait_for(lambda: other.get(waiting).json()["state"] == "stored", "it is stored", 120)
+
+
+def test_a_process_that_stopped_while_it_published_holds_nobody_up(site, rng):
+    """The last rows of its file are half of a cell, and the topic has no more."""
+    half, half_rows = make_file(rng, 150_000)
+    content, rows = make_file(rng, 5_000)
+    stopped, server = site.start(environment={"ROUNDHOUSE_KILL_AT": "kafka_after_commit"}), site.start()
+    with contextlib.suppress(httpx.HTTPError):
+        stopped.upload(half, filename="half.csv", wait=None)
+    assert stopped.wait_dead(60) == -signal.SIGKILL
+    upload = server.wait_final(send(server, content, filename="after.csv"), timeout=120)
+    assert upload["state"] == "stored", upload
+    check_exactly_once(server, rows)
+    assert served(server, half_rows) == []
+    stopped.start()
+    half_id = send(stopped, half, filename="half.csv")
+    wait_stored(stopped, half_id)
+    for each in (stopped, server):
+        wait_for(
+            lambda s=each: served(s, half_rows) == sorted(expected_hourly(half_rows)), "it serves the file", 30
+        )
+        check_exactly_once(each, rows)
+    check_matched(stopped, half_id)
+    assert site.count(half_id) == len(half_rows)
+
+
+def test_cancelled_while_the_broker_is_away(site, rng):
+    """It is said at once; that its rows do not count is written when somebody can take it."""
+    content, rows = make_file(rng, 600_000)
+    server = site.start()
+    upload_id = send(server, content, filename="cancelled.csv")
+    path = f"/v1/uploads/{upload_id}"
+    wait_for(lambda: metric(server, "roundhouse_kafka_open_uploads") == 1, "some rows are in the topic")
+    site.stack.kill("broker")
+    wait_for(lambda: "kafka_unavailable" in server.log_path.read_text(), "the broker is missed", 60)
+    answer = server.post(f"{path}/cancel", timeout=20)
+    assert answer.status_code == 200 and answer.json()["state"] == "cancelled", answer.text
+    server.kill()
+    site.stack.start("broker")
+    server.start()
+    assert server.get(path).json()["state"] == "cancelled"
+    wait_for(lambda: metric(server, "roundhouse_kafka_open_uploads") == 0, "its rows are declared void", 60)
+    assert served(server, rows) == []
+    more, more_rows = make_file(rng, 5_000)
+    wait_stored(server, send(server, more, filename="more.csv"))
+    check_exactly_once(server, more_rows)
 
 
 @pytest.mark.parametrize("recovered_by", ["its own restart", "the file sent to another process"])
