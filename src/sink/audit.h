@@ -45,7 +45,7 @@ Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client
 Result<std::set<model::UploadId>> uploads_known(const clickhouse::Store& store);
 
 // Ends its INSERTs and removes every row of the upload from game_rounds and the rollups of every
-// shard.
+// shard; but none of one that `uploads` there says is stored, or was.
 Result<void> delete_rows(const clickhouse::Store& store, const model::UploadId& id);
 
 }  // namespace rh::sink

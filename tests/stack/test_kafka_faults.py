@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import KafkaException
 from kafka_site import (
     Site,
+    ask,
     check_exactly_once,
     check_matched,
     drop_all_records,
@@ -176,6 +177,32 @@ def test_a_process_that_stopped_while_it_published_holds_nobody_up(site, rng):
         check_exactly_once(each, rows)
     check_matched(stopped, half_id)
     assert site.count(half_id) == len(half_rows)
+
+
+def test_a_removal_that_comes_late_takes_nothing_that_counts(site, rng):
+    """ClickHouse was asked for it by a process that is gone, and the other one has stored the file since."""
+    content, rows = make_file(rng, 5_000)
+    owner, other = site.start(), site.start()
+    site.stack.kill("clickhouse-2")
+    ask(site, 1, "SYSTEM STOP MERGES")  # nor does it remove rows
+    before = site.committed(GROUP)
+    upload_id = send(owner, content, filename="late.csv")
+    path = f"/v1/uploads/{upload_id}"
+    wait_for(lambda: owner.get(path).json()["state"] == "storing", "all of it is published")
+    wait_for(lambda: site.committed(GROUP) != before, "shard 1 has its part")
+    assert send(other, content, filename="late.csv") == upload_id
+    with contextlib.suppress(httpx.TransportError):
+        owner.post(f"{path}/cancel", timeout=5)
+    removals = "SELECT count() FROM system.mutations WHERE NOT is_done"
+    wait_for(lambda: ask(site, 1, removals) == "1", "the removal is asked for")
+    owner.kill()
+    site.stack.start("clickhouse-2")
+    wait_stored(other, upload_id)
+    check_exactly_once(other, rows)
+    ask(site, 1, "SYSTEM START MERGES")
+    wait_for(lambda: ask(site, 1, removals) == "0", "the removal is done")
+    check_exactly_once(other, rows)
+    check_matched(other, upload_id)
 
 
 def test_cancelled_while_the_broker_is_away(site, rng):
