@@ -277,7 +277,8 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
     return sender->finish(Published::State::complete);
 }
 
-// Says `state` of rows that this process owns from then on, unless it is too late for that.
+// Says `state` of rows that this process owns from then on, unless it is too late for that: for
+// `abandoned`, if another one owns them by now.
 Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state) {
     if (auto trouble = control_.trouble()) {
         return std::unexpected(*std::move(trouble));  // nobody waits for brokers that are away
@@ -288,8 +289,10 @@ Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state
     auto published = control_.published(id);
     const bool is_open =
         published && published->state != Published::State::abandoned && !control_.stored(id);
-    const bool is_whole = is_open && published->state == Published::State::complete;
-    if (!is_open || (state == Published::State::complete && !is_whole)) {
+    const bool may_be_said = state == Published::State::complete
+                                 ? is_open && published->state == Published::State::complete
+                                 : is_open && published->publisher == options_.node;
+    if (!may_be_said) {
         return {};
     }
     published->publisher = options_.node;
