@@ -98,7 +98,7 @@ Result<void> IdempotencyStore::remove_old() {
     return {};
 }
 
-Result<IdempotencyStore::Ticket> IdempotencyStore::begin(std::string_view key_name,
+Result<IdempotencyStore::Ticket> IdempotencyStore::begin(std::string_view key_id,
                                                          std::string_view idempotency_key) {
     const bool printable =
         std::ranges::all_of(idempotency_key, [](char c) { return c > ' ' && c < 0x7f; });
@@ -109,7 +109,7 @@ Result<IdempotencyStore::Ticket> IdempotencyStore::begin(std::string_view key_na
                                 kKeyBytesMax));
     }
     const std::string name =
-        receive::hex(receive::sha256(fmt::format("{}\n{}", key_name, idempotency_key)));
+        receive::hex(receive::sha256(fmt::format("{}\n{}", key_id, idempotency_key)));
     {
         const std::lock_guard lock(mutex_);
         if (!running_.insert(name).second) {

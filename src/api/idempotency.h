@@ -1,6 +1,6 @@
 // Idempotency-Key: the first answer to a request is kept for 24 hours under DIR/idempotency, one
-// file a key, and given again to the same request. Keys of different API keys are different. Any
-// thread.
+// file a key, and given again to the same request. Keys of different API keys are different, also
+// of two that have the same name. Any thread.
 //
 // A crash between the work and the kept answer is harmless: the same file is the same upload, so
 // the repeated request is answered as a duplicate.
@@ -45,7 +45,7 @@ class IdempotencyStore {
     };
     // Errors: invalid_request bad_idempotency_key (1 to 255 printable ASCII characters); conflict
     // idempotency_key_in_use.
-    Result<Ticket> begin(std::string_view key_name, std::string_view idempotency_key);
+    Result<Ticket> begin(std::string_view key_id, std::string_view idempotency_key);
     // Keeps the first answer, durably.
     Result<void> keep(const Ticket& ticket, std::string_view fingerprint,
                       const http::Response& response);

@@ -53,7 +53,7 @@ class UploadPost {
         const std::string_view key = request.header("idempotency-key");
         std::optional<IdempotencyStore::Ticket> ticket;
         if (request.has_header("idempotency-key")) {
-            RH_ASSIGN(auto begun, dependencies_.idempotency.begin(request.key_name, key));
+            RH_ASSIGN(auto begun, dependencies_.idempotency.begin(request.key_id, key));
             ticket.emplace(std::move(begun));
         }
         RH_ASSIGN(body_, UploadBody::open(exchange_, options_.content_sha256));

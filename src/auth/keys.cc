@@ -260,7 +260,7 @@ Result<http::Principal> KeyRing::authenticate(std::string_view authorization) {
     const std::lock_guard lock(mutex_);
     RH_TRY(refresh());
     if (keys_.empty()) {
-        return http::Principal{.key_name = "", .scopes = {http::Scope::admin}};
+        return http::Principal{.key_id = "", .key_name = "", .scopes = {http::Scope::admin}};
     }
     if (authorization.empty()) {
         return fail(ErrorKind::unauthorized, "missing_key",
@@ -286,7 +286,7 @@ Result<http::Principal> KeyRing::authenticate(std::string_view authorization) {
         return fail(ErrorKind::unauthorized, "invalid_key",
                     "The API key is unknown or was revoked.");
     }
-    return http::Principal{.key_name = found->name, .scopes = found->scopes};
+    return http::Principal{.key_id = found->id, .key_name = found->name, .scopes = found->scopes};
 }
 
 bool is_loopback(std::string_view address) {

@@ -84,6 +84,7 @@ TEST_F(KeysTest, ARunningServerSeesNewAndRevokedKeys) {
     const auto principal = ring->authenticate("Bearer " + first.secret);
     ASSERT_TRUE(principal.has_value());
     EXPECT_EQ(principal->key_name, "one");
+    EXPECT_EQ(principal->key_id, first.key.id);
     EXPECT_THAT(principal->scopes, ElementsAre(Scope::upload));
     EXPECT_EQ(code_of(*ring, "bearer   " + second.secret), "");
     EXPECT_EQ(code_of(*ring, ""), "missing_key");

@@ -28,7 +28,7 @@ struct Request {
     std::vector<std::pair<std::string, std::string>> path_parameters;  // of the route's {name}s
     std::string trace_id;                                              // 32 hex digits
     std::string peer;
-    std::string key_name;  // of the API key; empty without keys
+    std::string key_id;  // of the API key; empty without keys
 
     std::string_view header(std::string_view lower_case_name) const;           // empty if absent
     bool has_header(std::string_view lower_case_name) const;                   // perhaps empty

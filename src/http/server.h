@@ -44,7 +44,8 @@ struct ServerOptions {
 
 // Says who may: the scopes of a bearer key. Errors: unauthorized invalid_key / missing_key.
 struct Principal {
-    std::string key_name;
+    std::string key_id;         // its own for ever; empty without keys
+    std::string key_name;       // for people: several keys may have it
     std::vector<Scope> scopes;  // admin implies all
 };
 using Authenticator = std::function<Result<Principal>(std::string_view authorization_header)>;

@@ -174,9 +174,9 @@ inline Result<Principal> only_upload_key(std::string_view authorization) {
         return fail(ErrorKind::unauthorized, "missing_key", "No key.");
     }
     if (authorization == "Bearer reader") {
-        return Principal{"r", {Scope::read}};
+        return Principal{"1", "r", {Scope::read}};
     }
-    return Principal{"u", {Scope::upload}};
+    return Principal{"2", "u", {Scope::upload}};
 }
 
 inline ServerOptions test_options() {

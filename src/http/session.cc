@@ -261,7 +261,7 @@ Result<void> authorize(SessionContext& context, const Route& route, Request& req
                                 "with it: roundhouse keys create --data DIR --scope {}.",
                                 principal.key_name, name_of(route.scope), name_of(route.scope)));
     }
-    request.key_name = principal.key_name;
+    request.key_id = principal.key_id;
     return {};
 }
 

@@ -334,6 +334,29 @@ def test_keys_and_scopes_on_every_route(start_server, tmp_path):
         assert server.get(path).status_code == 200
 
 
+def test_api_keys_of_one_name_do_not_share_an_idempotency_key(start_server, tmp_path):
+    """The first was revoked and made again under its name, as when it may be known to others."""
+
+    def keys(*words):
+        command = [BINARY, "keys", *words, "--data", tmp_path / "data", "--json"]
+        return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+    first, second = (keys("create", "--name", "loader", "--scope", "upload") for _ in range(2))
+    server = start_server()
+
+    def send(key, content):
+        return server.upload(content, headers={"Authorization": f"Bearer {key['key']}", "Idempotency-Key": "1"})
+
+    assert send(first, GOOD).status_code == 200
+    other = GOOD.replace(b",2000", b",3000")
+    answer = send(second, other)
+    assert answer.status_code == 200 and answer.json()["duplicate"] is False, answer.text
+    assert "idempotency-replayed" not in answer.headers
+    assert send(first, other).json()["code"] == "idempotency_key_reused"
+    keys("revoke", first["id"])
+    assert send(second, other).headers["idempotency-replayed"] == "true"
+
+
 def test_a_key_that_is_made_while_the_server_runs_lets_other_names_in(start_server, tmp_path):
     server = start_server()
     headers = {"Host": "served.example"}
