@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/body_digests.h"
 #include "api/csv_text.h"
 #include "api/page_cursor.h"
 #include "api/upload_options.h"

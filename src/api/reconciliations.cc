@@ -11,6 +11,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "api/body_digests.h"
 #include "api/page_cursor.h"
 #include "api/refusal.h"
 #include "api/statement_options.h"
@@ -70,7 +71,11 @@ Result<Reconciliation> begin_of_upload(http::Exchange& exchange, Reconciler& rec
                     "Query parameters belong to a statement (a CSV body). An upload is reconciled "
                     "whole.");
     }
+    RH_ASSIGN(const auto declared, read_digests(exchange.request()));
     RH_ASSIGN(const std::string body, exchange.read_whole_body(kJsonBodyBytesMax));
+    BodyDigests digests(declared, /*packed=*/false);
+    digests.take_sent(body);
+    RH_TRY(digests.check());
     RH_ASSIGN(const auto id, read_upload_id(body));
     return reconciler.submit(id);
 }
@@ -84,15 +89,23 @@ Result<Reconciliation> begin_of_statement(http::Exchange& exchange, Reconciler& 
         return fail(ErrorKind::unsupported, "unsupported_encoding",
                     "Content-Encoding is none of gzip, zstd, identity.");
     }
-    RH_ASSIGN(auto spool, reconciler.spool(*packing));
+    RH_ASSIGN(const auto declared, read_digests(request));
+    BodyDigests digests(declared, *packing != io::ContentEncoding::none);
+    RH_ASSIGN(auto spool, reconciler.spool(*packing, [&digests](std::string_view unpacked) {
+        digests.take_unpacked(unpacked);
+    }));
     std::string piece(kBodyPieceBytes, '\0');
     while (true) {
         RH_ASSIGN(const size_t got, exchange.read_body(piece));
         if (got == 0) {
             break;
         }
-        RH_TRY(spool.write(std::string_view(piece).substr(0, got)));
+        const std::string_view sent = std::string_view(piece).substr(0, got);
+        digests.take_sent(sent);
+        RH_TRY(spool.write(sent));
     }
+    RH_TRY(spool.check_end());
+    RH_TRY(digests.check());
     return reconciler.submit(std::move(spool), std::move(asked.options), std::move(asked.scope));
 }
 

@@ -116,9 +116,7 @@ Result<void> UploadBody::open_multipart(std::string_view content_type) {
 
 Result<size_t> UploadBody::read_raw(std::span<char> buffer) {
     RH_ASSIGN(const size_t got, exchange_.read_body(buffer));
-    if (content_digest_) {
-        body_hash_.feed({buffer.data(), got});
-    }
+    content_digest_.take_sent({buffer.data(), got});
     return got;
 }
 
@@ -148,11 +146,7 @@ Result<void> UploadBody::finish() {
         if (part) {
             return unexpected_field(part->name);
         }
-        if (content_digest_ && body_hash_.finish() != *content_digest_) {
-            return fail(ErrorKind::invalid_request, "digest_mismatch",
-                        "The body's SHA-256 is not the one of Content-Digest: it was damaged on "
-                        "its way. Nothing is kept; send it again.");
-        }
+        RH_TRY(content_digest_.check());
     }
     ended_ = true;
     if (file_hash_) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "api/body_digests.h"
 #include "base/result.h"
 #include "http/exchange.h"
 #include "http/multipart.h"
@@ -41,14 +42,14 @@ class UploadBody {
 
   private:
     UploadBody(http::Exchange& exchange, std::optional<receive::Sha256> content_digest)
-        : exchange_(exchange), content_digest_(content_digest) {}
+        : exchange_(exchange),
+          content_digest_({.content = content_digest, .repr = {}}, /*packed=*/false) {}
     Result<void> open_multipart(std::string_view content_type);
     Result<size_t> read_raw(std::span<char> buffer);
     Result<void> finish();
 
     http::Exchange& exchange_;
-    std::optional<receive::Sha256> content_digest_;
-    receive::Sha256Stream body_hash_;
+    BodyDigests content_digest_;  // of a multipart body
     std::optional<receive::Sha256Stream> file_hash_;
     bool ended_ = false;
     std::optional<http::MultipartReader> multipart_;

@@ -8,8 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "base/base64.h"
-#include "base/trim.h"
+#include "api/body_digests.h"
 #include "http/negotiate.h"
 #include "http/text.h"
 #include "model/upload_id.h"
@@ -144,55 +143,9 @@ Result<receive::Options> read_upload_options(const http::Request& request) {
     RH_TRY(read_format(request, options));
     RH_TRY(read_policy(request, options));
     RH_TRY(read_identity(request, options));
-    RH_ASSIGN(options.content_sha256,
-              read_digest(request.header("content-digest"), "Content-Digest"));
-    RH_ASSIGN(options.repr_sha256, read_digest(request.header("repr-digest"), "Repr-Digest"));
+    RH_ASSIGN(options.digests, read_digests(request));
     options.trace_id = request.trace_id;
     return options;
-}
-
-Result<std::optional<receive::Sha256>> read_digest(std::string_view header,
-                                                   std::string_view header_name) {
-    std::optional<receive::Sha256> digest;
-    std::string others;
-    for (const std::string_view item : http::list_items(header)) {
-        const size_t equals = item.find('=');
-        const std::string_view algorithm = item.substr(0, equals);
-        if (equals != std::string_view::npos && !http::equal_ignoring_case(algorithm, "sha-256")) {
-            others += fmt::format("{}{}", others.empty() ? "" : ", ", algorithm);
-            continue;
-        }
-        const std::string_view value =
-            equals == std::string_view::npos ? "" : trim_blanks(item.substr(equals + 1));
-        const bool quoted = value.size() >= 2 && value.starts_with(':') && value.ends_with(':');
-        const auto bytes = quoted ? base64_decode(value.substr(1, value.size() - 2)) : std::nullopt;
-        if (!bytes || bytes->size() != std::tuple_size_v<receive::Sha256>) {
-            return bad_parameter(
-                "bad_digest", fmt::format("{} is not sha-256=:BASE64: (RFC 9530).", header_name));
-        }
-        digest.emplace();
-        std::ranges::transform(*bytes, digest->begin(),
-                               [](char c) { return static_cast<uint8_t>(c); });
-    }
-    if (!digest && !others.empty()) {
-        return bad_parameter("bad_digest",
-                             fmt::format("{} names {} only, and this server checks sha-256: send "
-                                         "sha-256=:BASE64: beside it, or leave the header out.",
-                                         header_name, others));
-    }
-    return digest;
-}
-
-std::string digest_header(std::string_view sha256_hex) {
-    std::string bytes;
-    for (size_t i = 0; i + 1 < sha256_hex.size(); i += 2) {
-        const auto digit = [&](size_t at) {
-            const char c = sha256_hex[at];
-            return c <= '9' ? c - '0' : c - 'a' + 10;
-        };
-        bytes += static_cast<char>(digit(i) * 16 + digit(i + 1));
-    }
-    return fmt::format("sha-256=:{}:", base64_encode(bytes));
 }
 
 std::optional<int32_t> parse_timezone(std::string_view text) {

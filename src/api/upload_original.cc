@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "api/upload_options.h"
+#include "api/body_digests.h"
 #include "api/uploads.h"
 #include "http/negotiate.h"
 #include "http/text.h"

@@ -56,11 +56,11 @@ class UploadPost {
             RH_ASSIGN(auto begun, dependencies_.idempotency.begin(request.key_id, key));
             ticket.emplace(std::move(begun));
         }
-        RH_ASSIGN(body_, UploadBody::open(exchange_, options_.content_sha256));
+        RH_ASSIGN(body_, UploadBody::open(exchange_, options_.digests.content));
         options_.content_encoding = body_->content_encoding();
         options_.in_form = body_->is_multipart();
         if (options_.in_form) {
-            options_.content_sha256.reset();  // of the whole body: UploadBody checks it
+            options_.digests.content.reset();  // of the whole body: UploadBody checks it
             if (options_.filename.empty()) {
                 options_.filename = *body_->filename();
             }

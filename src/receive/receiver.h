@@ -20,7 +20,7 @@
 #include "base/result.h"
 #include "csv/encoding.h"
 #include "io/unpack.h"
-#include "receive/sha256.h"
+#include "receive/declared_digests.h"
 #include "uploads/layout.h"
 #include "uploads/ledger.h"
 #include "uploads/progress.h"
@@ -54,10 +54,7 @@ struct Options {
     bool dry_run = false;
     std::string label;  // allow_duplicate=LABEL; empty: none
     std::optional<model::UploadId> replaces;
-    // Digests the sender declared (RFC 9530).
-    std::optional<Sha256> content_sha256;  // of the bytes as sent
-    std::optional<Sha256>
-        repr_sha256;  // of the file: as sent, or unpacked; either one satisfies it
+    DeclaredDigests digests;
     std::string trace_id;
 };
 

@@ -250,18 +250,18 @@ TEST_F(ReceiverTest, ChecksDeclaredDigests) {
     const std::string body = rounds(10);
     const std::string packed = gzip(body);
     Options options;
-    options.content_sha256 = sha256(packed);
+    options.digests.content = sha256(packed);
     EXPECT_EQ(code_of(body, options), "digest_mismatch");
-    options.content_sha256.reset();
-    options.repr_sha256 = sha256("other");
+    options.digests.content.reset();
+    options.digests.repr = sha256("other");
     EXPECT_EQ(code_of(body, options), "digest_mismatch");
     options.content_encoding = io::ContentEncoding::gzip;
     EXPECT_EQ(code_of(packed, options), "digest_mismatch");
     expect_nothing_kept();
-    options.content_sha256 = sha256(packed);
-    options.repr_sha256 = sha256(body);
+    options.digests.content = sha256(packed);
+    options.digests.repr = sha256(body);
     EXPECT_EQ(code_of(packed, options), "");
-    options.repr_sha256 = sha256(packed);  // RFC 9530: the representation has its content coding
+    options.digests.repr = sha256(packed);  // RFC 9530: the representation has its content coding
     EXPECT_EQ(code_of(packed, options), "");
 }
 

@@ -32,7 +32,7 @@ class Spooler {
           writer_(std::move(writer)),
           sniffer_(options.encoding) {
         if (options.content_encoding != io::ContentEncoding::none &&
-            (options.content_sha256 || options.repr_sha256)) {
+            (options.digests.content || options.digests.repr)) {
             sent_digest_.emplace();
         }
     }
@@ -74,7 +74,9 @@ class Spooler {
 
     Result<Spooled> finish() {
         const Sha256 digest = digest_.finish();
-        RH_TRY(check_digests(digest));
+        RH_TRY(check_digests(
+            options_.digests,
+            {.sent = sent_digest_ ? sent_digest_->finish() : digest, .unpacked = digest}));
         if (content_.bytes == 0) {
             return fail(ErrorKind::invalid_content, "empty_file",
                         "The file has no bytes. Send a CSV file with a header and rows.");
@@ -99,25 +101,6 @@ class Spooler {
         return io::check_ratio(
             options_.content_encoding, sent_bytes_, content_.bytes,
             {.ratio_max = limits_.ratio_max, .free_bytes = limits_.ratio_free_bytes});
-    }
-
-    Result<void> check_digests(const Sha256& unpacked) {
-        const Sha256 sent = sent_digest_ ? sent_digest_->finish() : unpacked;
-        const auto mismatch = [](std::string_view field, const Sha256& declared,
-                                 const Sha256& received) {
-            return fail(ErrorKind::invalid_request, "digest_mismatch",
-                        fmt::format("{} declares sha-256 {}, but what arrived has {}: the file was "
-                                    "damaged or is another one. Nothing was kept; send it again.",
-                                    field, hex(declared), hex(received)));
-        };
-        if (options_.content_sha256 && *options_.content_sha256 != sent) {
-            return mismatch("Content-Digest", *options_.content_sha256, sent);
-        }
-        if (options_.repr_sha256 && *options_.repr_sha256 != unpacked &&
-            *options_.repr_sha256 != sent) {
-            return mismatch("Repr-Digest", *options_.repr_sha256, unpacked);
-        }
-        return {};
     }
 
     const std::string& directory_;

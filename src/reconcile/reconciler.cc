@@ -170,13 +170,14 @@ Result<Reconciliation> Reconciler::submit(const model::UploadId& id) {
     return reconciliation;
 }
 
-Result<Reconciler::Spool> Reconciler::spool(io::ContentEncoding packing) {
+Result<Reconciler::Spool> Reconciler::spool(io::ContentEncoding packing,
+                                            StatementWriter::Look look) {
     RH_TRY(check_room());
     std::string id = new_id();
     std::string directory = directory_of(id);
     RH_TRY(io::make_directories(directory));
     RH_ASSIGN(auto writer, StatementWriter::create(fmt::format("{}/{}", directory, kStatementFile),
-                                                   packing, options_.limits));
+                                                   packing, options_.limits, std::move(look)));
     return Spool(std::move(id), std::move(directory), std::move(writer));
 }
 

@@ -59,6 +59,7 @@ class Reconciler {
         Spool& operator=(Spool&&) = delete;
         ~Spool();
         Result<void> write(std::string_view body) { return writer_.write(body); }
+        Result<void> check_end() const { return writer_.check_end(); }
 
       private:
         friend class Reconciler;
@@ -67,7 +68,8 @@ class Reconciler {
         StatementWriter writer_;
     };
     // Errors: busy too_many_reconciliations; storage_full.
-    Result<Spool> spool(io::ContentEncoding packing);
+    // `look` is shown what is unpacked.
+    Result<Spool> spool(io::ContentEncoding packing, StatementWriter::Look look = nullptr);
     // Errors of StatementWriter::finish, of read_statement_header, and of submit above.
     Result<Reconciliation> submit(Spool spool, StatementOptions options, Scope scope);
 

@@ -12,18 +12,19 @@ constexpr uint64_t kBytesBetweenSpaceChecks = 32ULL << 20;
 }  // namespace
 
 StatementWriter::StatementWriter(std::string path, io::File file, io::ContentEncoding packing,
-                                 const StatementLimits& limits)
+                                 const StatementLimits& limits, Look look)
     : path_(std::move(path)),
       file_(std::move(file)),
       packing_(packing),
       limits_(limits),
+      look_(std::move(look)),
       unpacker_(io::Unpacker::make(packing)) {}
 
 Result<StatementWriter> StatementWriter::create(const std::string& path,
                                                 io::ContentEncoding packing,
-                                                const StatementLimits& limits) {
+                                                const StatementLimits& limits, Look look) {
     RH_ASSIGN(auto file, io::File::create(path));
-    return StatementWriter(path, std::move(file), packing, limits);
+    return StatementWriter(path, std::move(file), packing, limits, std::move(look));
 }
 
 Result<void> StatementWriter::keep(std::string_view bytes) {
@@ -41,6 +42,9 @@ Result<void> StatementWriter::keep(std::string_view bytes) {
         space_checked_at_ = unpacked_;
         RH_TRY(io::check_free_bytes(path_, limits_.free_bytes_min, "reconcile again"));
     }
+    if (look_) {
+        look_(bytes);
+    }
     detector_.feed(bytes);
     return file_.write_all(bytes);
 }
@@ -50,10 +54,12 @@ Result<void> StatementWriter::write(std::string_view body) {
     return unpacker_->feed(body, [this](std::string_view bytes) { return keep(bytes); });
 }
 
+Result<void> StatementWriter::check_end() const {
+    return packed_ > 0 ? unpacker_->finish() : Result<void>();
+}
+
 Result<Charset> StatementWriter::finish(std::optional<Charset> asked) {
-    if (packed_ > 0) {
-        RH_TRY(unpacker_->finish());
-    }
+    RH_TRY(check_end());
     if (unpacked_ == 0) {
         return fail(ErrorKind::invalid_content, "empty_file",
                     "The file has no bytes. Send a CSV file with a header and rows.");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,25 +26,30 @@ struct StatementLimits {
 
 class StatementWriter {
   public:
+    // Is shown what is unpacked.
+    using Look = std::function<void(std::string_view)>;
     static Result<StatementWriter> create(const std::string& path, io::ContentEncoding packing,
-                                          const StatementLimits& limits);
+                                          const StatementLimits& limits, Look look = nullptr);
 
     // Errors: too_large statement_too_large, decompression_ratio; invalid_content bad_gzip,
     // bad_zstd; storage_full.
     Result<void> write(std::string_view body);
-    // The end of the body; the encoding to read it in. Errors (invalid_content): truncated_gzip,
-    // truncated_zstd, empty_file, and those of CharsetDetector::judge.
+    // At the end of the body. Errors (invalid_content): truncated_gzip, truncated_zstd.
+    Result<void> check_end() const;
+    // The end of the body; the encoding to read it in. Errors (invalid_content): those of
+    // check_end(), empty_file, and those of CharsetDetector::judge.
     Result<Charset> finish(std::optional<Charset> asked);
 
   private:
     StatementWriter(std::string path, io::File file, io::ContentEncoding packing,
-                    const StatementLimits& limits);
+                    const StatementLimits& limits, Look look);
     Result<void> keep(std::string_view bytes);
 
     std::string path_;
     io::File file_;
     io::ContentEncoding packing_;
     StatementLimits limits_;
+    Look look_;
     std::unique_ptr<io::Unpacker> unpacker_;
     CharsetDetector detector_;
     uint64_t packed_ = 0, unpacked_ = 0, space_checked_at_ = 0;

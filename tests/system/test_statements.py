@@ -1,6 +1,8 @@
 """Statements as they come: bytes of any kind, cut files, rows that cannot be compared."""
 
+import base64
 import gzip
+import hashlib
 
 import pytest
 from rounds import COLUMNS, make_rows, to_csv
@@ -64,6 +66,48 @@ def test_a_file_that_cannot_be_used_is_refused_as_an_upload_of_it_is(server, cas
     assert listed(server) == known
     kept = {path.name for path in (server.data / "reconciliations").iterdir()}
     assert kept == set(known)
+
+
+def sha256(content: bytes) -> str:
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+PACKED = gzip.compress(RAW.encode(), mtime=0)
+# (headers of a packed body, code of the refusal)
+DIGESTS = {
+    "of the body": ({"Content-Digest": sha256(PACKED)}, None),
+    "of the file": ({"Repr-Digest": sha256(RAW.encode())}, None),
+    "of the file as it is sent": ({"Repr-Digest": sha256(PACKED)}, None),
+    "of both": ({"Content-Digest": sha256(PACKED), "Repr-Digest": sha256(RAW.encode())}, None),
+    "of another body": ({"Content-Digest": sha256(RAW.encode())}, "digest_mismatch"),
+    "of another file": ({"Repr-Digest": sha256(b"other")}, "digest_mismatch"),
+    "of another kind only": ({"Content-Digest": "sha-512=:AA==:"}, "bad_digest"),
+    "that is none": ({"Repr-Digest": "sha-256=:!!:"}, "bad_digest"),
+}
+
+
+@pytest.mark.parametrize("case", DIGESTS)
+def test_a_declared_digest_is_checked_as_an_uploads_is(server, case):
+    headers, code = DIGESTS[case]
+    known = listed(server)
+    statement = send(server, PACKED, {**GZIP, **headers})
+    upload = server.upload(PACKED, headers={**GZIP, **headers}, allow_duplicate=case)
+    if code is None:
+        assert (statement.status_code, upload.status_code) == (200, 200), statement.text + upload.text
+        return
+    for answer in (statement, upload):
+        assert (answer.status_code, answer.json()["code"]) == (400, code), answer.text
+    assert statement.json()["detail"] == upload.json()["detail"]
+    assert listed(server) == known
+    assert {path.name for path in (server.data / "reconciliations").iterdir()} == set(known)
+
+
+def test_a_declared_digest_of_the_question_is_checked_too(server):
+    body = b'{"upload_id": "00000000-0000-8000-8000-000000000000"}'
+    for declared, status in ((body, 404), (b"other", 400)):
+        headers = {"Content-Type": "application/json", "Content-Digest": sha256(declared)}
+        answer = server.post("/v1/reconciliations", content=body, headers=headers)
+        assert answer.status_code == status, answer.text
 
 
 def test_what_cannot_be_kept_is_not_begun(start_server):
