@@ -10,19 +10,24 @@ void append_json_string(std::string& out, std::string_view text) {
     out += '"';
     size_t plain = 0;  // where the characters begin that go into `out` as they are
     for (size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        const bool escaped = c == '"' || c == '\\';
-        if (!escaped && static_cast<unsigned char>(c) >= 0x20) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const bool escaped = byte == '"' || byte == '\\';
+        // U+0080 to U+009F, two bytes: a terminal obeys them, as it does DEL.
+        const bool is_c1 =
+            byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+        if (!escaped && !is_c1 && byte >= 0x20 && byte != 0x7f) {
             continue;
         }
         out += text.substr(plain, i - plain);
-        plain = i + 1;
         if (escaped) {
             out += '\\';
-            out += c;
+            out += text[i];
         } else {
-            fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+            i += is_c1 ? 1 : 0;
+            fmt::format_to(std::back_inserter(out), "\\u{:04x}",
+                           static_cast<unsigned char>(text[i]));
         }
+        plain = i + 1;
     }
     out += text.substr(plain);
     out += '"';

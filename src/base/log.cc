@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/harmless.h"
 #include "base/json_string.h"
+#include "base/utf8.h"
 
 namespace rh {
 namespace {
@@ -40,7 +42,7 @@ void log_event(LogLevel level, std::string_view message, std::initializer_list<L
     std::string line;
     if (as_json) {
         line = fmt::format(R"({{"time":"{}","level":"{}","message":)", timestamp(), level_name);
-        append_json_string(line, message);
+        append_json_string(line, to_valid_utf8(message));
         for (const auto& [key, value] : fields) {
             line += ',';
             append_json_string(line, key);
@@ -48,14 +50,14 @@ void log_event(LogLevel level, std::string_view message, std::initializer_list<L
             if (value.is_number()) {
                 line += value.text();
             } else {
-                append_json_string(line, value.text());
+                append_json_string(line, to_valid_utf8(value.text()));
             }
         }
         line += "}\n";
     } else {
-        line = fmt::format("{} {:7} {}", timestamp(), level_name, message);
+        line = fmt::format("{} {:7} {}", timestamp(), level_name, harmless(message));
         for (const auto& [key, value] : fields) {
-            line += fmt::format(" {}={}", key, value.text());
+            line += fmt::format(" {}={}", key, quoted_if_needed(value.text()));
         }
         line += '\n';
     }

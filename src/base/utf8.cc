@@ -1,10 +1,8 @@
 #include "base/utf8.h"
 
 namespace rh {
-namespace {
 
-// Bytes of the valid UTF-8 sequence that begins at text[0]; 0 if none does (RFC 3629).
-size_t sequence_length(std::string_view text) {
+size_t utf8_sequence_length(std::string_view text) {
     const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char first = byte(0);
     if (first < 0x80) {
@@ -26,11 +24,9 @@ size_t sequence_length(std::string_view text) {
     return overlong || surrogate || too_large ? 0 : length;
 }
 
-}  // namespace
-
 bool is_valid_utf8(std::string_view text) {
     while (!text.empty()) {
-        const size_t length = sequence_length(text);
+        const size_t length = utf8_sequence_length(text);
         if (length == 0) {
             return false;
         }
@@ -43,7 +39,7 @@ std::string to_valid_utf8(std::string_view text) {
     std::string result;
     result.reserve(text.size());
     while (!text.empty()) {
-        const size_t length = sequence_length(text);
+        const size_t length = utf8_sequence_length(text);
         if (length == 0) {
             result += "\xef\xbf\xbd";
             text.remove_prefix(1);

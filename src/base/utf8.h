@@ -2,11 +2,14 @@
 // reconcile/, each by its own code.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace rh {
 
+// Bytes of the valid sequence that text, which is not empty, begins with; 0 if with none.
+size_t utf8_sequence_length(std::string_view text);
 bool is_valid_utf8(std::string_view text);
 // Bytes that are no valid UTF-8 become U+FFFD.
 std::string to_valid_utf8(std::string_view text);

@@ -120,7 +120,7 @@ ErrorKind kind_of_status(int status) {
 }
 
 Error error_of_problem(int status, const boost::json::object& problem) {
-    Error error{kind_of_status(status), text_at(problem, "code"), text_at(problem, "detail")};
+    Error error{kind_of_status(status), text_at(problem, "code"), shown_at(problem, "detail")};
     if (error.code.empty()) {
         error.code = fmt::format("http_{}", status);
     }
@@ -134,13 +134,13 @@ Error error_of_problem(int status, const boost::json::object& problem) {
         error.message = fmt::format("The server does not know this API key, or it was revoked. {}",
                                     kHowToGiveAKey);
     }
-    error.trace_id = text_at(problem, "trace_id");
+    error.trace_id = shown_at(problem, "trace_id");
     if (const auto* faults = problem.if_contains("errors"); faults && faults->is_array()) {
         const auto& list = faults->get_array();
         for (size_t i = 0; i < std::min(list.size(), kFaultsShownMax); ++i) {
             if (list[i].is_object()) {
                 error.message +=
-                    fmt::format("\n  {}", in_flags(text_at(list[i].get_object(), "detail")));
+                    fmt::format("\n  {}", in_flags(shown_at(list[i].get_object(), "detail")));
             }
         }
     }

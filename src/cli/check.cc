@@ -3,13 +3,14 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
 #include "api/upload_json.h"
+#include "base/harmless.h"
 #include "cli/api_client.h"
 #include "cli/command.h"
+#include "cli/json.h"
 #include "cli/judged_file.h"
 #include "cli/output.h"
 #include "cli/send_file.h"
@@ -86,7 +87,7 @@ std::string rejects_text(const std::vector<model::Reject>& rejects, uint64_t of)
                                       : fmt::format("line {}", reject.line);
         for (const auto& fault : reject.faults) {
             out += fmt::format("  {}: {}: {}: {}\n", lines, column_of(fault),
-                               model::name(fault.code), in_flags(fault.detail));
+                               model::name(fault.code), harmless(in_flags(fault.detail)));
         }
     }
     if (of > rejects.size()) {
@@ -102,7 +103,7 @@ Result<int> check_file(const std::string& path, const Arguments& arguments, bool
     RH_TRY(file.read(rejects));
     const auto report = report_json(file.upload(), rejects.rejects());
     if (json) {
-        RH_TRY(write_out(boost::json::serialize(report) + "\n"));
+        RH_TRY(write_out(json_text(report) + "\n"));
     } else {
         RH_TRY(write_out(upload_text(report) +
                          rejects_text(rejects.rejects(), file.upload().rows.rejected)));
@@ -125,7 +126,7 @@ Result<int> check(const Arguments& arguments, bool json) {
                     {"filename", file_name_of(path)},
                     {"state", "failed"},
                     {"error", boost::json::parse(problem_json(error))}};
-                RH_TRY(write_out(boost::json::serialize(failed) + "\n"));
+                RH_TRY(write_out(json_text(failed) + "\n"));
             }
             error.message = fmt::format("{}: {}", shown_path(path), error.message);
             report(error, false);

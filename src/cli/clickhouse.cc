@@ -8,7 +8,6 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
@@ -83,7 +82,7 @@ Result<int> info(const Invocation& invocation, bool read_only) {
                                      {"password", found.password},
                                      {"database", found.database}};
     RH_TRY(write_out(invocation.json
-                         ? boost::json::serialize(out) + "\n"
+                         ? json_text(out) + "\n"
                          : fmt::format("url       {}\nuser      {}\npassword  {}\ndatabase  {}\n",
                                        found.url, found.user, found.password, found.database)));
     return kExitOk;
@@ -155,7 +154,7 @@ Result<int> migrate(const MigrateArguments& arguments, const Invocation& invocat
     }
     if (invocation.json) {
         const boost::json::object out = {{"applied", std::move(files)}};
-        RH_TRY(write_out(boost::json::serialize(out) + "\n"));
+        RH_TRY(write_out(json_text(out) + "\n"));
     }
     return kExitOk;
 }

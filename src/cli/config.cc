@@ -2,10 +2,11 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "base/harmless.h"
 #include "cli/command.h"
+#include "cli/json.h"
 #include "cli/output.h"
 
 namespace rh::cli {
@@ -24,13 +25,14 @@ Result<int> show(const Invocation& invocation) {
                               {"origin_name", value.origin_name}});
         }
         const boost::json::value out = {{"data", std::move(values)}};
-        RH_TRY(write_out(boost::json::serialize(out) + "\n"));
+        RH_TRY(write_out(json_text(out) + "\n"));
         return kExitOk;
     }
     std::string out;
     for (const auto& value : settings.values) {
         out += fmt::format("{:<34} {:<24} {}\n", value.option->key,
-                           value.value.empty() ? "\"\"" : value.value, value.origin_name);
+                           value.value.empty() ? "\"\"" : harmless(value.value),
+                           harmless(value.origin_name));
     }
     RH_TRY(write_out(out));
     return kExitOk;

@@ -2,11 +2,12 @@
 // 1 not, or only in part (degraded; 0 with --allow-degraded), 5 nobody answers.
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
+#include "base/harmless.h"
 #include "base/trim.h"
 #include "cli/api_client.h"
 #include "cli/command.h"
+#include "cli/json.h"
 #include "cli/output.h"
 
 namespace rh::cli {
@@ -23,10 +24,9 @@ Result<int> health(const HealthArguments& arguments, const Invocation& invocatio
     const std::string text(trim_blanks(answer.text, kBlanksAndLineEnds));
     const bool fine =
         answer.status == 200 && (arguments.allow_degraded || !text.starts_with("degraded"));
-    RH_TRY(write_out(
-        invocation.json
-            ? boost::json::serialize(boost::json::object{{"ok", fine}, {"detail", text}}) + "\n"
-            : text + "\n"));
+    RH_TRY(write_out(invocation.json
+                         ? json_text(boost::json::object{{"ok", fine}, {"detail", text}}) + "\n"
+                         : harmless(text) + "\n"));
     return fine ? kExitOk : kExitFailure;
 }
 

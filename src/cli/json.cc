@@ -4,8 +4,41 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include "base/harmless.h"
 
 namespace rh::cli {
+namespace {
+
+// They stand in strings only, as all that is not ASCII.
+std::string without_controls(std::string_view json) {
+    std::string out;
+    out.reserve(json.size());
+    for (size_t i = 0; i < json.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(json[i]);
+        const auto next = i + 1 < json.size() ? static_cast<unsigned char>(json[i + 1]) : 0xff;
+        if (byte == 0x7f) {
+            out += "\\u007f";
+        } else if (byte == 0xc2 && next < 0xa0) {
+            out += fmt::format("\\u{:04x}", next);
+            ++i;
+        } else {
+            out += json[i];
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string json_text(const boost::json::value& value) {
+    return without_controls(boost::json::serialize(value));
+}
+
+std::string json_text(const boost::json::object& object) {
+    return without_controls(boost::json::serialize(object));
+}
 
 std::string text_of(const boost::json::value& value) {
     if (value.is_string()) {
@@ -17,6 +50,10 @@ std::string text_of(const boost::json::value& value) {
 std::string text_at(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     return value == nullptr ? "" : text_of(*value);
+}
+
+std::string shown_at(const boost::json::object& object, std::string_view name) {
+    return harmless(text_at(object, name));
 }
 
 uint64_t count_at(const boost::json::object& object, std::string_view name) {

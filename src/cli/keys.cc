@@ -6,11 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/json.h"
 #include "cli/output.h"
 #include "cli/rows.h"
 #include "io/file.h"
@@ -95,7 +95,7 @@ Result<int> create(const Arguments& arguments, const Invocation& invocation) {
     if (invocation.json) {
         boost::json::object out = key_json(created.key);
         out["key"] = created.secret;
-        RH_TRY(write_out(boost::json::serialize(out) + "\n"));
+        RH_TRY(write_out(json_text(out) + "\n"));
         return kExitOk;
     }
     say(fmt::format("Key {} ({}) for {}, noted in {}. It is shown this once; keep it.",
@@ -113,7 +113,7 @@ Result<int> list(const Arguments& arguments, const Invocation& invocation) {
             data.push_back(key_json(key));
         }
         const boost::json::object out = {{"data", std::move(data)}};
-        RH_TRY(write_out(boost::json::serialize(out) + "\n"));
+        RH_TRY(write_out(json_text(out) + "\n"));
         return kExitOk;
     }
     RowPrinter printer(row_format(arguments.format),
@@ -130,7 +130,7 @@ Result<int> list(const Arguments& arguments, const Invocation& invocation) {
 Result<int> revoke(const Arguments& arguments, const Invocation& invocation) {
     RH_ASSIGN(auth::KeyFile file, open_keys(invocation));
     RH_ASSIGN(const auth::Key key, file.revoke(arguments.which));
-    RH_TRY(write_out(invocation.json ? boost::json::serialize(key_json(key)) + "\n"
+    RH_TRY(write_out(invocation.json ? json_text(key_json(key)) + "\n"
                                      : fmt::format("{} ({}): revoked\n", key.id, key.name)));
     return kExitOk;
 }

@@ -7,7 +7,6 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -27,7 +26,7 @@ class JsonPages {
         begun_ = true;
         if (const auto* data = page.if_contains("data"); data && data->is_array()) {
             for (const auto& item : data->get_array()) {
-                out += (any_ ? "," : "") + boost::json::serialize(item);
+                out += (any_ ? "," : "") + json_text(item);
                 any_ = true;
             }
         }
@@ -36,7 +35,7 @@ class JsonPages {
     }
     Result<void> finish() {
         last_.erase("data");
-        const std::string rest = boost::json::serialize(last_);
+        const std::string rest = json_text(last_);
         return write_out((last_.empty() ? "]}" : "]," + rest.substr(1)) + "\n");
     }
 

@@ -5,12 +5,13 @@
 #include <cstring>
 
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/harmless.h"
 #include "base/utf8.h"
+#include "cli/json.h"
 #include "http/problem.h"
 #include "io/file.h"
 
@@ -43,7 +44,7 @@ Result<void> check_free(const std::string& path, bool force) {
 }
 
 void say(std::string_view message) {
-    const std::string line = fmt::format("roundhouse: {}\n", message);
+    const std::string line = fmt::format("roundhouse: {}\n", harmless_lines(message));
     // There is nowhere to report a failure of stderr to.
     [[maybe_unused]] const ssize_t written = ::write(2, line.data(), line.size());
 }
@@ -85,7 +86,7 @@ std::string problem_json(const Error& error, std::string_view filename) {
     if (!error.trace_id.empty()) {
         problem["trace_id"] = error.trace_id;
     }
-    return boost::json::serialize(problem);
+    return json_text(problem);
 }
 
 int report(const Error& error, bool json, std::string_view filename) {

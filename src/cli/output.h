@@ -13,7 +13,7 @@ namespace rh::cli {
 Result<void> write_out(std::string_view bytes);
 // Error conflict file_exists if `path` is there and may not be replaced.
 Result<void> check_free(const std::string& path, bool force);
-// "roundhouse: …" and a line end, to stderr.
+// "roundhouse: …" and a line end, to stderr; further lines of it begin with two blanks.
 void say(std::string_view message);
 
 // 0 is never given: 2 for what the caller must change, 5 for a service that does not answer,

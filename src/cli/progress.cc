@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/harmless.h"
 #include "cli/output.h"
 #include "cli/text.h"
 
@@ -58,7 +59,8 @@ std::string progress_line(const ProgressState& state, size_t width) {
     return line.substr(0, width);
 }
 
-Progress::Progress(std::string what) : what_(std::move(what)), terminal_(stderr_is_terminal()) {}
+Progress::Progress(std::string_view what)
+    : what_(harmless(what)), terminal_(stderr_is_terminal()) {}
 
 Progress::~Progress() {
     if (drawn_) {
@@ -68,12 +70,13 @@ Progress::~Progress() {
 
 void Progress::show(std::string_view stage, uint64_t done, uint64_t of, bool in_bytes) {
     const int64_t now = monotonic_ms();
-    const bool new_stage = stage != stage_;
+    const std::string shown = harmless(stage);  // may be a sentence of the server
+    const bool new_stage = shown != stage_;
     if (new_stage) {
-        stage_ = stage;
+        stage_ = shown;
         stage_began_ms_ = now;
         if (!terminal_) {
-            say(fmt::format("{}: {}", what_, stage));
+            say(fmt::format("{}: {}", what_, shown));
         }
     }
     if (!terminal_ || (!new_stage && now - drawn_ms_ < kRedrawMs)) {
@@ -82,7 +85,7 @@ void Progress::show(std::string_view stage, uint64_t done, uint64_t of, bool in_
     drawn_ms_ = now;
     drawn_ = true;
     const double seconds = static_cast<double>(now - stage_began_ms_) / 1000;
-    to_stderr(fmt::format("\r{}\x1b[K", progress_line({what_, stage, done, of, in_bytes, seconds},
+    to_stderr(fmt::format("\r{}\x1b[K", progress_line({what_, shown, done, of, in_bytes, seconds},
                                                       terminal_width() - 1)));
 }
 

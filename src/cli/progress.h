@@ -23,7 +23,7 @@ std::string progress_line(const ProgressState& state, size_t width);
 
 class Progress {
   public:
-    explicit Progress(std::string what);
+    explicit Progress(std::string_view what);
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
     ~Progress();  // takes the bar away

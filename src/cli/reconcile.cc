@@ -6,7 +6,6 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include "cli/api_client.h"
@@ -114,7 +113,7 @@ Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) 
     RH_ASSIGN(const boost::json::object reconciliation, wait(api, arguments));
     const std::string verdict = text_at(reconciliation, "verdict");
     const bool done = text_at(reconciliation, "state") == "done";
-    RH_TRY(invocation.json ? write_out(boost::json::serialize(reconciliation) + "\n")
+    RH_TRY(invocation.json ? write_out(json_text(reconciliation) + "\n")
                            : print_report(api, reconciliation, arguments.show));
     if (!done) {
         return kExitFailure;

@@ -32,7 +32,7 @@ std::string matched_text(const boost::json::object& reconciliation) {
     if (rejected + outside == 0) {
         return "matched: every row is counted exactly once\n";
     }
-    if (!text_at(reconciliation, "upload_id").empty()) {
+    if (!shown_at(reconciliation, "upload_id").empty()) {
         return "matched: every accepted row is counted exactly once\n";
     }
     std::string reasons = rejected > 0 ? with_commas(rejected) + " not valid" : "";
@@ -50,13 +50,13 @@ std::string matched_text(const boost::json::object& reconciliation) {
 std::string warnings_text(const boost::json::object& reconciliation) {
     std::string out;
     for (const auto* const warning : warnings_of(reconciliation)) {
-        out += fmt::format("warning: {}\n", in_flags(text_at(*warning, "detail")));
+        out += fmt::format("warning: {}\n", in_flags(shown_at(*warning, "detail")));
     }
     if (const auto* examples = reconciliation.if_contains("rejected_examples");
         examples != nullptr && examples->is_array()) {
         for (const auto& example : examples->get_array()) {
-            out += fmt::format("  row {}: {}\n", text_at(example.as_object(), "row"),
-                               text_at(example.as_object(), "detail"));
+            out += fmt::format("  row {}: {}\n", shown_at(example.as_object(), "row"),
+                               shown_at(example.as_object(), "detail"));
         }
     }
     return out;
@@ -70,7 +70,7 @@ std::string totals_text(const boost::json::object& reconciliation) {
     const auto add = [&](std::string_view name) {
         out += fmt::format("{:<18}", name);
         for (const auto side : kSides) {
-            out += aligned_amount(text_at(object_at(totals, side), name), 24);
+            out += aligned_amount(shown_at(object_at(totals, side), name), 24);
         }
         out += '\n';
     };
@@ -84,8 +84,8 @@ std::string totals_text(const boost::json::object& reconciliation) {
             with_commas(count_at(rows, "accepted")), with_commas(count_at(rows, "rejected")),
             counted(count_at(rows, "blank"), "blank line"));
     }
-    return out + fmt::format("reconciliation {} at version {}\n", text_at(reconciliation, "id"),
-                             text_at(reconciliation, "version"));
+    return out + fmt::format("reconciliation {} at version {}\n", shown_at(reconciliation, "id"),
+                             shown_at(reconciliation, "version"));
 }
 
 // "3 rounds 1.5/0/0.3/0", or "-" for a side that has nothing.
@@ -95,7 +95,7 @@ std::string side_text(const boost::json::object& side) {
     }
     std::string amounts;
     for (const auto amount : model::kAmountNames) {
-        amounts += (amounts.empty() ? "" : "/") + text_at(side, amount);
+        amounts += (amounts.empty() ? "" : "/") + shown_at(side, amount);
     }
     return fmt::format("{} {}", counted(count_at(side, "rounds"), "round"), amounts);
 }
@@ -103,7 +103,7 @@ std::string side_text(const boost::json::object& side) {
 Result<void> print_discrepancies(const ApiClient& api, const boost::json::object& reconciliation,
                                  uint64_t show) {
     const uint64_t of = count_at(reconciliation, "discrepancies");
-    const std::string id = text_at(reconciliation, "id");
+    const std::string id = shown_at(reconciliation, "id");
     if (of == 0) {
         return {};  // the balance differs, or the totals
     }
@@ -179,19 +179,19 @@ Cells discrepancy_cells(const boost::json::object& discrepancy, RowFormat format
 
 Result<void> print_report(const ApiClient& api, const boost::json::object& reconciliation,
                           uint64_t show) {
-    const std::string state = text_at(reconciliation, "state");
+    const std::string state = shown_at(reconciliation, "state");
     if (state == "running") {
         return write_out(
-            fmt::format("reconciliation {} is running\n", text_at(reconciliation, "id")));
+            fmt::format("reconciliation {} is running\n", shown_at(reconciliation, "id")));
     }
     if (state != "done") {
         const auto& error = object_at(reconciliation, "error");
         say(error.empty() ? "The reconciliation failed; it says nothing about the figures."
-                          : in_flags(text_at(error, "detail")));
+                          : in_flags(shown_at(error, "detail")));
         return {};
     }
     RH_TRY(write_out(warnings_text(reconciliation) + totals_text(reconciliation)));
-    const std::string verdict = text_at(reconciliation, "verdict");
+    const std::string verdict = shown_at(reconciliation, "verdict");
     if (verdict == "matched") {
         return write_out(matched_text(reconciliation));
     }

@@ -1,7 +1,6 @@
 // `roundhouse reconciliations`, `discrepancies`: what was compared, and where the sides differed.
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
@@ -47,7 +46,7 @@ Result<int> list_reconciliations(const Arguments& arguments, const Invocation& i
     if (!arguments.id.empty()) {
         RH_ASSIGN(const std::string path, path_of(arguments.id));
         RH_ASSIGN(const auto reconciliation, api.get(path));
-        RH_TRY(invocation.json ? write_out(boost::json::serialize(reconciliation) + "\n")
+        RH_TRY(invocation.json ? write_out(json_text(reconciliation) + "\n")
                                : print_report(api, reconciliation, kShown));
         return kExitOk;
     }

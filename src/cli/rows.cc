@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/harmless.h"
 #include "cli/output.h"
 #include "model/money.h"
 
@@ -14,14 +15,6 @@ bool is_number(std::string_view text) { return model::parse_money_sum(text).has_
 size_t width_of(std::string_view text) {
     return static_cast<size_t>(std::ranges::count_if(
         text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
-// A terminal must not be told anything by what stands in a file.
-std::string harmless(std::string_view text) {
-    std::string out(text);
-    std::ranges::replace_if(
-        out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
-    return out;
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "base/harmless.h"
+
 namespace rh::cli {
 namespace {
 constexpr size_t kPieceBytes = 256 * 1024;
@@ -46,7 +48,9 @@ void FileBody::attach(io::HttpRequest& request) {
     }
 }
 
-std::string shown_path(const std::string& path) { return path == "-" ? "standard input" : path; }
+std::string shown_path(const std::string& path) {
+    return path == "-" ? "standard input" : harmless(path);
+}
 
 std::string file_name_of(const std::string& path) {
     return path == "-" ? "stdin" : std::filesystem::path(path).filename().string();

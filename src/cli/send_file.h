@@ -35,7 +35,7 @@ class FileBody {
 // A file to read; "-" is standard input. Errors: not_found file_not_found, not_a_file (a
 // directory).
 Result<io::File> open_input(const std::string& path);
-std::string shown_path(const std::string& path);    // "standard input" for "-"
+std::string shown_path(const std::string& path);    // harmless; "standard input" for "-"
 std::string file_name_of(const std::string& path);  // without directories; "stdin" for "-"
 // "gzip", "zstd" or empty, by the end of the name.
 std::string content_encoding_of(const std::string& path);

@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include "base/clock.h"
@@ -163,8 +162,7 @@ Result<int> run_uploads(const Arguments& arguments, const Invocation& invocation
             code = code == kExitOk || code == kExitRejects ? failed : code;
             continue;
         }
-        RH_TRY(write_out(invocation.json ? boost::json::serialize(*upload) + "\n"
-                                         : upload_text(*upload)));
+        RH_TRY(write_out(invocation.json ? json_text(*upload) + "\n" : upload_text(*upload)));
         const int ended = upload_exit_code(*upload, arguments.strict);
         code = ended == kExitFailure || code == kExitOk ? ended : code;
     }

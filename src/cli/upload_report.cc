@@ -5,6 +5,7 @@
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
+#include "base/harmless.h"
 #include "cli/api_client.h"
 #include "cli/command.h"
 #include "cli/json.h"
@@ -17,7 +18,7 @@ namespace {
 
 // Before that its counts and sums are zeros, which are no figures.
 bool was_read_whole(const boost::json::object& upload) {
-    return !text_at(object_at(upload, "stages"), "accepted").empty();
+    return !shown_at(object_at(upload, "stages"), "accepted").empty();
 }
 
 std::string counts_text(const boost::json::object& upload) {
@@ -29,7 +30,7 @@ std::string counts_text(const boost::json::object& upload) {
         with_commas(count_at(rows, "accepted")), with_commas(count_at(rows, "rejected")),
         counted(count_at(rows, "blank"), "blank line"));
     for (const auto amount : model::kAmountNames) {
-        out += fmt::format("  {:<17} {}", amount, aligned_amount(text_at(totals, amount), 20));
+        out += fmt::format("  {:<17} {}", amount, aligned_amount(shown_at(totals, amount), 20));
         const uint64_t without = count_at(empty, amount);
         out += without == 0 ? "\n" : fmt::format("   ({} without)\n", counted(without, "row"));
     }
@@ -51,25 +52,26 @@ std::string correction_text(std::string_view state, std::string_view replaced) {
 }  // namespace
 
 std::string upload_text(const boost::json::object& upload) {
-    const std::string id = text_at(upload, "id");
-    const std::string state = text_at(upload, "state");
-    const std::string voided = text_at(upload, "voided_version");
-    const std::string name = text_at(upload, "filename");
+    const std::string id = shown_at(upload, "id");
+    const std::string state = shown_at(upload, "state");
+    const std::string voided = shown_at(upload, "voided_version");
+    const std::string name = shown_at(upload, "filename");
     std::string out = fmt::format(
         "{}: {}{}{}{}\n", name.empty() ? "file without a name" : name, state,
         id.empty() ? "" : " as " + id,
         flag_at(upload, "duplicate") ? " (it was there already; nothing is counted twice)" : "",
         voided.empty() ? "" : ", voided: not in the figures from version " + voided + " on");
-    out += fmt::format("  {}, {}, delimiter {}\n", byte_size(count_at(upload, "bytes")),
-                       text_at(upload, "encoding"),
-                       text_at(upload, "delimiter") == "\t" ? "tab" : text_at(upload, "delimiter"));
-    if (const std::string replaces = text_at(upload, "replaces"); !replaces.empty()) {
+    out +=
+        fmt::format("  {}, {}, delimiter {}\n", byte_size(count_at(upload, "bytes")),
+                    shown_at(upload, "encoding"),
+                    text_at(upload, "delimiter") == "\t" ? "tab" : shown_at(upload, "delimiter"));
+    if (const std::string replaces = shown_at(upload, "replaces"); !replaces.empty()) {
         out += fmt::format("  {}\n", correction_text(state, replaces));
     }
     if (was_read_whole(upload)) {
         out += counts_text(upload);
     } else {
-        out += text_at(upload, "finished_at").empty()
+        out += shown_at(upload, "finished_at").empty()
                    ? fmt::format("  rows and sums: not known yet; roundhouse uploads {}\n", id)
                    : "  rows and sums: not known; it ended before all of it was read\n";
     }
@@ -77,15 +79,15 @@ std::string upload_text(const boost::json::object& upload) {
         for (const auto& warning : warnings->get_array()) {
             out +=
                 fmt::format("  warning: {}\n",
-                            warning.is_object() ? in_flags(text_at(warning.get_object(), "detail"))
-                                                : text_of(warning));
+                            warning.is_object() ? in_flags(shown_at(warning.get_object(), "detail"))
+                                                : harmless(text_of(warning)));
         }
     }
     const auto& error = object_at(upload, "error");
     if (!error.empty()) {
         out +=
-            fmt::format("  {}: {}\n", text_at(error, "code"), in_flags(text_at(error, "detail")));
-        if (const std::string trace = text_at(error, "trace_id"); !trace.empty()) {
+            fmt::format("  {}: {}\n", shown_at(error, "code"), in_flags(shown_at(error, "detail")));
+        if (const std::string trace = shown_at(error, "trace_id"); !trace.empty()) {
             out += fmt::format("  trace_id {}\n", trace);
         }
     }
@@ -97,7 +99,7 @@ std::string upload_text(const boost::json::object& upload) {
 }
 
 int upload_exit_code(const boost::json::object& upload, bool strict) {
-    const std::string state = text_at(upload, "state");
+    const std::string state = shown_at(upload, "state");
     if (state == "failed" || state == "refused" || state == "cancelled") {
         return kExitFailure;
     }

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
@@ -54,8 +53,7 @@ Result<int> list_uploads(const ListArguments& arguments, const Invocation& invoc
     if (!arguments.id.empty()) {
         RH_ASSIGN(const std::string id, checked_id(arguments.id));
         RH_ASSIGN(const auto upload, api.get("/v1/uploads/" + id));
-        RH_TRY(write_out(invocation.json ? boost::json::serialize(upload) + "\n"
-                                         : upload_text(upload)));
+        RH_TRY(write_out(invocation.json ? json_text(upload) + "\n" : upload_text(upload)));
         return kExitOk;
     }
     RH_TRY(print_listing(api, "/v1/uploads",
@@ -111,7 +109,7 @@ Result<int> change(const std::string& text, std::string_view action, const Invoc
         upload["id"] = id;
         upload["state"] = "deleted";
     }
-    RH_TRY(write_out(invocation.json ? boost::json::serialize(upload) + "\n"
+    RH_TRY(write_out(invocation.json ? json_text(upload) + "\n"
                      : remove        ? id + ": deleted\n"
                                      : upload_text(upload)));
     return kExitOk;
