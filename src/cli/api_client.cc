@@ -110,6 +110,7 @@ ErrorKind kind_of_status(int status) {
             return ErrorKind::invalid_content;
         case 429:
             return ErrorKind::busy;
+        case 408:
         case 503:
             return ErrorKind::unavailable;
         case 507:
@@ -121,6 +122,9 @@ ErrorKind kind_of_status(int status) {
 
 Error error_of_problem(int status, const boost::json::object& problem) {
     Error error{kind_of_status(status), text_at(problem, "code"), shown_at(problem, "detail")};
+    if (error.code == "body_cut") {
+        error.kind = ErrorKind::unavailable;  // the way there broke; what was sent was not wrong
+    }
     if (error.code.empty()) {
         error.code = fmt::format("http_{}", status);
     }

@@ -129,11 +129,11 @@ Result<int> check(const Arguments& arguments, bool json) {
                 RH_TRY(write_out(json_text(failed) + "\n"));
             }
             error.message = fmt::format("{}: {}", shown_path(path), error.message);
-            report(error, false);
-            code = kExitFailure;
+            const int failed = report(error, false);
+            code = code == kExitOk || code == kExitRejects ? failed : code;
             continue;
         }
-        code = code == kExitOk ? *checked : code;
+        code = code == kExitOk || (code == kExitRejects && *checked != kExitOk) ? *checked : code;
     }
     return code;
 }

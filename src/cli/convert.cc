@@ -38,6 +38,9 @@ class AvroFile final : public csv::Consumer {
     }
     Result<void> on_rows(model::RowBatch& batch) override {
         for (size_t row = 0; row < batch.size();) {
+        if (batch.size() == 0) {
+            return {};
+        }
             row += writer_.append_block(batch, row, id_, pending_);
         }
         return flush();
@@ -58,14 +61,14 @@ class AvroFile final : public csv::Consumer {
 
 Result<void> write_rows(JudgedFile& judged, AvroFile avro) {
     RH_TRY(judged.read(avro));
-    RH_TRY(avro.flush());
+    // Without a policy only a file without any accepted row is refused: nothing was written yet.
     if (const auto& refusal = judged.refusal(); !refusal.code.empty()) {
         return fail(ErrorKind::invalid_content, refusal.code,
                     fmt::format("{} Nothing was written; `roundhouse check` lists the refused "
                                 "rows.",
                                 refusal.reason));
     }
-    return {};
+    return avro.flush();
 }
 
 Result<void> write_file(JudgedFile& judged, const std::string& path, avro::Codec codec) {

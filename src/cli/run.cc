@@ -38,7 +38,7 @@ constexpr const char* kWhat =
     "  roundhouse upload rounds.csv\n"
     "  roundhouse check rounds.csv\n\n"
     "Exit codes: 0 ok, 1 failure, 2 usage, 3 rejects found (--strict), 4 mismatch found,\n"
-    "5 service not reachable.\n";
+    "5 service not reachable, or the request did not reach it whole.\n";
 
 void add_commands(CLI::App& program, Invocation& invocation) {
     add_serve(program, invocation);

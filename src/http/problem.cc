@@ -17,9 +17,9 @@ struct StatusOfCode {
     int status;
 };
 constexpr StatusOfCode kStatusOfCode[] = {
-    {"method_not_allowed", 405}, {"not_acceptable", 406},           {"request_timeout", 408},
-    {"target_too_long", 414},    {"expectation_failed", 417},       {"header_too_large", 431},
-    {"too_many_headers", 431},   {"unsupported_http_version", 505},
+    {"body_cut", 400},         {"method_not_allowed", 405}, {"not_acceptable", 406},
+    {"request_timeout", 408},  {"target_too_long", 414},    {"expectation_failed", 417},
+    {"header_too_large", 431}, {"too_many_headers", 431},   {"unsupported_http_version", 505},
 };
 
 int status_of_kind(ErrorKind kind) {

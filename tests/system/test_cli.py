@@ -458,6 +458,10 @@ def test_check_exit_codes(tmp_path, rng):
 
 
 def test_check_reads_standard_input_and_compressed_files(tmp_path, rng):
+    hopeless = tmp_path / "hopeless.csv"
+    hopeless.write_text(rounds.to_csv([rows[3]]))
+    for files in ([hopeless, bad], [bad, hopeless], [bad, broken, good], [bad, hopeless, bad]):
+        run("check", *files, "--strict", code=1)  # what the server would refuse is worse than a refused row
     content = rounds.to_csv(rounds.make_rows(rng, 100)).encode()
     file = tmp_path / "rounds.csv"
     file.write_bytes(content)
@@ -613,8 +617,10 @@ def test_convert_does_not_overwrite_and_leaves_no_halves(tmp_path, rng):
     same.unlink()
     nowhere = tmp_path / "none" / "rounds.avro"
     assert b"Cannot create" in run("convert", file, "-o", nowhere, code=1).stderr
-    file.write_text("a,b\n1,2\n")
-    run("convert", file, "-o", tmp_path / "none.avro", code=1)
+    for content in (rounds.to_csv([["yesterday", *rounds.make_rows(rng, 1)[0][1:]]] * 3), "a,b\n1,2\n"):
+        file.write_text(content)
+        run("convert", file, "-o", tmp_path / "none.avro", code=1)
+        assert run("convert", file, "-o", "-", code=1).stdout == b""
     file.write_text("")
     assert (
         b"rounds.csv: The file has no bytes" in run("convert", file, "-o", tmp_path / "none.avro", code=1).stderr

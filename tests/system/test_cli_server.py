@@ -415,6 +415,22 @@ def test_a_busy_server_is_asked_again_when_it_says(played, file):
     assert b"waiting for room" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(408, "request_timeout"), (400, "body_cut"), (503, "stopping"), (400, "bad_digest")]
+)
+def test_a_file_that_was_lost_on_its_way_is_no_mistake_of_the_user(played, file, status, code):
+    problem = {"code": code, "detail": "The body came too slowly.", "status": status}
+    url = f"http://127.0.0.1:{played.server_port}"
+    for command in ("upload", "reconcile"):
+        played.answers = [(status, {}, problem)]
+        done = subprocess.run(
+            [BINARY, command, "--json", file[0], "--server", url], capture_output=True, check=False
+        )
+        assert done.returncode == (2 if code == "bad_digest" else 5), done.stderr
+        said = json.loads(done.stdout)
+        assert (said["code"], said["status"]) == (code, status)
+
+
 def test_a_server_that_goes_away_after_it_has_the_file(played, file):
     upload_id = "56e14c68-d694-8330-9e4e-9c07553ebd3e"
     played.answers = [(202, {}, {"id": upload_id, "state": "validating"})]
