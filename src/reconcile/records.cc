@@ -336,11 +336,12 @@ Result<void> RecordScanner::finish() {
 }
 
 std::optional<char> find_delimiter(std::string_view utf8_head) {
-    const size_t begin = utf8_head.find_first_not_of("\r\n");
+    const size_t begin = utf8_head.find_first_not_of(" \t\r\n");
     if (begin == std::string_view::npos) {
         return std::nullopt;
     }
-    utf8_head.remove_prefix(begin);
+    // Blanks before the first name are its line's own.
+    utf8_head.remove_prefix(utf8_head.substr(0, begin).find_last_of("\r\n") + 1);
     const std::string_view line = utf8_head.substr(0, utf8_head.find_first_of("\r\n"));
     std::optional<char> best;
     size_t best_known = 0;

@@ -110,7 +110,8 @@ class RecordScanner {
     std::vector<std::string> ignored_;
 };
 
-// The delimiter of , ; tab | that parts the ten column names in the first record; nullopt if none.
+// The delimiter of , ; tab | that parts the ten column names in the first line with more than
+// blanks; nullopt if none.
 std::optional<char> find_delimiter(std::string_view utf8_head);
 
 }  // namespace rh::reconcile

@@ -43,6 +43,16 @@ TEST(StatementHeader, FindsTheDelimiterInAnyEncoding) {
     EXPECT_EQ(judged(with_delimiter(';'), Charset::utf8, ';'), ";");
 }
 
+TEST(StatementHeader, FindsTheDelimiterBehindBlankLines) {
+    for (const char delimiter : {',', ';', '\t', '|'}) {
+        for (const std::string_view before : {"\n", "\r\n\r\n", " \n", " \r\n\n  \n ", "  "}) {
+            EXPECT_EQ(judged(std::string(before) + with_delimiter(delimiter)),
+                      std::string(1, delimiter))
+                << '"' << before << '"';
+        }
+    }
+}
+
 TEST(StatementHeader, RefusesWhatIsNone) {
     EXPECT_EQ(judged("a,b\n1,2\n"), "missing_column");
     EXPECT_EQ(judged(with_delimiter(';'), Charset::utf8, ','), "missing_column");

@@ -110,6 +110,15 @@ def test_a_declared_digest_of_the_question_is_checked_too(server):
         assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize("before", [" \n", "\t\r\n \t\n\n"], ids=["blank", "blanks"])
+@pytest.mark.parametrize("delimiter", [";", "|"])
+def test_the_delimiter_is_that_of_the_first_line_that_is_not_blank(server, rng, before, delimiter):
+    content = (before + to_csv(make_rows(rng, 20)).replace(",", delimiter)).encode()
+    assert server.upload(content, dry_run="true").json()["rows"]["accepted"] == 20
+    answer = send(server, content)
+    assert answer.status_code == 200 and answer.json()["rows"]["accepted"] == 20, answer.text
+
+
 def test_what_cannot_be_kept_is_not_begun(start_server):
     server = start_server("data", "--upload-free-disk-bytes-min", "60TiB")
     answer = send(server, RAW.encode())
