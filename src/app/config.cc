@@ -197,6 +197,12 @@ Result<void> assign(Config& config, const Option& option, const std::string& tex
     return {};
 }
 
+bool is_host_and_port(std::string_view text) {
+    const size_t colon = text.rfind(':');
+    const bool has_port = colon != std::string_view::npos && !text.ends_with(']');
+    return !has_port || parse_count(text.substr(colon + 1)).has_value();
+}
+
 // A password in a URL is shown nowhere.
 std::string without_logins(const std::string& store) {
     if (store == kEmbedded) {
@@ -208,15 +214,6 @@ std::string without_logins(const std::string& store) {
                             shard.user.empty() ? "" : "***@", clickhouse::address_of(shard));
     }
     return text;
-}
-
-std::string without_login(std::string url) {
-    const size_t begin = url.find("://");
-    const size_t at = url.find('@');
-    if (begin != std::string::npos && at != std::string::npos && at < url.find('/', begin + 3)) {
-        url.replace(begin + 3, at - begin - 3, "***");
-    }
-    return url;
 }
 
 std::string shown(const Config& config, const Option& option) {
@@ -373,6 +370,20 @@ LogFormat Config::log_line_format() const {
 std::optional<std::string> process_environment(const std::string& name) {
     const char* value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+std::string without_login(std::string url) {
+    const size_t scheme = url.find("://");
+    const size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+    const size_t end = std::min(url.find_first_of("/?#", begin), url.size());
+    size_t at = url.substr(begin, end - begin).rfind('@');
+    if (at == std::string::npos && !is_host_and_port(url.substr(begin, end - begin))) {
+        at = url.substr(begin).rfind('@');  // the password has a / of its own
+    }
+    if (at != std::string::npos) {
+        url.replace(begin, at, "***");
+    }
+    return url;
 }
 
 std::vector<UnknownVariable> unknown_variables() {

@@ -134,6 +134,9 @@ std::span<const Option> options();
 std::string flag_of(const Option& option);         // "--http-workers"
 std::string environment_of(const Option& option);  // "ROUNDHOUSE_HTTP_WORKERS"
 
+// "***" in place of user and password, whatever characters the password has.
+std::string without_login(std::string url);
+
 enum class Origin : uint8_t { default_value, file, environment, flag };
 
 struct Resolved {

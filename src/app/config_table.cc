@@ -137,7 +137,7 @@ constexpr std::array kOptions = {
     Option{"audit.interval_s", count, server, &Config::audit_interval_s,
            "Seconds between two background audits of stored uploads; 0: none.", 0, 86'400},
 
-    Option{"server", text, client, &Config::server,
+    Option{"server", url, client, &Config::server,
            "URL of the server that client commands talk to."},
     Option{"api_key", secret, client, &Config::api_key, "API key that client commands send."},
     Option{"key_file", text, client, &Config::key_file, "File whose first line is the API key."},

@@ -183,6 +183,25 @@ TEST_F(ConfigTest, TheStoreIsEmbeddedOrOneUrlAShard) {
     EXPECT_EQ(value_of(*resolved, "clickhouse.password").value, "(set)");
 }
 
+TEST_F(ConfigTest, AUrlIsShownWithoutItsLogin) {
+    for (const auto& [url, shown] : std::initializer_list<std::pair<std::string, std::string>>{
+             {"http://registry:8081", "http://registry:8081"},
+             {"http://[::1]:8081/a@b", "http://[::1]:8081/a@b"},
+             {"https://registry/a@b", "https://registry/a@b"},
+             {"http://u:secret@registry:8081/path", "http://***@registry:8081/path"},
+             {"http://u@registry", "http://***@registry"},
+             {"http://u:se@cr@et@registry:8081/a@b", "http://***@registry:8081/a@b"},
+             {"http://u:sec/r@et@registry:8081", "http://***@registry:8081"},
+             {"http://u:sec?ret@registry", "http://***@registry"},
+             {"u:sec@ret@registry:8081", "***@registry:8081"}}) {
+        for (const std::string key : {"registry.url", "server"}) {
+            const auto resolved = resolve_with({{key, url}}, "");
+            ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
+            EXPECT_EQ(value_of(*resolved, key).value, shown);
+        }
+    }
+}
+
 TEST_F(ConfigTest, HttpsNeedsCaCertificatesAndIsShown) {
     const auto resolved = resolve_with(
         {}, "store = \"https://u:secret@a,http://b\"\n[tls]\nca_file = \"/nowhere.pem\"\n");

@@ -43,7 +43,7 @@ std::unexpected<Error> bad_url(const std::string& url) {
     return fail(ErrorKind::invalid_request, "bad_server_url",
                 fmt::format("\"{}\" is no server URL. Write http://HOST:PORT, or https://HOST:PORT "
                             "for one behind a proxy that speaks TLS.",
-                            url));
+                            app::without_login(url)));
 }
 
 Result<io::HttpClientOptions> parse_url(const std::string& url, const std::string& ca_file) {
@@ -76,7 +76,7 @@ Result<io::HttpClientOptions> parse_url(const std::string& url, const std::strin
     if (host.starts_with('[') && host.ends_with(']')) {
         host = host.substr(1, host.size() - 2);
     }
-    if (host.empty() || host.contains('/') || options.port == 0) {
+    if (host.empty() || host.find_first_of("/@") != std::string_view::npos || options.port == 0) {
         return bad_url(url);
     }
     options.host = host;
