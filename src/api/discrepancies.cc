@@ -172,7 +172,6 @@ void add_discrepancy_route(http::Router& router, const Reconciler& reconciler) {
                     [&reconciler](http::Exchange& exchange) {
                         return DiscrepanciesAnswer(exchange, reconciler).send();
                     },
-                .slow = true,
                 .or_scope = http::Scope::reconcile});
 }
 

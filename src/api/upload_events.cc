@@ -109,7 +109,6 @@ void add_upload_event_route(http::Router& router, const UploadDependencies& depe
          .query = {},
          .handler = [dependencies](
                         Exchange& exchange) { return EventStream(dependencies, exchange).run(); },
-         .slow = true,
          .or_scope = http::Scope::upload});
 }
 

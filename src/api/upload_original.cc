@@ -62,14 +62,13 @@ Result<void> send_original(const UploadDependencies& dependencies, Exchange& exc
 }  // namespace
 
 void add_upload_original_route(http::Router& router, const UploadDependencies& dependencies) {
-    router.add(
-        {.method = "GET",
-         .pattern = "/v1/uploads/{id}/original",
-         .scope = http::Scope::read,
-         .query = {},
-         .handler =
-             [dependencies](Exchange& exchange) { return send_original(dependencies, exchange); },
-         .slow = true});
+    router.add({.method = "GET",
+                .pattern = "/v1/uploads/{id}/original",
+                .scope = http::Scope::read,
+                .query = {},
+                .handler = [dependencies](Exchange& exchange) {
+                    return send_original(dependencies, exchange);
+                }});
 }
 
 }  // namespace rh::api

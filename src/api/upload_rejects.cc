@@ -161,7 +161,6 @@ void add_upload_reject_routes(http::Router& router, const UploadDependencies& de
                     [dependencies](Exchange& exchange) {
                         return RejectsAnswer(dependencies, exchange).send();
                     },
-                .slow = true,
                 .or_scope = http::Scope::upload});
 }
 

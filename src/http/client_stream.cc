@@ -29,8 +29,8 @@ std::unexpected<Error> body_cut() {
 }  // namespace
 
 ClientStream::ClientStream(int fd, std::string received, const StreamLimits& limits,
-                           const std::atomic<bool>& give_up)
-    : fd_(fd), received_(std::move(received)), limits_(limits), give_up_(give_up) {}
+                           const std::atomic<bool>& give_up, AnswerSlot& slot)
+    : fd_(fd), received_(std::move(received)), limits_(limits), give_up_(give_up), slot_(slot) {}
 
 ClientStream::Wait ClientStream::wait(short events, unsigned timeout_s, Pace& pace) const {
     const int64_t timeout_ms = static_cast<int64_t>(timeout_s) * 1000;
@@ -134,6 +134,7 @@ Result<void> ClientStream::write(std::span<const std::string_view> parts) {
                 return fail(ErrorKind::invalid_request, "client_gone",
                             "The client closed the connection before the answer was sent.");
             }
+            RH_TRY(slot_.take());
             if (wait(POLLOUT, limits_.write_timeout_s, writing_) == Wait::timeout) {
                 return fail(ErrorKind::unavailable, "write_timeout",
                             "The client took the answer too slowly.");

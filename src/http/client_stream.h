@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "http/answer_slot.h"
 
 namespace rh::http {
 
@@ -25,16 +26,17 @@ struct StreamLimits {
 class ClientStream {
   public:
     // `received` are bytes that were read from the socket already; they come first. Once `give_up`
-    // is true, nothing more is read from the peer.
+    // is true, nothing more is read from the peer. A write that has to wait for the peer takes the
+    // slot first.
     ClientStream(int fd, std::string received, const StreamLimits& limits,
-                 const std::atomic<bool>& give_up);
+                 const std::atomic<bool>& give_up, AnswerSlot& slot);
 
     // 0: the peer closed. Errors: unavailable request_timeout, stopping; invalid_request body_cut.
     Result<size_t> read(std::span<char> buffer);
     // One byte at a time from a buffer, for lines; same errors, and body_cut at the end.
     Result<char> read_byte();
-    // The parts one after the other. Error invalid_request client_gone or unavailable
-    // write_timeout.
+    // The parts one after the other. Errors: invalid_request client_gone; unavailable
+    // write_timeout, too_many_downloads.
     Result<void> write(std::span<const std::string_view> parts);
     Result<void> write(std::string_view bytes) { return write(std::array{bytes}); }
 
@@ -58,6 +60,7 @@ class ClientStream {
     size_t consumed_ = 0;
     StreamLimits limits_;
     const std::atomic<bool>& give_up_;
+    AnswerSlot& slot_;
     Pace reading_, writing_;
     uint64_t bytes_written_ = 0;
 };

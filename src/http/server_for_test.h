@@ -152,6 +152,15 @@ inline Router test_router(Hold* hold = nullptr) {
                     RH_TRY(exchange.write("two"));
                     return exchange.end();
                 }});
+    // More than the system keeps of an answer that nobody takes.
+    router.add({"GET", "/large", Scope::none, {}, [](Exchange& exchange) {
+                    return exchange.send({.body = std::string(16U << 20, 'x')});
+                }});
+    router.add({"GET", "/large-stream", Scope::none, {}, [](Exchange& exchange) -> Result<void> {
+                    RH_TRY(exchange.begin(200, "text/plain", {}));
+                    RH_TRY(exchange.write(std::string(16U << 20, 'x')));
+                    return exchange.end();
+                }});
     router.add({"GET", "/cut", Scope::none, {}, break_in_the_middle});
     router.add({"GET", "/throw", Scope::none, {}, [](Exchange&) -> Result<void> {
                     throw std::runtime_error("thrown by a test");

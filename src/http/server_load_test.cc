@@ -74,6 +74,55 @@ TEST(Server, SlowRoutesLeaveWorkersForOthers) {
     hold.release.count_down();
 }
 
+TEST(Server, ClientsThatDoNotReadLeaveWorkersForOthers) {
+    ServerOptions options = test_options();
+    options.worker_threads = 6;
+    const auto server = start(options);
+    std::vector<std::unique_ptr<RawClient>> holding;
+    for (const std::string_view path : {"/large", "/large-stream"}) {
+        holding.push_back(std::make_unique<RawClient>(server->port()));
+        holding.back()->send(fmt::format("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", path));
+        EXPECT_THAT(holding.back()->until("\r\n"), StartsWith("HTTP/1.1 200 "));
+    }
+    for (int i = 0; i < 10; ++i) {
+        const std::string answer = ask(
+            *server,
+            fmt::format("GET /large{} HTTP/1.1\r\nHost: x\r\n\r\n", i % 2 == 0 ? "" : "-stream"));
+        EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+        EXPECT_THAT(answer, HasSubstr("\r\nRetry-After: "));
+        EXPECT_THAT(answer, HasSubstr("\"code\":\"too_many_downloads\""));
+    }
+    EXPECT_THAT(ask(*server, "HEAD /large-stream HTTP/1.1\r\nHost: x\r\n\r\n"),
+                StartsWith("HTTP/1.1 200 "));
+    EXPECT_THAT(ask(*server, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"),
+                StartsWith("HTTP/1.1 200 "));
+    holding.clear();
+}
+
+TEST(Server, ShortAnswersThatAreNotReadAreCutWhenNoMoreMayWait) {
+    ServerOptions options = test_options();
+    options.worker_threads = 3;
+    const auto server = start(options);
+    RawClient holding(server->port());
+    holding.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(holding.until("\r\n"), StartsWith("HTTP/1.1 200 "));
+    constexpr int kRequests = 4000;
+    RawClient asking(server->port());
+    std::string requests;
+    for (int i = 0; i < kRequests; ++i) {
+        requests +=
+            fmt::format("GET /things/{} HTTP/1.1\r\nHost: x\r\n\r\n", std::string(4000, 'x'));
+    }
+    asking.send(requests);  // returns once the server takes no more of it
+    int answered = 0;
+    while (!asking.until("HTTP/1.1 200 ").empty()) {
+        ++answered;
+    }
+    EXPECT_LT(answered, kRequests);
+    EXPECT_THAT(ask(*server, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"),
+                StartsWith("HTTP/1.1 200 "));
+}
+
 TEST(Server, AFullQueueIsA503) {
     ServerOptions options = test_options();
     options.worker_threads = 1;

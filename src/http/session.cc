@@ -24,12 +24,16 @@ namespace {
 
 // Unread bytes of a body that are skipped to keep the connection; with more it is closed.
 constexpr uint64_t kDiscardBytesMax = 256 * 1024;
+// The system takes as much from a client that has read its earlier answers, without any wait.
+constexpr size_t kShortAnswerBytesMax = 16 * 1024;
 
 class Session final : public Exchange {
   public:
-    Session(SessionContext& context, ClientStream& stream, const Head& head, Request& request)
+    Session(SessionContext& context, ClientStream& stream, AnswerSlot& slot, const Head& head,
+            Request& request)
         : context_(context),
           stream_(stream),
+          slot_(slot),
           http_1_0_(head.http_1_0),
           keep_alive_(head.keep_alive),
           content_length_(head.content_length),
@@ -65,6 +69,7 @@ class Session final : public Exchange {
 
     SessionContext& context_;
     ClientStream& stream_;
+    AnswerSlot& slot_;
     const bool http_1_0_;
     bool keep_alive_;
     std::optional<uint64_t> content_length_;
@@ -122,6 +127,11 @@ Headers Session::with_cors(Headers headers) const {
 }
 
 Result<void> Session::send(Response response) {
+    const bool bare = is_head() || has_no_body(response.status);
+    // Of other methods the work is done by now, and the answer must say so.
+    if (request_.method == "GET" && !bare && response.body.size() > kShortAnswerBytesMax) {
+        RH_TRY(slot_.take());
+    }
     settle_connection();
     status_ = response.status;
     Framing answer = framing();
@@ -131,13 +141,15 @@ Result<void> Session::send(Response response) {
     const std::string head =
         response_head(response.status, response.content_type,
                       with_cors(std::move(response.headers)), answer, request_.trace_id);
-    const bool bare = is_head() || has_no_body(response.status);
     state_ = State::done;
     return note(stream_.write(
         std::array<std::string_view, 2>{head, bare ? std::string_view() : response.body}));
 }
 
 Result<void> Session::begin(int status, std::string_view content_type, const Headers& headers) {
+    if (!is_head()) {
+        RH_TRY(slot_.take());
+    }
     settle_connection();
     status_ = status;
     const auto length = std::ranges::find(headers, "Content-Length", &Headers::value_type::first);
@@ -235,8 +247,8 @@ class SlowSlot {
         const unsigned slow_max = std::max(context_.options.worker_threads / 2, 1U);
         if (running_ > slow_max) {
             return fail(ErrorKind::busy, "too_many_transfers",
-                        fmt::format("{} uploads, downloads and event streams run already, as many "
-                                    "as this server takes. Try again in a while.",
+                        fmt::format("{} uploads and statements are received or waited for "
+                                    "already, as many as this server takes. Try again in a while.",
                                     slow_max),
                         Verdict::retry);
         }
@@ -333,11 +345,11 @@ void send_problem(SessionContext& context, Session& session, const Request& requ
     [[maybe_unused]] const auto sent = session.send(std::move(response));
 }
 
-SessionOutcome run_request(SessionContext& context, ClientStream& stream, const Head& head,
-                           Request request) {
+SessionOutcome run_request(SessionContext& context, ClientStream& stream, AnswerSlot& slot,
+                           const Head& head, Request request) {
     const int64_t begin = monotonic_ms();
     std::string route;
-    Session session(context, stream, head, request);
+    Session session(context, stream, slot, head, request);
     auto result = answer_guarded(context, session, request, route);
     if (result && !session.answered()) {
         result = fail(ErrorKind::internal, "internal_error", "The server gave no answer.");
@@ -381,11 +393,12 @@ SessionOutcome run_session(SessionContext& context, int fd, std::string received
     auto head = parse_head(std::string_view(received).substr(0, head_bytes),
                            {.target_bytes_max = options.target_bytes_max});
     received.erase(0, head_bytes);
+    AnswerSlot slot(context.answers_running, std::max(options.worker_threads / 3, 1U));
     ClientStream stream(fd, std::move(received),
                         {.read_timeout_s = options.read_timeout_s,
                          .write_timeout_s = options.write_timeout_s,
                          .bytes_per_second_min = options.bytes_per_second_min},
-                        context.drained);
+                        context.drained, slot);
     if (!head) {
         return refuse(stream, head.error(), peer);
     }
@@ -394,7 +407,7 @@ SessionOutcome run_session(SessionContext& context, int fd, std::string received
     if (!request) {
         return refuse(stream, request.error(), peer);
     }
-    return run_request(context, stream, framing, std::move(*request));
+    return run_request(context, stream, slot, framing, std::move(*request));
 }
 
 std::string closing_answer(const Error& error) {

@@ -21,6 +21,7 @@ struct SessionContext {
     std::atomic<bool> stopping = false;
     std::atomic<bool> drained = false;       // time is up: bodies that have not come are given up
     std::atomic<unsigned> slow_running = 0;  // handlers of slow routes
+    std::atomic<unsigned> answers_running = 0;  // AnswerSlots that are taken
 };
 
 struct SessionOutcome {
