@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/judged_file.h"
 #include "cli/output.h"
+#include "cli/removed_by_signal.h"
 #include "cli/send_file.h"
 #include "cli/text.h"
 #include "io/file.h"
@@ -37,10 +38,10 @@ class AvroFile final : public csv::Consumer {
         writer_.append_header(pending_);
     }
     Result<void> on_rows(model::RowBatch& batch) override {
-        for (size_t row = 0; row < batch.size();) {
         if (batch.size() == 0) {
             return {};
         }
+        for (size_t row = 0; row < batch.size();) {
             row += writer_.append_block(batch, row, id_, pending_);
         }
         return flush();
@@ -83,6 +84,7 @@ Result<void> write_file(JudgedFile& judged, const std::string& path, avro::Codec
 // Under another name until it is whole.
 Result<void> write_whole(JudgedFile& judged, const std::string& path, avro::Codec codec) {
     const std::string staged = path + ".part";
+    const RemovedBySignal removed(staged);
     if (const auto written = write_file(judged, staged, codec); !written) {
         std::ignore = io::remove_file(staged);  // why it was not written is the error
         return std::unexpected(written.error());

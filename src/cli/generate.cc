@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/generator.h"
 #include "cli/output.h"
+#include "cli/removed_by_signal.h"
 #include "cli/text.h"
 #include "io/file.h"
 #include "model/money.h"
@@ -105,6 +106,7 @@ Result<int> generate(const Arguments& arguments, bool json) {
         RH_ASSIGN(bytes, write_rows(generator, encoding, write_out));
     } else {
         const std::string staged = arguments.out + ".part";
+        const RemovedBySignal removed(staged);
         RH_ASSIGN(io::File file, io::File::create(staged));
         const auto written = write_rows(
             generator, encoding, [&](std::string_view piece) { return file.write_all(piece); });

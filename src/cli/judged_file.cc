@@ -69,6 +69,10 @@ class CountsIds final : public csv::Consumer {
     publish::DuplicateIds ids_;
 };
 
+// In the scratch directory.
+constexpr std::string_view kOriginal = "original.zst";  // receive::spool() names it
+constexpr std::string_view kIds = "ids.tmp";
+
 constexpr unsigned kThreadsMax = 4;  // the consumer's own thread takes what they judge
 
 Result<std::string> scratch_directory() {
@@ -86,8 +90,16 @@ Result<std::string> scratch_directory() {
 
 }  // namespace
 
+JudgedFile::JudgedFile(std::string directory) : directory_(std::move(directory)) {
+    for (const std::string_view file : {kOriginal, kIds}) {
+        removed_.emplace_back(fmt::format("{}/{}", directory_, file));
+    }
+    removed_.emplace_back(directory_);
+}
+
 JudgedFile::JudgedFile(JudgedFile&& other) noexcept
     : directory_(std::exchange(other.directory_, {})),
+      removed_(std::move(other.removed_)),
       upload_(std::move(other.upload_)),
       refusal_(std::move(other.refusal_)) {}
 
@@ -124,8 +136,8 @@ Result<JudgedFile> JudgedFile::open(const std::string& path, const RowFlags& fla
     RH_ASSIGN(upload.request.encoding,
               receive::resolve_encoding(spooled.content, options.encoding));
     upload.request.bom = spooled.content.sniffed.bom;
-    RH_TRY(receive::judge_header(judged.directory_ + "/original.zst", options.delimiter,
-                                 upload.request));
+    RH_TRY(receive::judge_header(fmt::format("{}/{}", judged.directory_, kOriginal),
+                                 options.delimiter, upload.request));
     upload.bytes = spooled.content.bytes;
     upload.sha256 = receive::hex(spooled.sha256);
     upload.id = receive::make_upload_id(upload.sha256, upload.request);
@@ -134,9 +146,10 @@ Result<JudgedFile> JudgedFile::open(const std::string& path, const RowFlags& fla
 }
 
 Result<void> JudgedFile::read(csv::Consumer& consumer) {
-    RH_ASSIGN(auto original, uploads::OriginalReader::open(directory_ + "/original.zst"));
+    RH_ASSIGN(auto original,
+              uploads::OriginalReader::open(fmt::format("{}/{}", directory_, kOriginal)));
     csv::Transcoder transcoder(upload_.request.encoding);
-    CountsIds counting(consumer, directory_ + "/ids.tmp");
+    CountsIds counting(consumer, fmt::format("{}/{}", directory_, kIds));
     // One file, and nobody else at work: several cores where there are some.
     const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax);
     csv::Reader reader(upload_.request.csv, counting, {.threads = threads});

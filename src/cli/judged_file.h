@@ -4,8 +4,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
+#include "cli/removed_by_signal.h"
 #include "cli/row_flags.h"
 #include "csv/reader.h"
 #include "publish/outcome.h"
@@ -21,7 +23,7 @@ class JudgedFile {
                                    const PolicyFlags& policy = {});
     JudgedFile(JudgedFile&& other) noexcept;
     JudgedFile& operator=(JudgedFile&&) = delete;
-    ~JudgedFile();  // removes the scratch directory
+    ~JudgedFile();  // removes the scratch directory; so does a signal that ends the program
 
     // Gives every row and reject to `consumer`; afterwards upload() has counts, totals and
     // warnings, and refusal() says why an upload of the file under this policy would be refused
@@ -32,8 +34,9 @@ class JudgedFile {
     const publish::Refusal& refusal() const { return refusal_; }
 
   private:
-    explicit JudgedFile(std::string directory) : directory_(std::move(directory)) {}
+    explicit JudgedFile(std::string directory);
     std::string directory_;
+    std::vector<RemovedBySignal> removed_;
     uploads::Upload upload_;
     publish::Refusal refusal_;
 };

@@ -6,7 +6,11 @@ import hashlib
 import io
 import json
 import os
+import pathlib
+import select
+import signal
 import subprocess
+import time
 import zipfile
 from decimal import Decimal
 
@@ -454,14 +458,14 @@ def test_check_exit_codes(tmp_path, rng):
     reports = check(broken, good, code=1)
     assert reports[0]["state"] == "failed" and reports[0]["error"]["code"] == "missing_column"
     assert reports[1]["state"] == "checked"
-    run("check", tmp_path / "nothing.csv", code=1)
-
-
-def test_check_reads_standard_input_and_compressed_files(tmp_path, rng):
     hopeless = tmp_path / "hopeless.csv"
     hopeless.write_text(rounds.to_csv([rows[3]]))
     for files in ([hopeless, bad], [bad, hopeless], [bad, broken, good], [bad, hopeless, bad]):
         run("check", *files, "--strict", code=1)  # what the server would refuse is worse than a refused row
+    run("check", tmp_path / "nothing.csv", code=1)
+
+
+def test_check_reads_standard_input_and_compressed_files(tmp_path, rng):
     content = rounds.to_csv(rounds.make_rows(rng, 100)).encode()
     file = tmp_path / "rounds.csv"
     file.write_bytes(content)
@@ -626,6 +630,79 @@ def test_convert_does_not_overwrite_and_leaves_no_halves(tmp_path, rng):
         b"rounds.csv: The file has no bytes" in run("convert", file, "-o", tmp_path / "none.avro", code=1).stderr
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rounds.avro", "rounds.csv"]
+
+
+# -- Ctrl-C
+
+
+def ends_by(signal_number: int, process: subprocess.Popen, *left: pathlib.Path) -> None:
+    process.send_signal(signal_number)
+    assert process.wait(60) == -signal_number, process.stderr.read()
+    for directory in left:
+        assert list(directory.iterdir()) == []
+
+
+def wait_for(pattern: str, directory: pathlib.Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while not list(directory.glob(pattern)):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+@pytest.mark.parametrize("command", [["check"], ["convert", "-o", "OUT"]], ids=lambda c: c[0])
+def test_a_signal_leaves_no_scratch_files(tmp_path, command, signal_number):
+    scratch, out = tmp_path / "scratch", tmp_path / "out"
+    scratch.mkdir(), out.mkdir()
+    words = [str(out / "x.avro") if word == "OUT" else word for word in command]
+    process = subprocess.Popen(
+        [BINARY, *words, "-"],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdin=subprocess.PIPE,  # held open, so the file is being received
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    with process.stdin, process.stderr:
+        wait_for("roundhouse.*/original.zst", scratch, process)
+        ends_by(signal_number, process, scratch, out)
+
+
+@pytest.mark.parametrize("command", ["convert", "generate"])
+def test_a_signal_leaves_no_half_of_what_is_written(tmp_path, rng, command):
+    scratch, out = tmp_path / "scratch", tmp_path / "out"
+    scratch.mkdir(), out.mkdir()
+    file = tmp_path / "rounds.csv"
+    file.write_text(rounds.to_csv(rounds.make_rows(rng, 5000)))
+    words = {
+        "convert": ["convert", file, "-o", out / "x"],
+        "generate": ["generate", "--rows", "100000", "-o", out / "x"],
+    }
+    pipe = out / "x.part"
+    os.mkfifo(pipe)  # takes a little of it, and then the program waits
+    process = subprocess.Popen(
+        [BINARY, *map(str, words[command])],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    with process.stderr, open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as reader:
+        assert select.select([reader], [], [], 60)[0]
+        ends_by(signal.SIGINT, process, scratch, out)
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path):
+    process = subprocess.Popen(
+        [BINARY, "check", "--json", "-"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),  # as nohup does
+    )
+    wait_for("roundhouse.*/original.zst", tmp_path, process)
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(rounds.to_csv([["yesterday"] * 10]).encode(), timeout=60)
+    assert process.returncode == 1 and json.loads(out)["rows"]["read"] == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- keys
