@@ -64,7 +64,7 @@ std::string game_rounds_sql(const std::string& table, const StoredSelection& sel
         fmt::arg("no_key", kNoKey), fmt::arg("inside", figures("is_inside")),
         fmt::arg("outside", figures("NOT is_inside")), fmt::arg("hourly", hourly_digest(key)),
         fmt::arg("game_hourly", game_hour_digest(key)), fmt::arg("games", games_digest(key)),
-        fmt::arg("scoped", scoped ? "maker IN {providers:Array(String)}" : "toUInt8(1)"),
+        fmt::arg("scoped", scoped ? of_providers_sql(selection.scope, "maker") : "toUInt8(1)"),
         fmt::arg("row", row_digest_sql(key, stored_content_sql(key), "ms")),
         fmt::arg("table", table), fmt::arg("where", where));
 }

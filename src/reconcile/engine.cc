@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "io/child_process.h"
+#include "io/file.h"
 
 namespace rh::reconcile {
 namespace {
@@ -35,7 +36,14 @@ Result<void> run_engine(const EngineQuery& query,
     if (!query.libchdb.empty()) {
         options.environment.emplace_back("ROUNDHOUSE_LIBCHDB", query.libchdb);
     }
-    options.argv.insert(options.argv.end(), {"--path", query.scratch, "--query", query.sql});
+    // By a file: an argument has at most 128 KiB, and the names of a thousand providers have more.
+    const std::string sql_file = query.scratch + "/query.sql";
+    RH_ASSIGN(io::File file, io::File::create(sql_file));
+    RH_TRY(file.write_all(query.sql));
+    RH_TRY(file.close());
+    options.argv.insert(options.argv.end(),
+                        {"--path", query.scratch, "--queries-file", sql_file, "--max_query_size",
+                         std::to_string(query.sql.size() + 1)});
     options.directory = query.scratch;
     options.input = io::ChildStream::pipe;
     RH_ASSIGN(auto child, io::ChildProcess::spawn(options));

@@ -40,6 +40,8 @@ std::string digest_sql(const CsvRules& rules, const Scope& scope, const HashKey&
 // others there are; the same of providers, of which there are at most kProvidersMax + 1.
 std::string extent_sql(const CsvRules& rules, const std::string& out_file);
 inline constexpr size_t kProvidersMax = 1000;
+// Of all names of a scope: the store is asked for them in a URL, which may have 1 MiB.
+inline constexpr size_t kProviderNamesBytesMax = 256 * 1024;
 
 // 'text' with quotes and backslashes escaped. For values this program made or a person sent, where
 // the engine takes no parameters.

@@ -219,11 +219,16 @@ Result<std::optional<uint64_t>> complete_scope(const Extent& extent, Scope& scop
         unplaced = std::max(unplaced.value_or(0), extent.unnamed);
         scope.providers = extent.providers;
     }
-    if (scope.providers.size() > kProvidersMax) {
+    size_t name_bytes = 0;
+    for (const auto& provider : scope.providers) {
+        name_bytes += provider.size();
+    }
+    if (scope.providers.size() > kProvidersMax || name_bytes > kProviderNamesBytesMax) {
         return fail(ErrorKind::invalid_content, "too_many_providers",
-                    fmt::format("The statement names more than {} providers. Check the column, or "
+                    fmt::format("The statement names more than {} providers, or their names have "
+                                "more than {} bytes in all. Check the column, or "
                                 "name the providers to compare in the query (provider=…).",
-                                kProvidersMax));
+                                kProvidersMax, kProviderNamesBytesMax));
     }
     return unplaced;
 }

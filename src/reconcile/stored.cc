@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,8 +19,8 @@ constexpr std::string_view kVisibleSql =
 // rollups have, nothing would be compared. Games of uploads that are not visible make the set wider
 // only.
 constexpr std::string_view kGamesOfProvidersSql =
-    "game_id GLOBAL IN (SELECT game_id FROM {} WHERE provider IN {{providers:Array(String)}} "
-    "UNION ALL SELECT game_id FROM {} WHERE provider IN {{providers:Array(String)}} AND "
+    "game_id GLOBAL IN (SELECT game_id FROM {0} WHERE {2} "
+    "UNION ALL SELECT game_id FROM {1} WHERE {2} AND "
     "created_timestamp >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') AND "
     "created_timestamp < fromUnixTimestamp64Milli({{to:Int64}}, 'UTC'))";
 
@@ -39,6 +40,31 @@ void limit_to_games(Condition& query, const Scope& scope) {
     }
 }
 
+// The providers of a scope, in parameters of at most this much: ClickHouse takes 128 KiB in one.
+constexpr size_t kParameterBytes = 64 * 1024;
+
+std::vector<std::vector<std::string>> in_parameters(const std::vector<std::string>& providers) {
+    std::vector<std::vector<std::string>> lists;
+    size_t bytes = kParameterBytes;
+    for (const std::string& provider : providers) {
+        bytes += provider.size() + 3;  // '',
+        if (bytes > kParameterBytes) {
+            lists.emplace_back();
+            bytes = provider.size() + 3;
+        }
+        lists.back().push_back(provider);
+    }
+    return lists;
+}
+
+void add_providers(Condition& query, const Scope& scope) {
+    size_t number = 0;
+    for (const auto& list : in_parameters(scope.providers)) {
+        query.parameters.emplace_back(fmt::format("providers{}", number++),
+                                      clickhouse::array_parameter(list));
+    }
+}
+
 clickhouse::Parameters parameters_of(const StoredSelection& selection) {
     return {{"version", std::to_string(selection.version)},
             {"from", std::to_string(selection.scope.from_ms.value_or(0))},
@@ -46,6 +72,14 @@ clickhouse::Parameters parameters_of(const StoredSelection& selection) {
 }
 
 }  // namespace
+
+std::string of_providers_sql(const Scope& scope, std::string_view column) {
+    std::string lists;
+    for (size_t i = 0; i < in_parameters(scope.providers).size(); ++i) {
+        lists += fmt::format("{}{{providers{}:Array(String)}}", i == 0 ? "" : ", ", i);
+    }
+    return fmt::format("{} IN arrayConcat({})", column, lists);
+}
 
 const clickhouse::Settings kReadSettings = {
     {"max_threads", "2"},
@@ -68,8 +102,8 @@ Condition condition_without_time(const clickhouse::Store& store, const StoredSel
         parameters_of(selection)};
     limit_to_games(query, scope);
     if (!scope.providers.empty()) {
-        query.where += " AND provider IN {providers:Array(String)}";
-        query.parameters.emplace_back("providers", clickhouse::array_parameter(scope.providers));
+        query.where += " AND " + of_providers_sql(scope, "provider");
+        add_providers(query, scope);
     }
     return query;
 }
@@ -89,9 +123,10 @@ Condition condition_of(const clickhouse::Store& store, const StoredSelection& se
     query.parameters = parameters_of(selection);
     limit_to_games(query, scope);
     if (!scope.providers.empty()) {
-        query.where += " AND " + fmt::format(kGamesOfProvidersSql, store.all("games"),
-                                             store.all("game_rounds"));
-        query.parameters.emplace_back("providers", clickhouse::array_parameter(scope.providers));
+        query.where +=
+            " AND " + fmt::format(kGamesOfProvidersSql, store.all("games"),
+                                  store.all("game_rounds"), of_providers_sql(scope, "provider"));
+        add_providers(query, scope);
     }
     return query;
 }
@@ -132,8 +167,8 @@ Result<KeyStream> open_stored(const clickhouse::Store& store, const StoredSelect
         "{5} AS content "
         "FROM {4} FINAL WHERE {3}) GROUP BY player, game, hour_number "
         "ORDER BY player, game, hour_number FORMAT RowBinary",
-        sums, others, scoped ? "provider IN {providers:Array(String)}" : "toUInt8(1)", query.where,
-        store.all("game_rounds"), stored_content_sql(key));
+        sums, others, scoped ? of_providers_sql(selection.scope, "provider") : "toUInt8(1)",
+        query.where, store.all("game_rounds"), stored_content_sql(key));
     return open_keys(store, Columns{.marks = true, .others = true}, sql, query.parameters);
 }
 

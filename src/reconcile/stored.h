@@ -35,6 +35,9 @@ Condition condition_of(const clickhouse::Store& store, const StoredSelection& se
 // has rows in its time, in its games and of its providers.
 Condition condition_without_time(const clickhouse::Store& store, const StoredSelection& selection);
 
+// "COLUMN IN …" by the parameters of condition_of(): the providers of a scope that has some.
+std::string of_providers_sql(const Scope& scope, std::string_view column);
+
 // RowMark::content of a row of game_rounds.
 std::string stored_content_sql(const HashKey& key);
 

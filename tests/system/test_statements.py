@@ -119,6 +119,33 @@ def test_the_delimiter_is_that_of_the_first_line_that_is_not_blank(server, rng, 
     assert answer.status_code == 200 and answer.json()["rows"]["accepted"] == 20, answer.text
 
 
+def test_as_many_providers_as_there_may_be(server, rng):
+    """Their names are longer than an argument of a program may be, and than a query of ClickHouse by itself."""
+    rows = make_rows(rng, 1000)
+    for number, row in enumerate(rows):
+        row[9] = f"{number:04}{'p' * 252}"
+    content = to_csv(rows).encode()
+    server.stored(content)
+    answer = send(server, content)
+    answer = answer.json()
+    assert answer["verdict"] == "matched", (answer["verdict"], answer.get("error"))
+    rows[500][4] = "7.5"
+    answer = send(server, to_csv(rows).encode()).json()  # which is read key by key
+    assert answer["verdict"] == "mismatched" and answer["discrepancies"] == 1, (
+        answer["verdict"],
+        answer.get("error"),
+    )
+
+
+@pytest.mark.parametrize(("providers", "name"), [(20_000, "provider"), (1000, "ü" * 250)], ids=["many", "long"])
+def test_more_providers_than_there_may_be(server, rng, providers, name):
+    rows = make_rows(rng, providers)
+    for number, row in enumerate(rows):
+        row[9] = f"{name} {number}"
+    answer = send(server, to_csv(rows).encode()).json()
+    assert answer["state"] == "failed" and answer["error"]["code"] == "too_many_providers", answer
+
+
 def test_what_cannot_be_kept_is_not_begun(start_server):
     server = start_server("data", "--upload-free-disk-bytes-min", "60TiB")
     answer = send(server, RAW.encode())
