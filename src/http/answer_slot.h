@@ -1,7 +1,7 @@
-// One of the worker threads that may wait for clients to take their answers. What is long or is
-// streamed takes a slot before its status is written; what is short needs one only if the client
-// leaves it lying about. So clients that do not read hold a third of the threads and no more,
-// whatever they ask for. One request, one thread.
+// One of the worker threads that may wait for clients to take their answers. What is streamed takes
+// a slot before its status is written; what is sent whole needs one only if the client leaves it
+// lying about for a second, and is cut if there is none. So clients that do not read hold a third
+// of the threads for longer than that and no more, whatever they ask for. One request, one thread.
 #pragma once
 
 #include <atomic>

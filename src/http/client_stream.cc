@@ -19,6 +19,10 @@ namespace {
 constexpr size_t kPartsMax = 4;
 constexpr int64_t kLookMs = 100;  // how often a wait looks whether reading is given up
 constexpr size_t kLineBufferBytes = 16 * 1024;
+// So long in all a client may let an answer wait, as one far away does, before that takes a slot.
+constexpr int64_t kWithoutSlotMs = 1'000;
+
+constexpr int64_t in_ms(unsigned seconds) { return static_cast<int64_t>(seconds) * 1'000; }
 
 std::unexpected<Error> body_cut() {
     return fail(ErrorKind::invalid_request, "body_cut",
@@ -32,8 +36,7 @@ ClientStream::ClientStream(int fd, std::string received, const StreamLimits& lim
                            const std::atomic<bool>& give_up, AnswerSlot& slot)
     : fd_(fd), received_(std::move(received)), limits_(limits), give_up_(give_up), slot_(slot) {}
 
-ClientStream::Wait ClientStream::wait(short events, unsigned timeout_s, Pace& pace) const {
-    const int64_t timeout_ms = static_cast<int64_t>(timeout_s) * 1000;
+ClientStream::Wait ClientStream::wait(short events, int64_t timeout_ms, Pace& pace) const {
     const int64_t allowed_ms =
         timeout_ms + static_cast<int64_t>(pace.moved_bytes * 1000 /
                                           std::max<uint64_t>(limits_.bytes_per_second_min, 1));
@@ -53,6 +56,7 @@ ClientStream::Wait ClientStream::wait(short events, unsigned timeout_s, Pace& pa
             return Wait::ready;  // an error shows in the call that follows
         }
         if (ready == 0 && left <= 0) {
+            pace.waited_ms += monotonic_ms() - begin;
             return Wait::timeout;
         }
     }
@@ -76,7 +80,7 @@ Result<size_t> ClientStream::receive(std::span<char> buffer) {
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             return body_cut();
         }
-        if (wait(POLLIN, limits_.read_timeout_s, reading_) == Wait::timeout) {
+        if (wait(POLLIN, in_ms(limits_.read_timeout_s), reading_) == Wait::timeout) {
             return fail(ErrorKind::unavailable, "request_timeout",
                         fmt::format("The body came too slowly: no data for {} s, or fewer than {} "
                                     "bytes a second. Nothing of it is kept. Send it again.",
@@ -120,6 +124,8 @@ Result<void> ClientStream::write(std::span<const std::string_view> parts) {
             vectors[count++] = {const_cast<char*>(part.data()), part.size()};
         }
     }
+    const int64_t timeout_ms = in_ms(limits_.write_timeout_s);
+    const int64_t without_slot_ms = std::min(kWithoutSlotMs, timeout_ms / 2);
     size_t first = 0;
     while (first < count) {
         msghdr message{};
@@ -134,8 +140,12 @@ Result<void> ClientStream::write(std::span<const std::string_view> parts) {
                 return fail(ErrorKind::invalid_request, "client_gone",
                             "The client closed the connection before the answer was sent.");
             }
+            if (const int64_t left = without_slot_ms - writing_.waited_ms; left > 0) {
+                wait(POLLOUT, left, writing_);
+                continue;
+            }
             RH_TRY(slot_.take());
-            if (wait(POLLOUT, limits_.write_timeout_s, writing_) == Wait::timeout) {
+            if (wait(POLLOUT, timeout_ms, writing_) == Wait::timeout) {
                 return fail(ErrorKind::unavailable, "write_timeout",
                             "The client took the answer too slowly.");
             }

@@ -26,8 +26,8 @@ struct StreamLimits {
 class ClientStream {
   public:
     // `received` are bytes that were read from the socket already; they come first. Once `give_up`
-    // is true, nothing more is read from the peer. A write that has to wait for the peer takes the
-    // slot first.
+    // is true, nothing more is read from the peer. A write that has to wait long for the
+    // peer takes the slot first.
     ClientStream(int fd, std::string received, const StreamLimits& limits,
                  const std::atomic<bool>& give_up, AnswerSlot& slot);
 
@@ -52,7 +52,7 @@ class ClientStream {
         uint64_t moved_bytes = 0;
     };
     enum class Wait : uint8_t { ready, timeout };
-    Wait wait(short events, unsigned timeout_s, Pace& pace) const;
+    Wait wait(short events, int64_t timeout_ms, Pace& pace) const;
     Result<size_t> receive(std::span<char> buffer);
 
     int fd_;

@@ -24,8 +24,6 @@ namespace {
 
 // Unread bytes of a body that are skipped to keep the connection; with more it is closed.
 constexpr uint64_t kDiscardBytesMax = 256 * 1024;
-// The system takes as much from a client that has read its earlier answers, without any wait.
-constexpr size_t kShortAnswerBytesMax = 16 * 1024;
 
 class Session final : public Exchange {
   public:
@@ -127,11 +125,6 @@ Headers Session::with_cors(Headers headers) const {
 }
 
 Result<void> Session::send(Response response) {
-    const bool bare = is_head() || has_no_body(response.status);
-    // Of other methods the work is done by now, and the answer must say so.
-    if (request_.method == "GET" && !bare && response.body.size() > kShortAnswerBytesMax) {
-        RH_TRY(slot_.take());
-    }
     settle_connection();
     status_ = response.status;
     Framing answer = framing();
@@ -141,6 +134,7 @@ Result<void> Session::send(Response response) {
     const std::string head =
         response_head(response.status, response.content_type,
                       with_cors(std::move(response.headers)), answer, request_.trace_id);
+    const bool bare = is_head() || has_no_body(response.status);
     state_ = State::done;
     return note(stream_.write(
         std::array<std::string_view, 2>{head, bare ? std::string_view() : response.body}));
