@@ -1,9 +1,11 @@
 #include "app/kafka_parts.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -86,8 +88,10 @@ Result<void> KafkaParts::forget(const std::string& data) { return io::remove_fil
 
 KafkaParts::KafkaParts(const Config& config, kafka_log::KafkaLogOptions options,
                        std::stop_source stopping, log::EmbeddedLog& staged,
-                       const clickhouse::Store& store, uploads::Ledger& ledger)
+                       const clickhouse::Store& store, uploads::Ledger& ledger,
+                       const uploads::Layout& layout)
     : ledger_(ledger),
+      layout_(layout),
       stopping_(std::move(stopping)),
       control_(options.cluster, config.kafka_control_topic),
       log_(staged, control_, std::move(options)),
@@ -116,7 +120,8 @@ KafkaParts::KafkaParts(const Config& config, kafka_log::KafkaLogOptions options,
 Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const std::string& data,
                                                      log::EmbeddedLog& staged,
                                                      const clickhouse::Store& store,
-                                                     uploads::Ledger& ledger) {
+                                                     uploads::Ledger& ledger,
+                                                     const uploads::Layout& layout) {
     if (config.kafka_brokers.empty() || config.registry_url.empty()) {
         return fail(ErrorKind::invalid_request, "bad_setting",
                     "--log=kafka needs --kafka-brokers HOST:PORT,… and --registry-url URL.");
@@ -138,8 +143,8 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
     options.tls_ca_file = config.tls_ca_file;
     options.topic = config.kafka_topic;
     options.partitions = static_cast<int32_t>(config.kafka_partitions);
-    return std::unique_ptr<KafkaParts>(
-        new KafkaParts(config, std::move(options), std::move(stopping), staged, store, ledger));
+    return std::unique_ptr<KafkaParts>(new KafkaParts(
+        config, std::move(options), std::move(stopping), staged, store, ledger, layout));
 }
 
 Result<void> KafkaParts::tend() {
@@ -148,9 +153,15 @@ Result<void> KafkaParts::tend() {
     return abandon_ended();
 }
 
+Result<bool> KafkaParts::has_ended(const model::UploadId& id) const {
+    RH_ASSIGN(const auto upload, ledger_.find(id));
+    return upload && uploads::may_start_again(upload->state);
+}
+
 // Of uploads that ended here, rows in the topic that could not be declared void when they ended:
 // the brokers were away, or the process was killed. One that has just ended is left to whoever
-// ended it.
+// ended it. One at a time, since each of them costs several answers of the brokers, and the
+// consumer waits.
 Result<void> KafkaParts::abandon_ended() {
     const bool first = !looked_for_ended_at_;
     const int64_t now = monotonic_ms();
@@ -159,18 +170,29 @@ Result<void> KafkaParts::abandon_ended() {
     }
     looked_for_ended_at_ = now;
     const auto seen = std::exchange(ended_, {});
+    std::vector<model::UploadId> due;  // in their order
     for (const kafka_log::Published& published : control_.open_uploads()) {
-        if (published.publisher == log_.options().node) {
-            RH_ASSIGN(const auto upload, ledger_.find(published.upload_id));
-            if (!upload || uploads::may_start_again(upload->state)) {
-                ended_.insert(published.upload_id);
+        const model::UploadId& id = published.upload_id;
+        RH_ASSIGN(const bool ended, has_ended(id));
+        if (ended && published.publisher == log_.options().node) {
+            ended_.insert(id);
+            if (first || seen.contains(id)) {
+                due.push_back(id);
             }
         }
     }
-    for (const model::UploadId& id : ended_) {
-        if (first || seen.contains(id)) {
-            RH_TRY(log_.remove(id));
-        }
+    if (due.empty()) {
+        return {};
+    }
+    const auto next = std::ranges::upper_bound(due, tried_);  // those that fail take turns
+    tried_ = next == due.end() ? due.front() : *next;
+    const auto held = layout_.lock(tried_);  // so that the same file sent again begins after this
+    RH_ASSIGN(const bool still, has_ended(tried_));
+    if (const auto removed = still ? log_.remove(tried_) : Result<void>(); !removed) {
+        log_event(LogLevel::warning, "rows of an upload that ended are not declared void yet",
+                  {{"upload_id", model::to_string(tried_)},
+                   {"code", removed.error().code},
+                   {"detail", removed.error().message}});
     }
     return {};
 }

@@ -19,6 +19,7 @@
 #include "sink/sink.h"
 #include "sink/topic_consumer.h"
 #include "sink/topic_versions.h"
+#include "uploads/layout.h"
 #include "uploads/ledger.h"
 
 namespace rh::app {
@@ -30,11 +31,12 @@ class KafkaParts : public sink::Peers {
     static Result<std::unique_ptr<KafkaParts>> open(const Config& config, const std::string& data,
                                                     log::EmbeddedLog& staged,
                                                     const clickhouse::Store& store,
-                                                    uploads::Ledger& ledger);
+                                                    uploads::Ledger& ledger,
+                                                    const uploads::Layout& layout);
 
     // Whether a server with its log in Kafka ever ran on the data directory.
     static bool was_used(const std::string& data);
-    // Of a data directory in which nothing was ever received: it may begin with another log.
+    // Of a data directory in which no upload is: it may begin with another log.
     static Result<void> forget(const std::string& data);
 
     kafka_log::KafkaLog& log() { return log_; }
@@ -58,11 +60,14 @@ class KafkaParts : public sink::Peers {
 
   private:
     KafkaParts(const Config& config, kafka_log::KafkaLogOptions options, std::stop_source stopping,
-               log::EmbeddedLog& staged, const clickhouse::Store& store, uploads::Ledger& ledger);
+               log::EmbeddedLog& staged, const clickhouse::Store& store, uploads::Ledger& ledger,
+               const uploads::Layout& layout);
     Result<void> tend();
     Result<void> abandon_ended();
+    Result<bool> has_ended(const model::UploadId& id) const;
 
     uploads::Ledger& ledger_;
+    const uploads::Layout& layout_;
     std::stop_source stopping_;  // of all that options.cluster makes
     kafka_log::ControlTopic control_;
     kafka_log::KafkaLog log_;
@@ -70,6 +75,7 @@ class KafkaParts : public sink::Peers {
     sink::Announcer announcer_;
     // Of the consumer's thread.
     std::set<model::UploadId> ended_;             // that abandon_ended() saw the last time
+    model::UploadId tried_;                       // by it, the last time
     std::optional<int64_t> looked_for_ended_at_;  // monotonic
     std::unique_ptr<sink::TopicConsumer> consumer_;
 };

@@ -265,7 +265,7 @@ Result<void> serve(const Config& config) {
     RH_TRY(check_log_is_the_same(config, data, *ledger));
     std::unique_ptr<KafkaParts> kafka;  // none: the log is the embedded one
     if (config.log == "kafka") {
-        RH_ASSIGN(kafka, KafkaParts::open(config, data, embedded, *store, *ledger));
+        RH_ASSIGN(kafka, KafkaParts::open(config, data, embedded, *store, *ledger, *layout));
     }
     log::Log& log = kafka ? static_cast<log::Log&>(kafka->log()) : embedded;
     publish::Publisher publisher(*layout, *ledger, board, log, config.upload_free_disk_bytes_min);

@@ -113,7 +113,6 @@ bool is_lasting(rd_kafka_resp_err_t code) {
         case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
         case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
         case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
         case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
         case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
         case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
@@ -157,6 +156,10 @@ std::unexpected<Error> kafka_error(const Library& library, rd_kafka_resp_err_t c
                         " Another process has the name of this one, as when a data directory was "
                         "copied, and they take each other's partitions. Stop one of them.",
                     Verdict::retry);
+    }
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        return fail(ErrorKind::internal, "kafka_record_too_large",
+                    text + " Raise max.message.bytes of the topic.");
     }
     if (is_lasting(code)) {
         return fail(ErrorKind::internal, "kafka_error", text);

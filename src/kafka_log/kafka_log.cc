@@ -277,8 +277,8 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
     return sender->finish(Published::State::complete);
 }
 
-// Says `state` of rows that this process owns from then on, unless it is too late for that: for
-// `abandoned`, if another one owns them by now.
+// complete: this process owns the rows from then on. abandoned: they never count, unless another
+// process owns them by now. Of what is stored it says nothing.
 Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state) {
     if (auto trouble = control_.trouble()) {
         return std::unexpected(*std::move(trouble));  // nobody waits for brokers that are away

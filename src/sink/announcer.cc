@@ -49,7 +49,7 @@ Result<void> Announcer::tend() {
     return {};
 }
 
-// What the brokers do not take is said to people, and holds up nothing else.
+// What is too large for the brokers is said to people, and holds up nothing else.
 Result<void> Announcer::say(const uploads::Upload& upload) {
     auto said =
         control_.append(kafka_log::Received{.upload_id = upload.id,
@@ -59,7 +59,7 @@ Result<void> Announcer::say(const uploads::Upload& upload) {
     if (said) {
         return {};
     }
-    if (said.error().verdict == Verdict::retry) {
+    if (said.error().code != "kafka_record_too_large") {
         return std::unexpected(std::move(said).error());
     }
     log_event(LogLevel::error, "other processes cannot be told of an upload",

@@ -149,8 +149,10 @@ Result<void> delete_rows_on(const clickhouse::Client& owner, const model::Upload
     const std::string which =
         fmt::format("upload_id = {{id:UUID}} AND upload_id NOT IN ({})", kCommittedUploads);
     for (const std::string& table : tables) {
-        RH_TRY(owner.query(fmt::format("DELETE FROM {} WHERE {}", table, which),
-                           {{"id", model::to_string(id)}}, {{"lightweight_deletes_sync", "2"}}));
+        // The second setting lets Replicated engines take a condition with a query in it.
+        RH_TRY(owner.query(
+            fmt::format("DELETE FROM {} WHERE {}", table, which), {{"id", model::to_string(id)}},
+            {{"lightweight_deletes_sync", "2"}, {"allow_nondeterministic_mutations", "1"}}));
     }
     return {};
 }

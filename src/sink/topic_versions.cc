@@ -95,7 +95,14 @@ Result<void> TopicVersions::withdraw(const model::UploadId& id) {
 
 Result<uploads::Upload> TopicVersions::commit_voided(const model::UploadId& id) {
     const std::scoped_lock lock(mutex_);
-    RH_ASSIGN(auto upload, find_to_void(ledger_, id));
+    auto found = find_to_void(ledger_, id);
+    if (!found && found.error().code == "upload_not_stored" && control_.stored(id)) {
+        return fail(ErrorKind::unavailable, "upload_running",
+                    "The upload counts already, and this process is about to note it. Void it in a "
+                    "moment.",
+                    Verdict::retry);
+    }
+    RH_ASSIGN(auto upload, std::move(found));
     if (upload.voided_version) {
         return upload;
     }
@@ -168,6 +175,7 @@ Result<void> TopicVersions::learn() {
     if (changes == learned_ && unlearned_.empty()) {
         return {};
     }
+    const uint64_t visible = control_.visible_version();  // before what it counts is asked for
     RH_TRY(learn_stored());
     for (const model::UploadId& id : control_.voided_uploads()) {
         RH_ASSIGN(const auto upload, ledger_.find(id));
@@ -176,7 +184,7 @@ Result<void> TopicVersions::learn() {
             RH_TRY(ledger_.commit_voided(id, version, uploads::Ledger::Numbering::elsewhere));
         }
     }
-    RH_TRY(ledger_.raise_current_version(control_.visible_version()));
+    RH_TRY(ledger_.raise_current_version(visible));
     learned_ = changes;
     return {};
 }

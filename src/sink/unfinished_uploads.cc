@@ -7,12 +7,8 @@ namespace rh::sink {
 
 bool UnfinishedUploads::is_left(const kafka_log::Published& published, int64_t now) {
     Seen& seen = seen_[published.upload_id];
-    if (seen.publisher != published.publisher || seen.epoch != published.epoch ||
-        seen.last_row != published.last_row) {
-        seen = {.publisher = published.publisher,
-                .epoch = published.epoch,
-                .last_row = published.last_row,
-                .since = now};
+    if (seen.publisher != published.publisher || seen.written_ms != published.written_ms) {
+        seen = {.publisher = published.publisher, .written_ms = published.written_ms, .since = now};
     }
     if (!seen.is_left && now - seen.since > kafka_log::kTakeOverMs) {
         seen.is_left = true;

@@ -1,6 +1,6 @@
-// Uploads that are published in part and go on no more, since the process that publishes them has
-// stopped. Rows of them that do not fill a cell would keep the group's offsets where they are, and
-// so every upload after them, for as long as it is away. One thread.
+// Uploads that are published in part and do not go on: most likely the process that publishes them
+// has stopped. Rows of them that do not fill a cell would keep the group's offsets where they are,
+// and so every upload after them, for as long as it is away. One thread.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,7 @@ class UnfinishedUploads {
   private:
     struct Seen {
         std::string publisher;
-        uint32_t epoch = 0;
-        uint64_t last_row = 0;
+        int64_t written_ms = 0;  // another one with each record
         int64_t since = 0;
         bool is_left = false;
     };
