@@ -635,6 +635,12 @@ def test_convert_does_not_overwrite_and_leaves_no_halves(tmp_path, rng):
 # -- Ctrl-C
 
 
+def heed_signals() -> None:
+    """In the child, as a terminal starts it: a job in the background inherits that Ctrl-C is ignored."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+
+
 def ends_by(signal_number: int, process: subprocess.Popen, *left: pathlib.Path) -> None:
     process.send_signal(signal_number)
     assert process.wait(60) == -signal_number, process.stderr.read()
@@ -661,6 +667,7 @@ def test_a_signal_leaves_no_scratch_files(tmp_path, command, signal_number):
         stdin=subprocess.PIPE,  # held open, so the file is being received
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_signals,
     )
     with process.stdin, process.stderr:
         wait_for("roundhouse.*/original.zst", scratch, process)
@@ -684,6 +691,7 @@ def test_a_signal_leaves_no_half_of_what_is_written(tmp_path, rng, command):
         env={**os.environ, "TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_signals,
     )
     with process.stderr, open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as reader:
         assert select.select([reader], [], [], 60)[0]
