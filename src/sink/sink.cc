@@ -40,6 +40,7 @@ struct Sink::Run {
     Step step = Step::inserting;
     uint32_t repairs = 0;
     std::string differences;
+    bool emptied = false;  // rows of it were removed, perhaps not all
     std::shared_ptr<Ahead> ahead;
     // What ClickHouse holds, if that was asked for already.
     std::optional<std::vector<TableTotals>> counted;
@@ -94,7 +95,13 @@ Result<std::optional<Outcome>> Sink::find_and_step(const model::UploadId& id, Ru
     }
     run.upload = std::move(*found);
     if (context_.versions.is_decided(id)) {
-        run.step = Step::committing;
+        // Another process may have counted its rows before they were removed here: then they come
+        // again first, and no removal takes them any more.
+        if (!run.emptied) {
+            run.step = Step::committing;
+        } else if (run.step == Step::replaying || run.step == Step::republishing) {
+            run.step = Step::inserting;
+        }
     }
     // Each republishing was a repair, also of an earlier process.
     run.repairs = std::max(run.repairs, std::min(run.upload.epoch - 1, kRepairsMax));
@@ -169,6 +176,7 @@ Result<void> Sink::empty(Run& run) {
     RH_TRY(context_.versions.withdraw(run.upload.id));
     RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
     run.upload.checkpoint_cell = 0;
+    run.emptied = true;
     return delete_rows(context_.store, run.upload.id);
 }
 
@@ -249,7 +257,9 @@ Result<void> Sink::insert_cells(Run& run) {
     if (finished) {
         return {};
     }
-    if (context_.peers != nullptr && (run.repairs == 0 || is_anothers(run.upload.id))) {
+    const bool lacks_counted_rows = run.emptied && context_.versions.is_decided(run.upload.id);
+    if (context_.peers != nullptr && !lacks_counted_rows &&
+        (run.repairs == 0 || is_anothers(run.upload.id))) {
         RH_ASSIGN(const bool waited, wait_for_others(run));
         if (waited) {
             return {};
