@@ -173,12 +173,16 @@ Result<void> KafkaParts::abandon_ended() {
     std::vector<model::UploadId> due;  // in their order
     for (const kafka_log::Published& published : control_.open_uploads()) {
         const model::UploadId& id = published.upload_id;
+        if (published.publisher != log_.options().node) {
+            continue;
+        }
         RH_ASSIGN(const bool ended, has_ended(id));
-        if (ended && published.publisher == log_.options().node) {
-            ended_.insert(id);
-            if (first || seen.contains(id)) {
-                due.push_back(id);
-            }
+        if (!ended) {
+            continue;
+        }
+        ended_.insert(id);
+        if (first || seen.contains(id)) {
+            due.push_back(id);
         }
     }
     if (due.empty()) {

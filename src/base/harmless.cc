@@ -1,7 +1,5 @@
 #include "base/harmless.h"
 
-#include <iterator>
-
 #include <fmt/format.h>
 
 #include "base/utf8.h"
@@ -20,8 +18,8 @@ std::string escape_of(std::string_view text, size_t& length) {
         length = 1;
         return fmt::format("\\x{:02x}", first);
     }
-    const bool is_c1 = first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
-    return is_c1 ? fmt::format("\\u{:04x}", static_cast<unsigned char>(text[1])) : "";
+    return begins_with_c1(text) ? fmt::format("\\u{:04x}", static_cast<unsigned char>(text[1]))
+                                : "";
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
+
 namespace rh {
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -12,9 +14,7 @@ void append_json_string(std::string& out, std::string_view text) {
     for (size_t i = 0; i < text.size(); ++i) {
         const auto byte = static_cast<unsigned char>(text[i]);
         const bool escaped = byte == '"' || byte == '\\';
-        // U+0080 to U+009F, two bytes: a terminal obeys them, as it does DEL.
-        const bool is_c1 =
-            byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+        const bool is_c1 = begins_with_c1(text.substr(i));
         if (!escaped && !is_c1 && byte >= 0x20 && byte != 0x7f) {
             continue;
         }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/harmless.h"
+#include "base/utf8.h"
 
 namespace rh::cli {
 namespace {
@@ -16,13 +17,10 @@ std::string without_controls(std::string_view json) {
     std::string out;
     out.reserve(json.size());
     for (size_t i = 0; i < json.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(json[i]);
-        const auto next = i + 1 < json.size() ? static_cast<unsigned char>(json[i + 1]) : 0xff;
-        if (byte == 0x7f) {
+        if (json[i] == 0x7f) {
             out += "\\u007f";
-        } else if (byte == 0xc2 && next < 0xa0) {
-            out += fmt::format("\\u{:04x}", next);
-            ++i;
+        } else if (begins_with_c1(json.substr(i))) {
+            out += fmt::format("\\u{:04x}", static_cast<unsigned char>(json[++i]));
         } else {
             out += json[i];
         }

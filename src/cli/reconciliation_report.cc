@@ -32,7 +32,7 @@ std::string matched_text(const boost::json::object& reconciliation) {
     if (rejected + outside == 0) {
         return "matched: every row is counted exactly once\n";
     }
-    if (!shown_at(reconciliation, "upload_id").empty()) {
+    if (!text_at(reconciliation, "upload_id").empty()) {
         return "matched: every accepted row is counted exactly once\n";
     }
     std::string reasons = rejected > 0 ? with_commas(rejected) + " not valid" : "";

@@ -18,7 +18,7 @@ namespace {
 
 // Before that its counts and sums are zeros, which are no figures.
 bool was_read_whole(const boost::json::object& upload) {
-    return !shown_at(object_at(upload, "stages"), "accepted").empty();
+    return !text_at(object_at(upload, "stages"), "accepted").empty();
 }
 
 std::string counts_text(const boost::json::object& upload) {
@@ -71,7 +71,7 @@ std::string upload_text(const boost::json::object& upload) {
     if (was_read_whole(upload)) {
         out += counts_text(upload);
     } else {
-        out += shown_at(upload, "finished_at").empty()
+        out += text_at(upload, "finished_at").empty()
                    ? fmt::format("  rows and sums: not known yet; roundhouse uploads {}\n", id)
                    : "  rows and sums: not known; it ended before all of it was read\n";
     }
