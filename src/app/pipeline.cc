@@ -110,6 +110,11 @@ void Pipeline::push_once(Queue& queue, const model::UploadId& id) {
     }
 }
 
+void Pipeline::push_first(Queue& queue, const model::UploadId& id) {
+    std::erase(queue, id);
+    queue.push_front(id);
+}
+
 std::optional<model::UploadId> Pipeline::take(Queue& queue, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, stop, [&queue] { return !queue.empty(); });
@@ -172,14 +177,19 @@ void Pipeline::retry_publishing(const model::UploadId& id, const Error& error,
     std::unique_lock lock(mutex_);
     ++health_.publish_retries;
     // A conflict is another process's work on the same upload, which is no fault.
-    if (error.kind != ErrorKind::conflict) {
-        publish_errors_.insert_or_assign(id, error);
-    }
+    const bool is_fault = error.kind != ErrorKind::conflict;
+    const bool first_fault = is_fault && publish_errors_.insert_or_assign(id, error).second;
     if (const auto shown = context_.board.find(id)) {
         context_.board.set(id, shown->state, shown->progress);  // who follows it looks again
     }
     changed_.wait_for(lock, stop, kPublishRetry, [] { return false; });
-    push_once(to_publish_, id);
+    // Some of its rows may be in the log that processes share, whose readers wait for the rest. One
+    // that fails again holds no others up.
+    if (first_fault) {
+        push_first(to_publish_, id);
+    } else {
+        push_once(to_publish_, id);
+    }
 }
 
 // Only while the sink has nothing else to do: two uploads at once would need twice the memory, and
@@ -218,8 +228,7 @@ bool Pipeline::bring_up(const std::stop_token& stop) {
     // Nobody else can have a version before the upload that holds the next one.
     if (*holder) {
         const std::scoped_lock lock(mutex_);
-        std::erase(to_store_, **holder);
-        to_store_.push_front(**holder);
+        push_first(to_store_, **holder);
     }
     return true;
 }

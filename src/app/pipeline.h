@@ -87,6 +87,7 @@ class Pipeline : public api::UploadService {
     using Queue = std::deque<model::UploadId>;
     bool is_marked_cancelled(const model::UploadId& id) const;
     static void push_once(Queue& queue, const model::UploadId& id);
+    static void push_first(Queue& queue, const model::UploadId& id);
     std::optional<model::UploadId> take(Queue& queue, const std::stop_token& stop);
     void run_publisher(const std::stop_token& stop);
     void run_sink(const std::stop_token& stop);
