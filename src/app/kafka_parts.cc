@@ -213,6 +213,16 @@ Result<bool> KafkaParts::have_taken(const model::UploadId& id) {
     return consumer_->has_taken(*published);
 }
 
+Result<bool> KafkaParts::is_still_ours(const model::UploadId& id) {
+    RH_TRY(control_.catch_up());
+    return log_.is_ours(id);
+}
+
+std::string KafkaParts::owner_mark(const model::UploadId& id) const {
+    const auto published = control_.published(id);
+    return published ? fmt::format("{}/{}", published->publisher, published->written_ms) : "";
+}
+
 // Of several that were sent the same file, one that still works on it. What this process said
 // itself may be older than its ledger.
 std::optional<uploads::Upload> KafkaParts::find_elsewhere(const model::UploadId& id) const {

@@ -50,7 +50,9 @@ class KafkaParts : public sink::Peers {
     }
     Result<bool> have_taken(const model::UploadId& id) override;
     bool is_ours(const model::UploadId& id) const override { return log_.is_ours(id); }
+    Result<bool> is_still_ours(const model::UploadId& id) override;
     Result<void> take_over(const model::UploadId& id) override { return log_.take_over(id); }
+    std::string owner_mark(const model::UploadId& id) const override;
     std::optional<Error> trouble() const override { return control_.trouble(); }
     void tell() override { consumer_->tend_soon(); }
     std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const override;

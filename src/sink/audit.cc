@@ -135,7 +135,8 @@ void add(std::vector<TableTotals>& sums, std::vector<TableTotals> more) {
     }
 }
 
-Result<void> delete_rows_on(const clickhouse::Client& owner, const model::UploadId& id) {
+Result<void> delete_rows_on(const clickhouse::Client& owner, const model::UploadId& id,
+                            const std::function<Result<void>()>& may_remove) {
     RH_ASSIGN(const auto found, rollups(owner));
     std::vector<std::string> tables;
     for (const Rollup& rollup : found) {
@@ -149,6 +150,7 @@ Result<void> delete_rows_on(const clickhouse::Client& owner, const model::Upload
     const std::string which =
         fmt::format("upload_id = {{id:UUID}} AND upload_id NOT IN ({})", kCommittedUploads);
     for (const std::string& table : tables) {
+        RH_TRY(may_remove());
         // The second setting lets Replicated engines take a condition with a query in it.
         RH_TRY(owner.query(
             fmt::format("DELETE FROM {} WHERE {}", table, which), {{"id", model::to_string(id)}},
@@ -215,9 +217,10 @@ std::string differences(const std::vector<TableTotals>& tables, const model::Tot
     return text.empty() ? text : fmt::format("{}; the manifest says {}.", text, describe(expected));
 }
 
-Result<void> delete_rows(const clickhouse::Store& store, const model::UploadId& id) {
+Result<void> delete_rows(const clickhouse::Store& store, const model::UploadId& id,
+                         const std::function<Result<void>()>& may_remove) {
     return store.do_on_every_shard(
-        [&](size_t shard) { return delete_rows_on(store.owner(shard), id); });
+        [&](size_t shard) { return delete_rows_on(store.owner(shard), id, may_remove); });
 }
 
 }  // namespace rh::sink

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -45,7 +46,10 @@ Result<std::optional<VisibleVersions>> visible_versions(const clickhouse::Client
 Result<std::set<model::UploadId>> uploads_known(const clickhouse::Store& store);
 
 // Ends its INSERTs and removes every row of the upload from game_rounds and the rollups of every
-// shard; but none of one that `uploads` there says is stored, or was.
-Result<void> delete_rows(const clickhouse::Store& store, const model::UploadId& id);
+// shard; but none of one that `uploads` there says is stored, or was. `may_remove` is asked before
+// each table's, by any thread; its Error ends it.
+Result<void> delete_rows(
+    const clickhouse::Store& store, const model::UploadId& id,
+    const std::function<Result<void>()>& may_remove = [] { return Result<void>(); });
 
 }  // namespace rh::sink

@@ -27,6 +27,16 @@ Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId
     return {};
 }
 
+Result<void> stop_removals(const clickhouse::Store& store, const model::UploadId& id) {
+    return store.do_on_every_shard([&](size_t shard) -> Result<void> {
+        RH_TRY(store.owner(shard).query(
+            "KILL MUTATION WHERE database = currentDatabase() AND NOT is_done "
+            "AND position(command, {id:String}) > 0",
+            {{"id", model::to_string(id)}}));
+        return {};
+    });
+}
+
 Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store& store) {
     std::set<model::UploadId> found;
     for (const auto& on_shard : store.on_every_shard([&](size_t shard) {

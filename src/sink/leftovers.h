@@ -21,6 +21,11 @@ std::string insert_query_id(const model::UploadId& id);
 // Ends every INSERT of this upload that this server runs, and returns when they have ended.
 Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId& id);
 
+// Ends every removal of this upload's rows that a shard has been asked for and has not done: of a
+// process that is gone, or that does not own the rows any more. What it has removed stays removed,
+// so whoever relies on rows that are there counts them after this.
+Result<void> stop_removals(const clickhouse::Store& store, const model::UploadId& id);
+
 // Uploads with rows in game_rounds, of any shard, that no version ever counted: those being stored,
 // and what was left behind. Each once. Reads one column of every row.
 Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store& store);

@@ -16,6 +16,7 @@
 #include "sink/audit.h"
 #include "sink/cells.h"
 #include "sink/inserter.h"
+#include "sink/leftovers.h"
 #include "sink/overlap.h"
 #include "sink/rollups.h"
 
@@ -120,8 +121,9 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
         RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::cancelled));
         return outcome;
     }
-    if (run.step >= Step::replaying && is_anothers(run.upload.id)) {
-        run.step = Step::inserting;  // whose it is now repairs it
+    if (run.step >= Step::committing && is_anothers(run.upload.id) &&
+        !context_.versions.is_decided(run.upload.id)) {
+        run.step = Step::inserting;  // whose it is now audits and repairs it
         run.repairs = 0;
     }
     switch (run.step) {
@@ -134,7 +136,9 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
         case Step::committing:
             RH_TRY(warn_of_overlaps(run));
             if (auto committed = context_.versions.commit_stored(run.upload); !committed) {
-                if (committed.error().code != "not_replaceable") {
+                // It never counts: another one does, or the brokers will never take the record.
+                if (committed.error().code != "not_replaceable" &&
+                    committed.error().code != "kafka_record_too_large") {
                     return std::unexpected(std::move(committed).error());
                 }
                 RH_ASSIGN(const Outcome outcome, fail_for(run, committed.error()));
@@ -173,11 +177,27 @@ Result<void> Sink::empty(Run& run) {
         return {};
     }
     run.ahead.reset();  // waits for its INSERTs
+    RH_TRY(say_at_work(run.upload.id));
     RH_TRY(context_.versions.withdraw(run.upload.id));
     RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
     run.upload.checkpoint_cell = 0;
     run.emptied = true;
-    return delete_rows(context_.store, run.upload.id);
+    return delete_rows(context_.store, run.upload.id, [&]() -> Result<void> {
+        if (context_.peers == nullptr) {
+            return {};
+        }
+        RH_ASSIGN(const bool ours, context_.peers->is_still_ours(run.upload.id));
+        return ours ? Result<void>()
+                    : fail(ErrorKind::conflict, "upload_taken_over",
+                           "Another process stores the upload by now.", Verdict::retry);
+    });
+}
+
+// A repair may take longer than others wait for an upload's owner.
+Result<void> Sink::say_at_work(const model::UploadId& id) const {
+    return context_.peers != nullptr && !context_.versions.is_decided(id)
+               ? context_.peers->take_over(id)
+               : Result<void>();
 }
 
 std::shared_ptr<Ahead> Sink::begin_ahead(const model::UploadId& id) {
@@ -316,8 +336,13 @@ Result<void> Sink::insert_cells(Run& run) {
             RH_TRY(take(std::move(*complete)));
         }
         // A checkpoint is a cell of the only partition there is.
-        if (cells_since_checkpoint >= kCellsPerCheckpoint && context_.peers == nullptr) {
-            RH_TRY(checkpoint());
+        if (cells_since_checkpoint >= kCellsPerCheckpoint) {
+            if (context_.peers == nullptr) {
+                RH_TRY(checkpoint());
+            } else {
+                RH_TRY(say_at_work(id));
+                cells_since_checkpoint = 0;
+            }
         }
     }
     return finish_inserting(run, context_.peers == nullptr ? next_cell : 0);
@@ -333,6 +358,7 @@ Result<bool> Sink::wait_for_others(Run& run) {
     const auto& id = run.upload.id;
     const int64_t begun = monotonic_ms();
     int64_t owner_waited_for_since = begun;
+    std::string owner_mark = context_.peers->owner_mark(id);
     for (int64_t now = begun; now - begun < kOthersPatienceMs; now = monotonic_ms()) {
         if (run.stop.stop_requested() || context_.is_cancelled(id) ||
             context_.versions.is_decided(id)) {
@@ -341,11 +367,14 @@ Result<bool> Sink::wait_for_others(Run& run) {
         RH_ASSIGN(const bool taken, context_.peers->have_taken(id));
         if (taken && !is_anothers(id)) {
             context_.on_progress(run.upload, run.upload.rows.accepted);
+            // Of whoever owned it before, or of this process before a crash.
+            RH_TRY(stop_removals(context_.store, id));
             RH_TRY(finish_inserting(run, 0));
             return true;
         }
-        if (!taken) {
+        if (auto mark = context_.peers->owner_mark(id); !taken || mark != owner_mark) {
             owner_waited_for_since = now;
+            owner_mark = std::move(mark);
         } else if (now - owner_waited_for_since > kOwnerPatienceMs) {
             log_event(LogLevel::warning,
                       "an upload that another process published and does not store is taken over",

@@ -9,6 +9,10 @@
 //       └─────────────┤─ 2nd time: republish the log from the original, then the same
 //                     └─ 3rd time: failed, with the figures
 //
+// With Peers two more ways lead there: to committing from anywhere, once another process has stored
+// the upload (and from a repair here only after its rows are inserted again); and back to
+// inserting, where a repair or a commit finds that another process owns the rows by now.
+//
 // The cells of a file that is published while nothing else is stored go into ClickHouse as they are
 // judged (sink/ahead.h): begin_ahead(), then store() or discard_ahead() of the same upload.
 //
@@ -54,7 +58,13 @@ class Peers {
     // nobody publishes them any more.
     virtual Result<bool> have_taken(const model::UploadId& id) = 0;
     virtual bool is_ours(const model::UploadId& id) const = 0;
+    // The same, as the brokers say now.
+    virtual Result<bool> is_still_ours(const model::UploadId& id) = 0;
+    // From now on this process owns its rows; or it does already and is at work on them, so that
+    // nobody takes them over.
     virtual Result<void> take_over(const model::UploadId& id) = 0;
+    // Another one each time that somebody has called take_over().
+    virtual std::string owner_mark(const model::UploadId& id) const = 0;
     // Why the log that they share cannot be reached now; nothing: it can be.
     virtual std::optional<Error> trouble() const = 0;
     // The ledger has news that the others shall hear soon.
@@ -107,6 +117,7 @@ class Sink {
     static Step next_repair(Run& run);
     Result<void> insert_cells(Run& run);
     bool is_anothers(const model::UploadId& id) const;
+    Result<void> say_at_work(const model::UploadId& id) const;
     Result<bool> wait_for_others(Run& run);
     Result<bool> finish_ahead(Run& run);
     Result<void> finish_inserting(Run& run, uint64_t next_cell);
