@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -118,7 +120,9 @@ Result<uint64_t> ControlTopic::append(const ControlRecord& record) {
         }
         if (!done) {
             producer_.reset();  // drops the record, if it was not sent yet
-            return std::unexpected(std::move(done).error());
+            Error error = std::move(done).error();
+            error.message = fmt::format("Topic {}: {}", topic_, error.message);
+            return std::unexpected(std::move(error));
         }
     }
     if (delivery.last_offset[0] < known) {
@@ -232,6 +236,9 @@ void ControlTopic::apply(ControlRecord record, uint64_t offset) {
         Upload& upload = uploads_[voided->upload_id];
         if (upload.stored && !upload.voided) {
             upload.voided = offset;
+            if (voided->replaced_by) {
+                upload.replaced_by = voided->replaced_by;
+            }
             add_change(voided->upload_id, offset, true);
         }
         return;
@@ -307,12 +314,15 @@ std::optional<model::UploadId> ControlTopic::lost_to(const model::UploadId& id) 
 
 std::vector<model::UploadId> ControlTopic::voided_uploads() const {
     const std::scoped_lock lock(mutex_);
-    std::vector<model::UploadId> ids;
+    std::map<uint64_t, model::UploadId> by_version;
     for (const auto& [id, upload] : uploads_) {
         if (upload.voided && *upload.voided <= visible_) {
-            ids.push_back(id);
+            by_version.emplace(*upload.voided, id);
         }
     }
+    std::vector<model::UploadId> ids;
+    ids.reserve(by_version.size());
+    std::ranges::copy(by_version | std::views::values, std::back_inserter(ids));
     return ids;
 }
 

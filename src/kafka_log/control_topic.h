@@ -72,7 +72,7 @@ class ControlTopic {
     std::vector<Received> received_by(const std::string& receiver) const;
     // Stored uploads whose versions are visible, in their order: each is given once.
     std::vector<StoredAt> take_stored();
-    // By a version that is visible.
+    // By a version that is visible, in the order of these versions.
     std::vector<model::UploadId> voided_uploads() const;
     // What is published, in part or all of it, and neither stored nor abandoned.
     std::vector<Published> open_uploads() const;

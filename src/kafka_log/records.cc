@@ -57,7 +57,11 @@ json::object object_of(const Stored& record) {
 }
 
 json::object object_of(const Voided& record) {
-    return {{"type", "voided"}, {"upload_id", model::to_string(record.upload_id)}};
+    json::object object = {{"type", "voided"}, {"upload_id", model::to_string(record.upload_id)}};
+    if (record.replaced_by) {
+        object["replaced_by"] = model::to_string(*record.replaced_by);
+    }
+    return object;
 }
 
 json::object object_of(const Visible& record) {
@@ -135,7 +139,11 @@ std::optional<ControlRecord> parse_record(std::string_view text) {
         }
         record = std::move(stored);
     } else if (type == "voided") {
-        record = Voided{id_in(parts, object, "upload_id")};
+        Voided voided{.upload_id = id_in(parts, object, "upload_id")};
+        if (object.contains("replaced_by")) {
+            voided.replaced_by = id_in(parts, object, "replaced_by");
+        }
+        record = voided;
     } else if (type == "visible") {
         record = Visible{parts.count(parts.get(object, "version"))};
     }

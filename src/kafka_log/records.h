@@ -61,6 +61,9 @@ struct Stored {
 // An upload does not count any more: the version is the offset of the first such record.
 struct Voided {
     model::UploadId upload_id;
+    // An upload that had been stored without saying that it replaces this one; no other one may
+    // replace it any more.
+    std::optional<model::UploadId> replaced_by = {};
 };
 
 // The rows of `uploads` say everything up to this version.

@@ -66,7 +66,11 @@ TEST(ControlRecords, AreReadAsTheyWereWritten) {
     EXPECT_EQ(std::get<Stored>(*stored_read).row, stored.row);
     EXPECT_EQ(std::get<Stored>(*stored_read).receiver, stored.receiver);
     EXPECT_EQ(std::get<Stored>(*stored_read).upload, stored.upload);
-    EXPECT_EQ(std::get<Voided>(*parse_record(record_text(Voided{id_of(3)}))).upload_id, id_of(3));
+    const auto voided = std::get<Voided>(*parse_record(record_text(Voided{id_of(3)})));
+    EXPECT_EQ(voided.upload_id, id_of(3));
+    EXPECT_FALSE(voided.replaced_by);
+    EXPECT_EQ(std::get<Voided>(*parse_record(record_text(Voided{id_of(3), id_of(4)}))).replaced_by,
+              id_of(4));
     EXPECT_EQ(std::get<Visible>(*parse_record(record_text(Visible{99}))).version, 99U);
 }
 

@@ -49,7 +49,8 @@ Result<void> Announcer::tend() {
     return {};
 }
 
-// What is too large for the brokers is said to people, and holds up nothing else.
+// What is too large for the brokers is said to people once, and holds up nothing else; it is tried
+// again at each change, since their limit may be another one by then.
 Result<void> Announcer::say(const uploads::Upload& upload) {
     auto said =
         control_.append(kafka_log::Received{.upload_id = upload.id,
@@ -57,10 +58,14 @@ Result<void> Announcer::say(const uploads::Upload& upload) {
                                             .state = std::string(uploads::name(upload.state)),
                                             .upload = uploads::portable_text(upload)});
     if (said) {
+        too_large_.erase(upload.id);
         return {};
     }
     if (said.error().code != "kafka_record_too_large") {
         return std::unexpected(std::move(said).error());
+    }
+    if (!too_large_.insert(upload.id).second) {
+        return {};
     }
     log_event(LogLevel::error, "other processes cannot be told of an upload",
               {{"upload_id", model::to_string(upload.id)},

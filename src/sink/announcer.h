@@ -3,6 +3,7 @@
 // each of them can answer for all. One thread, now and then.
 #pragma once
 
+#include <set>
 #include <string>
 #include <utility>
 
@@ -26,7 +27,8 @@ class Announcer {
     const uploads::Ledger& ledger_;
     kafka_log::ControlTopic& control_;
     const std::string node_;
-    uploads::StateCounts told_{};  // how many uploads were in which state when all was said
+    std::set<model::UploadId> too_large_;  // for the brokers, and people were told
+    uploads::StateCounts told_{};          // how many uploads were in which state when all was said
 };
 
 }  // namespace rh::sink

@@ -77,7 +77,8 @@ Result<void> TopicVersions::replace_after_all(const uploads::Upload& upload) {
     const auto stored = control_.stored(upload.id);
     if (stored && replaces && stored->record.replaces != replaces && control_.stored(*replaces) &&
         !control_.voided(*replaces)) {
-        RH_TRY(control_.append(kafka_log::Voided{*replaces}));
+        RH_TRY(
+            control_.append(kafka_log::Voided{.upload_id = *replaces, .replaced_by = upload.id}));
     }
     return {};
 }
@@ -107,7 +108,7 @@ Result<uploads::Upload> TopicVersions::commit_voided(const model::UploadId& id) 
         return upload;
     }
     if (!control_.voided(id)) {
-        RH_TRY(control_.append(kafka_log::Voided{id}));
+        RH_TRY(control_.append(kafka_log::Voided{.upload_id = id}));
     }
     if (!control_.voided(id)) {
         return control_.not_the_topic_of(upload.stored_version.value_or(0));
@@ -169,6 +170,18 @@ Result<void> TopicVersions::learn_stored() {
     return {};
 }
 
+// In the order of their versions, since each becomes the ledger's.
+Result<void> TopicVersions::learn_voided() {
+    for (const model::UploadId& id : control_.voided_uploads()) {
+        RH_ASSIGN(const auto upload, ledger_.find(id));
+        if (upload && upload->state == uploads::State::stored && !upload->voided_version) {
+            const uint64_t version = control_.voided(id).value_or(0);
+            RH_TRY(ledger_.commit_voided(id, version, uploads::Ledger::Numbering::elsewhere));
+        }
+    }
+    return {};
+}
+
 // The ledger says what readers of this process see, and it may be behind for a moment.
 Result<void> TopicVersions::learn() {
     const uint64_t changes = control_.changes();
@@ -176,13 +189,13 @@ Result<void> TopicVersions::learn() {
         return {};
     }
     const uint64_t visible = control_.visible_version();  // before what it counts is asked for
+    const size_t unlearned = unlearned_.size();
     RH_TRY(learn_stored());
-    for (const model::UploadId& id : control_.voided_uploads()) {
-        RH_ASSIGN(const auto upload, ledger_.find(id));
-        if (upload && upload->state == uploads::State::stored && !upload->voided_version) {
-            const uint64_t version = control_.voided(id).value_or(0);
-            RH_TRY(ledger_.commit_voided(id, version, uploads::Ledger::Numbering::elsewhere));
-        }
+    if (unlearned_.size() != unlearned) {
+        learned_ = 0;  // what was learned may be voided
+    }
+    if (changes != learned_) {
+        RH_TRY(learn_voided());
     }
     RH_TRY(ledger_.raise_current_version(visible));
     learned_ = changes;

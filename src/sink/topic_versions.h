@@ -40,6 +40,7 @@ class TopicVersions : public Versions {
     Result<void> settle();
     Result<void> learn();
     Result<void> learn_stored();
+    Result<void> learn_voided();
 
     std::mutex mutex_;
     const clickhouse::Store& store_;

@@ -103,6 +103,30 @@ def test_a_correction_replaces_though_another_process_stored_the_file_without_sa
     assert late.get(path).json()["voided_version"] == early.get(path).json()["voided_version"]
 
 
+def test_what_such_a_correction_replaced_no_other_one_replaces(site, rng):
+    content, rows = make_file(rng, 2_000)
+    corrected, corrected_rows = make_file(rng, 3_000)
+    other, other_rows = make_file(rng, 1_000)
+    late, early, third = site.start(), site.start(), site.start()
+    original = wait_stored(early, send(early, content, filename="original.csv"))["id"]
+    for server in (late, third):
+        wait_for(lambda s=server: knows(s, original), "all know the file", 30)
+    leave_received(third, other, filename="other.csv", replaces=original)
+    leave_received(late, corrected, filename="corrected.csv", replaces=original)
+    correction = wait_stored(early, send(early, corrected, filename="corrected.csv"))["id"]
+    late.start()
+    wait_stored(late, correction)
+    third.start()
+    uploads = third.get("/v1/uploads", params={"filename": "other.csv"}).json()["data"]
+    refused = third.wait_final(uploads[0]["id"])
+    assert refused["state"] == "failed" and refused["error"]["code"] == "not_replaceable", refused
+    assert correction in refused["error"]["detail"]
+    for server in (late, early, third):
+        wait_for(lambda s=server: served(s, rows) == [], "what was corrected does not count", 30)
+        check_exactly_once(server, corrected_rows)
+        assert served(server, other_rows) == []
+
+
 def test_a_void_of_a_file_on_its_way_here_is_learned(site, rng):
     content, rows = make_file(rng, 2_000)
     late, early = site.start(), site.start()
@@ -134,24 +158,55 @@ def test_a_file_that_another_process_stored_is_not_cancelled(site, rng):
     check_exactly_once(early, rows)
 
 
+def limit_records(site: Site, size: int) -> None:
+    limit = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ConfigResource.Type.TOPIC, CONTROL, incremental_configs=[limit])
+    site.admin().incremental_alter_configs([topic])[topic].result()
+
+
+def widened(rng, content: bytes) -> tuple[bytes, int]:
+    """Its first rows with 900 columns of which nobody knows what they hold, and how many rows these are."""
+    lines = content.decode().split("\r\n")[:3]
+    names = [f"{rng.getrandbits(200):050x}" for _ in range(900)]
+    wide = "\r\n".join([",".join([lines[0], *names]), *(line + "," * len(names) for line in lines[1:])])
+    return wide.encode(), len(lines) - 1
+
+
 def test_an_upload_that_cannot_be_announced_holds_nothing_up(own_site, rng):
     """Its record is larger than the brokers take."""
     site = own_site
     server = site.start()
     wait_stored(server, send(server, make_file(rng, 100)[0], filename="first.csv"))
-    small = ConfigEntry("max.message.bytes", "10000", incremental_operation=AlterConfigOpType.SET)
-    topic = ConfigResource(ConfigResource.Type.TOPIC, CONTROL, incremental_configs=[small])
-    site.admin().incremental_alter_configs([topic])[topic].result()
+    limit_records(site, 10_000)
     content, rows = make_file(rng, 3_000)
-    lines = content.decode().split("\r\n")
-    names = [f"{rng.getrandbits(200):050x}" for _ in range(900)]  # nobody knows what is in these columns
-    wide = "\r\n".join([",".join([lines[0], *names]), *(line + "," * len(names) for line in lines[1:3])])
-    checked = server.upload(wide.encode(), filename="wide.csv", dry_run="true")
+    checked = server.upload(widened(rng, content)[0], filename="wide.csv", dry_run="true")
     assert checked.status_code == 200 and checked.json()["state"] == "checked", checked.text
     said = "other processes cannot be told of an upload"
     wait_for(lambda: said in server.log_path.read_text(), "it is said", 30)
     wait_stored(server, send(server, content, filename="after.csv"))
     check_exactly_once(server, rows)
+
+
+def test_an_upload_whose_storing_cannot_be_said_fails_and_may_come_again(own_site, rng):
+    """Kafka's own limit is enough; this is of brokers that somebody set to less."""
+    site = own_site
+    server = site.start()
+    content, rows = make_file(rng, 3_000)
+    wait_stored(server, send(server, content, filename="first.csv"))
+    limit_records(site, 10_000)
+    wide, count = widened(rng, make_file(rng, 2)[0])
+    wide_id = send(server, wide, filename="wide.csv")
+    failed = server.wait_final(wide_id)
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "kafka_record_too_large"), failed
+    assert CONTROL in failed["error"]["detail"] and "max.message.bytes" in failed["error"]["detail"]
+    more, more_rows = make_file(rng, 1_000)
+    wait_stored(server, send(server, more, filename="after.csv"))
+    check_exactly_once(server, rows)
+    check_exactly_once(server, more_rows)
+    limit_records(site, 1_048_588)
+    assert send(server, wide, filename="wide.csv") == wide_id
+    assert wait_stored(server, wide_id)["rows"]["accepted"] == count
+    assert site.count(wide_id) == count
 
 
 def void_without_a_shard(site: Site, server, upload_id: str) -> None:
