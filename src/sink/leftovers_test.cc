@@ -58,14 +58,16 @@ class LeftoversTest : public ::testing::Test {
                   "");
     }
     static std::string rounds(const model::UploadId& id) {
-        return ask("SELECT (SELECT count() FROM game_rounds WHERE upload_id = {id:UUID}) AS rows, "
-                   "(SELECT sum(rounds) FROM hourly FINAL WHERE upload_id = {id:UUID}) AS rounds",
-                   id);
+        return ask(
+            "SELECT (SELECT count() FROM game_rounds WHERE upload_id = {id:UUID}) AS rows, "
+            "(SELECT sum(rounds) FROM hourly FINAL WHERE upload_id = {id:UUID}) AS rounds",
+            id);
     }
     static std::string removals(const model::UploadId& id) {
-        return ask("SELECT count() FROM system.mutations WHERE NOT is_done "
-                   "AND position(command, toString({id:UUID})) > 0",
-                   id);
+        return ask(
+            "SELECT count() FROM system.mutations WHERE NOT is_done "
+            "AND position(command, toString({id:UUID})) > 0",
+            id);
     }
 
     static inline std::string directory;
