@@ -204,8 +204,11 @@ TEST(Utf8, RefusesWhatRfc3629Refuses) {
     std::string shown;
     printable_prefix("a\xFF\xC3\xA9\xE2\x82", 256, shown);
     EXPECT_EQ(shown, "a\xEF\xBF\xBD\xC3\xA9\xEF\xBF\xBD\xEF\xBF\xBD");
-    printable_prefix("\xC3\xA9\xC3\xA9\xC3\xA9", 2, shown);
+    EXPECT_EQ(printable_prefix("\xC3\xA9\xC3\xA9\xC3\xA9", 2, shown), 4U);
     EXPECT_EQ(shown, "\xC3\xA9\xC3\xA9");
+    EXPECT_EQ(printable_name("a\xFF"), "a\xEF\xBF\xBD");
+    EXPECT_EQ(printable_name(std::string(64, 'x')), std::string(64, 'x'));
+    EXPECT_EQ(printable_name(std::string(65, 'x')), std::string(64, 'x') + "…");
 }
 
 }  // namespace

@@ -9,15 +9,8 @@ namespace rh::csv {
 namespace {
 
 constexpr size_t kNamesShownMax = 30;
-constexpr size_t kNameCharactersMax = 64;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string shown(std::string_view name) {
-    std::string out;
-    printable_prefix(name, kNameCharactersMax, out);
-    return "'" + out + "'";
-}
 
 std::unexpected<Error> missing_columns(const Header& header, uint32_t seen) {
     std::string missing;
@@ -31,7 +24,7 @@ std::unexpected<Error> missing_columns(const Header& header, uint32_t seen) {
     }
     std::string found;
     for (size_t i = 0; i < header.names.size() && i < kNamesShownMax; ++i) {
-        found += (found.empty() ? "" : ", ") + shown(header.names[i]);
+        found += fmt::format("{}'{}'", found.empty() ? "" : ", ", printable_name(header.names[i]));
     }
     if (header.names.size() > kNamesShownMax) {
         found += fmt::format(" and {} more", header.names.size() - kNamesShownMax);

@@ -80,7 +80,7 @@ bool has_control_character(std::string_view text) {
     return false;
 }
 
-void printable_prefix(std::string_view bytes, size_t characters_max, std::string& out) {
+size_t printable_prefix(std::string_view bytes, size_t characters_max, std::string& out) {
     const char* p = bytes.data();
     const size_t n = bytes.size();
     size_t i = ascii_words(p, n < characters_max ? n : characters_max);
@@ -95,6 +95,14 @@ void printable_prefix(std::string_view bytes, size_t characters_max, std::string
             i += size;
         }
     }
+    return i;
+}
+
+std::string printable_name(std::string_view name) {
+    constexpr size_t kCharactersMax = 64;
+    std::string shown;
+    const bool cut = printable_prefix(name, kCharactersMax, shown) < name.size();
+    return cut ? shown + "…" : shown;
 }
 
 }  // namespace rh::csv

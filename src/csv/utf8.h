@@ -16,7 +16,10 @@ size_t utf8_characters(std::string_view text);
 // U+0000..U+001F and U+007F..U+009F; of valid UTF-8.
 bool has_control_character(std::string_view text);
 // The first `characters_max` characters of `bytes` as valid UTF-8: what is invalid becomes U+FFFD,
-// one for each byte. Replaces what `out` holds and keeps its memory.
-void printable_prefix(std::string_view bytes, size_t characters_max, std::string& out);
+// one for each byte. Replaces what `out` holds and keeps its memory. How many bytes these were.
+size_t printable_prefix(std::string_view bytes, size_t characters_max, std::string& out);
+// The name that a file gives one of its columns, which may be as long as a row: at most 64
+// characters of it, and an ellipsis in place of the rest.
+std::string printable_name(std::string_view name);
 
 }  // namespace rh::csv

@@ -33,7 +33,7 @@ std::unexpected<Error> body_cut() {
 }  // namespace
 
 ClientStream::ClientStream(int fd, std::string received, const StreamLimits& limits,
-                           const std::atomic<bool>& give_up, AnswerSlot& slot)
+                           const std::atomic<bool>& give_up, Slot& slot)
     : fd_(fd), received_(std::move(received)), limits_(limits), give_up_(give_up), slot_(slot) {}
 
 ClientStream::Wait ClientStream::wait(short events, int64_t timeout_ms, Pace& pace) const {

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "http/answer_slot.h"
+#include "http/slot.h"
 
 namespace rh::http {
 
@@ -29,7 +29,7 @@ class ClientStream {
     // is true, nothing more is read from the peer. A write that has to wait long for the
     // peer takes the slot first.
     ClientStream(int fd, std::string received, const StreamLimits& limits,
-                 const std::atomic<bool>& give_up, AnswerSlot& slot);
+                 const std::atomic<bool>& give_up, Slot& slot);
 
     // 0: the peer closed. Errors: unavailable request_timeout, stopping; invalid_request body_cut.
     Result<size_t> read(std::span<char> buffer);
@@ -60,7 +60,7 @@ class ClientStream {
     size_t consumed_ = 0;
     StreamLimits limits_;
     const std::atomic<bool>& give_up_;
-    AnswerSlot& slot_;
+    Slot& slot_;
     Pace reading_, writing_;
     uint64_t bytes_written_ = 0;
 };

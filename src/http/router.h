@@ -24,7 +24,7 @@ struct Route {
     Handler handler;
     // The handler may wait long for the client's body or for the work behind it (uploads,
     // statements): such routes together get at most half of the worker threads. Answers that
-    // clients take their time for get a third (answer_slot.h), so short requests find one.
+    // clients take their time for get a third (slot.h), so short requests find one.
     bool slow = false;
     // A key of this scope may call it too: who may begin a piece of work may follow it.
     Scope or_scope = Scope::none;

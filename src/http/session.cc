@@ -27,7 +27,7 @@ constexpr uint64_t kDiscardBytesMax = 256 * 1024;
 
 class Session final : public Exchange {
   public:
-    Session(SessionContext& context, ClientStream& stream, AnswerSlot& slot, const Head& head,
+    Session(SessionContext& context, ClientStream& stream, Slot& slot, const Head& head,
             Request& request)
         : context_(context),
           stream_(stream),
@@ -67,7 +67,7 @@ class Session final : public Exchange {
 
     SessionContext& context_;
     ClientStream& stream_;
-    AnswerSlot& slot_;
+    Slot& slot_;
     const bool http_1_0_;
     bool keep_alive_;
     std::optional<uint64_t> content_length_;
@@ -222,39 +222,6 @@ std::string_view name_of(Scope scope) {
     return "";
 }
 
-// Counts handlers of slow routes for as long as it lives.
-class SlowSlot {
-  public:
-    SlowSlot(SessionContext& context, bool slow) : context_(context), slow_(slow) {
-        if (slow_) {
-            running_ = ++context_.slow_running;
-        }
-    }
-    ~SlowSlot() {
-        if (slow_) {
-            --context_.slow_running;
-        }
-    }
-    SlowSlot(const SlowSlot&) = delete;
-    SlowSlot& operator=(const SlowSlot&) = delete;
-    Result<void> check() const {
-        const unsigned slow_max = std::max(context_.options.worker_threads / 2, 1U);
-        if (running_ > slow_max) {
-            return fail(ErrorKind::busy, "too_many_transfers",
-                        fmt::format("{} uploads and statements are received or waited for "
-                                    "already, as many as this server takes. Try again in a while.",
-                                    slow_max),
-                        Verdict::retry);
-        }
-        return {};
-    }
-
-  private:
-    SessionContext& context_;
-    const bool slow_;
-    unsigned running_ = 0;
-};
-
 Result<void> authorize(SessionContext& context, const Route& route, Request& request) {
     const bool open = !route.scope_with.empty() && !request.query_value(route.scope_with);
     if (route.scope == Scope::none || open) {
@@ -298,8 +265,10 @@ Result<void> answer(SessionContext& context, Session& session, Request& request,
     request.path_parameters = std::move(match.path_parameters);
     RH_TRY(authorize(context, route, request));
     RH_TRY(check_query(route, request));
-    const SlowSlot slot(context, route.slow);
-    RH_TRY(slot.check());
+    Slot slot = transfer_slot(context.transfers_taken, context.options.worker_threads);
+    if (route.slow) {
+        RH_TRY(slot.take());
+    }
     return route.handler(session);
 }
 
@@ -339,7 +308,7 @@ void send_problem(SessionContext& context, Session& session, const Request& requ
     [[maybe_unused]] const auto sent = session.send(std::move(response));
 }
 
-SessionOutcome run_request(SessionContext& context, ClientStream& stream, AnswerSlot& slot,
+SessionOutcome run_request(SessionContext& context, ClientStream& stream, Slot& slot,
                            const Head& head, Request request) {
     const int64_t begin = monotonic_ms();
     std::string route;
@@ -387,7 +356,7 @@ SessionOutcome run_session(SessionContext& context, int fd, std::string received
     auto head = parse_head(std::string_view(received).substr(0, head_bytes),
                            {.target_bytes_max = options.target_bytes_max});
     received.erase(0, head_bytes);
-    AnswerSlot slot(context.answers_running, std::max(options.worker_threads / 3, 1U));
+    Slot slot = answer_slot(context.answers_taken, options.worker_threads);
     ClientStream stream(fd, std::move(received),
                         {.read_timeout_s = options.read_timeout_s,
                          .write_timeout_s = options.write_timeout_s,

@@ -19,9 +19,9 @@ struct SessionContext {
     Authenticator authenticate;
     Observer observe;
     std::atomic<bool> stopping = false;
-    std::atomic<bool> drained = false;       // time is up: bodies that have not come are given up
-    std::atomic<unsigned> slow_running = 0;  // handlers of slow routes
-    std::atomic<unsigned> answers_running = 0;  // AnswerSlots that are taken
+    std::atomic<bool> drained = false;  // time is up: bodies that have not come are given up
+    std::atomic<unsigned> transfers_taken = 0;  // slots (slot.h)
+    std::atomic<unsigned> answers_taken = 0;
 };
 
 struct SessionOutcome {

@@ -6,18 +6,6 @@
 #include "csv/utf8.h"
 
 namespace rh::publish {
-namespace {
-
-constexpr size_t kColumnCharactersMax = 64;
-
-// A name that a file gives one of its columns may be as long as a row.
-std::string shown(std::string_view name) {
-    std::string text;
-    csv::printable_prefix(name, kColumnCharactersMax, text);
-    return text.size() < name.size() ? text + "…" : text;
-}
-
-}  // namespace
 
 void write_report(const Validated& validated, uploads::Upload& upload) {
     const csv::Report& report = validated.report;
@@ -26,7 +14,7 @@ void write_report(const Validated& validated, uploads::Upload& upload) {
     upload.empty_amounts = report.empty_amounts;
     upload.ignored_columns.clear();
     for (const std::string& column : report.ignored_columns) {
-        upload.ignored_columns.push_back(shown(column));
+        upload.ignored_columns.push_back(csv::printable_name(column));
     }
     upload.faults.clear();
     for (const auto& [code, count] : report.faults) {

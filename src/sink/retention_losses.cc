@@ -9,6 +9,27 @@
 #include "base/log.h"
 
 namespace rh::sink {
+namespace {
+
+bool had_rows(const kafka_log::Published& upload, size_t partition,
+              const std::pair<int64_t, int64_t>& offsets) {
+    if (partition >= upload.partitions.size()) {
+        return false;
+    }
+    const auto& rows = upload.partitions[partition];
+    return rows.first_offset >= 0 && rows.first_offset < offsets.second &&
+           rows.last_offset >= offsets.first;
+}
+
+}  // namespace
+
+bool RetentionLosses::note(const kafka_log::Published& upload, size_t partition) {
+    Lost& lost = lost_[upload.upload_id];
+    if (std::exchange(lost.epoch, upload.epoch) != upload.epoch) {
+        lost.partitions.clear();
+    }
+    return lost.partitions.insert(partition).second;
+}
 
 void RetentionLosses::tell(const Dropped& dropped) {
     const auto open = control_.open_uploads();
@@ -18,18 +39,9 @@ void RetentionLosses::tell(const Dropped& dropped) {
     for (const kafka_log::Published& upload : open) {
         bool is_news = false;
         for (const auto& [partition, offsets] : dropped) {
-            if (partition < upload.partitions.size() &&
-                upload.partitions[partition].first_offset >= 0 &&
-                upload.partitions[partition].first_offset < offsets.second &&
-                upload.partitions[partition].last_offset >= offsets.first) {
-                Lost& lost = lost_[upload.upload_id];
-                if (std::exchange(lost.epoch, upload.epoch) != upload.epoch) {
-                    lost.partitions.clear();
-                }
-                if (lost.partitions.insert(partition).second) {
-                    partitions.insert(partition);
-                    is_news = true;
-                }
+            if (had_rows(upload, partition, offsets) && note(upload, partition)) {
+                partitions.insert(partition);
+                is_news = true;
             }
         }
         if (is_news) {

@@ -31,6 +31,9 @@ class RetentionLosses {
     void add_to(TopicConsumer::Health& health) const;
 
   private:
+    // Whether it is news that this partition lost rows of the upload. The lock is held.
+    bool note(const kafka_log::Published& upload, size_t partition);
+
     const kafka_log::ControlTopic& control_;
     const std::string topic_;
 
