@@ -171,7 +171,15 @@ Result<void> Auditor::sweep(const model::UploadId& id) {
             return {};
         }
     }
-    RH_TRY(sink::delete_rows(store_, id));
+    RH_TRY(sink::delete_rows(store_, id, [&]() -> Result<void> {
+        if (!is_foreign_) {
+            return {};
+        }
+        RH_ASSIGN(const bool is_foreign, is_foreign_(id));
+        return is_foreign ? fail(ErrorKind::conflict, "upload_taken_over",
+                                 "Another process has the upload by now.", Verdict::retry)
+                          : Result<void>();
+    }));
     log_event(LogLevel::info, "rows of an upload that is not stored were removed",
               {{"upload_id", model::to_string(id)},
                {"state", std::string(upload ? uploads::name(upload->state) : "unknown")}});

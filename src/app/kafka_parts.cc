@@ -213,14 +213,13 @@ Result<bool> KafkaParts::have_taken(const model::UploadId& id) {
     return consumer_->has_taken(*published);
 }
 
-Result<bool> KafkaParts::is_still_ours(const model::UploadId& id) {
-    RH_TRY(control_.catch_up());
-    return log_.is_ours(id);
-}
-
-std::string KafkaParts::owner_mark(const model::UploadId& id) const {
-    const auto published = control_.published(id);
-    return published ? fmt::format("{}/{}", published->publisher, published->written_ms) : "";
+// The brokers are asked only if somebody else has the same file, since the answer may take as long
+// as the transactions of others.
+Result<bool> KafkaParts::has_owned(const model::UploadId& id, uint64_t tenure) {
+    if (find_elsewhere(id)) {
+        RH_TRY(control_.catch_up());
+    }
+    return log_.owns(id) && control_.tenure(id) == tenure;
 }
 
 // Of several that were sent the same file, one that still works on it. What this process said

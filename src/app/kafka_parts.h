@@ -50,9 +50,13 @@ class KafkaParts : public sink::Peers {
     }
     Result<bool> have_taken(const model::UploadId& id) override;
     bool is_ours(const model::UploadId& id) const override { return log_.is_ours(id); }
-    Result<bool> is_still_ours(const model::UploadId& id) override;
-    Result<void> take_over(const model::UploadId& id) override { return log_.take_over(id); }
-    std::string owner_mark(const model::UploadId& id) const override;
+    Result<bool> has_owned(const model::UploadId& id, uint64_t tenure) override;
+    uint64_t tenure(const model::UploadId& id) const override { return control_.tenure(id); }
+    Result<void> take_over(const model::UploadId& id, const std::string& mark) override {
+        return log_.take_over(id, mark);
+    }
+    std::string owner_mark(const model::UploadId& id) const override { return log_.owner_mark(id); }
+    Result<void> say_at_work(const model::UploadId& id) override { return log_.say_at_work(id); }
     std::optional<Error> trouble() const override { return control_.trouble(); }
     void tell() override { consumer_->tend_soon(); }
     std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const override;

@@ -3,6 +3,8 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -184,6 +186,39 @@ std::string Admin::topic_setting(const std::string& topic, std::string_view name
         }
     }
     return {};
+}
+
+std::optional<std::set<int32_t>> Admin::partitions_read(const std::string& group,
+                                                        const std::string& topic) {
+    const Handle& handle = impl_->handle;
+    const Library& library = handle.library();
+    const char* asked = group.c_str();
+    const Answer answer(handle, kAnswerMs, [&](rd_kafka_queue_t* queue) {
+        library.DescribeConsumerGroups(handle.get(), &asked, 1, nullptr, queue);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    });
+    if (answer.get() == nullptr) {
+        return std::nullopt;
+    }
+    size_t groups = 0;
+    const auto** const found = library.DescribeConsumerGroups_result_groups(
+        library.event_DescribeConsumerGroups_result(answer.get()), &groups);
+    if (groups != 1 || library.ConsumerGroupDescription_error(found[0]) != nullptr ||
+        library.ConsumerGroupDescription_state(found[0]) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE) {
+        return std::nullopt;
+    }
+    std::set<int32_t> partitions;
+    for (size_t m = 0; m < library.ConsumerGroupDescription_member_count(found[0]); ++m) {
+        const auto* const list =
+            library.MemberAssignment_partitions(library.MemberDescription_assignment(
+                library.ConsumerGroupDescription_member(found[0], m)));
+        for (int i = 0; list != nullptr && i < list->cnt; ++i) {
+            if (list->elems[i].topic == topic) {
+                partitions.insert(list->elems[i].partition);
+            }
+        }
+    }
+    return partitions;
 }
 
 Result<void> Admin::check_answers(int limit_ms) {

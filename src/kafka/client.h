@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -144,6 +145,9 @@ class Consumer {
     // them, are behind the end.
     Result<std::span<const Message>> poll(size_t max, int timeout_ms,
                                           std::vector<Position>* ends = nullptr);
+    // Leaves the group, and joins it again under the same name: whoever comes back gets what it
+    // had, and nobody looks whether the group has shared out all there is.
+    Result<void> rejoin();
     // Until resume(), or until the partitions are revoked.
     Result<void> pause(const std::string& topic, const std::vector<int32_t>& partitions);
     Result<void> resume(const std::string& topic, const std::vector<int32_t>& partitions);
@@ -185,6 +189,10 @@ class Admin {
     // Of each partition 0 … count−1: the offset that the group has committed; nullopt: none.
     Result<std::vector<std::optional<int64_t>>> committed(const std::string& group,
                                                           const std::string& topic, int32_t count);
+    // The partitions of the topic that members of the group read, when they agree on who reads
+    // what; nullopt: they do not just now, or the brokers do not tell.
+    std::optional<std::set<int32_t>> partitions_read(const std::string& group,
+                                                     const std::string& topic);
     // Commits offsets for a group that nobody joins: marks that whoever asks for them finds.
     Result<void> commit(const std::string& group, const std::string& topic,
                         const std::vector<Position>& positions);

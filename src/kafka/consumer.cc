@@ -13,11 +13,15 @@ constexpr int kCommitAttempts = 3;
 // How soon partitions that were added to the topic are read; librdkafka's own is five minutes.
 constexpr const char* kNewPartitionsMs = "15000";
 
-std::vector<int32_t> partitions_in(const rd_kafka_topic_partition_list_t& list) {
+// A static member that comes back gets what it had, also of a topic that it does not read any more.
+std::vector<int32_t> partitions_in(const rd_kafka_topic_partition_list_t& list,
+                                   std::string_view topic) {
     std::vector<int32_t> partitions;
     partitions.reserve(static_cast<size_t>(list.cnt));
     for (int i = 0; i < list.cnt; ++i) {
-        partitions.push_back(list.elems[i].partition);
+        if (list.elems[i].topic == topic) {
+            partitions.push_back(list.elems[i].partition);
+        }
     }
     return partitions;
 }
@@ -46,7 +50,7 @@ struct Consumer::Impl {
         messages.clear();
     }
     void change_assignment(rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* list) {
-        const auto partitions = partitions_in(*list);
+        const auto partitions = partitions_in(*list, topic);
         if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
             rebalance.revoked(partitions);
             // A pause would outlive the assignment, and who gets the partition again does not know.
@@ -124,6 +128,14 @@ Result<void> Consumer::subscribe(const std::string& topic, Rebalance rebalance) 
     return code == RD_KAFKA_RESP_ERR_NO_ERROR
                ? Result<void>{}
                : kafka_error(impl_->library, code, "joining the consumer group");
+}
+
+Result<void> Consumer::rejoin() {
+    const auto code = impl_->library.unsubscribe(impl_->handle->get());
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return kafka_error(impl_->library, code, "leaving the consumer group");
+    }
+    return subscribe(std::string(impl_->topic), std::move(impl_->rebalance));
 }
 
 Result<void> Consumer::assign(const std::string& topic, const std::vector<Position>& positions) {

@@ -19,7 +19,7 @@
     X(init_transactions) X(begin_transaction) X(commit_transaction) X(abort_transaction) \
     X(error_code) X(error_string) X(error_is_retriable) X(error_destroy) \
     X(fatal_error) \
-    X(poll_set_consumer) X(subscribe) X(assign) X(consumer_close) \
+    X(poll_set_consumer) X(subscribe) X(unsubscribe) X(assign) X(consumer_close) \
     X(queue_get_consumer) X(queue_new) X(queue_poll) X(queue_destroy) X(consume_batch_queue) \
     X(message_destroy) X(commit_queue) X(committed) X(pause_partitions) X(resume_partitions) \
     X(query_watermark_offsets) X(metadata) X(metadata_destroy) \
@@ -29,7 +29,12 @@
     X(event_CreateTopics_result) X(CreateTopics_result_topics) X(topic_result_error) \
     X(ConfigResource_new) X(ConfigResource_destroy) X(ConfigResource_configs) \
     X(DescribeConfigs) X(event_DescribeConfigs_result) X(DescribeConfigs_result_resources) \
-    X(ConfigEntry_name) X(ConfigEntry_value)
+    X(ConfigEntry_name) X(ConfigEntry_value) \
+    X(DescribeConsumerGroups) X(event_DescribeConsumerGroups_result) \
+    X(DescribeConsumerGroups_result_groups) X(ConsumerGroupDescription_error) \
+    X(ConsumerGroupDescription_state) X(ConsumerGroupDescription_member_count) \
+    X(ConsumerGroupDescription_member) X(MemberDescription_assignment) \
+    X(MemberAssignment_partitions)
 // clang-format on
 
 namespace rh::kafka {

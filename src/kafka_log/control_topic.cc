@@ -216,6 +216,11 @@ void ControlTopic::apply(ControlRecord record, uint64_t offset) {
     if (auto* published = std::get_if<Published>(&record)) {
         Upload& upload = uploads_[published->upload_id];
         if (!upload.published || upload.published->epoch <= published->epoch) {
+            const bool goes_on = upload.published &&
+                                 upload.published->publisher == published->publisher &&
+                                 upload.published->epoch == published->epoch &&
+                                 upload.published->state == published->state;
+            upload.tenure += goes_on ? 0 : 1;
             upload.published = std::move(*published);
         }
         return;
@@ -236,10 +241,10 @@ void ControlTopic::apply(ControlRecord record, uint64_t offset) {
         Upload& upload = uploads_[voided->upload_id];
         if (upload.stored && !upload.voided) {
             upload.voided = offset;
-            if (voided->replaced_by) {
-                upload.replaced_by = voided->replaced_by;
-            }
             add_change(voided->upload_id, offset, true);
+        }
+        if (voided->replaced_by && !upload.replaced_by) {
+            upload.replaced_by = voided->replaced_by;
         }
         return;
     }
@@ -292,6 +297,18 @@ std::optional<Published> ControlTopic::published(const model::UploadId& id) cons
     const std::scoped_lock lock(mutex_);
     const auto found = uploads_.find(id);
     return found == uploads_.end() ? std::nullopt : found->second.published;
+}
+
+uint64_t ControlTopic::tenure(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = uploads_.find(id);
+    return found == uploads_.end() ? 0 : found->second.tenure;
+}
+
+std::optional<model::UploadId> ControlTopic::replaced_by(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = uploads_.find(id);
+    return found == uploads_.end() ? std::nullopt : found->second.replaced_by;
 }
 
 std::optional<ControlTopic::StoredAt> ControlTopic::stored(const model::UploadId& id) const {

@@ -55,6 +55,9 @@ class ControlTopic {
 
     // How far the rows of an upload are; nullopt: never heard of.
     std::optional<Published> published(const model::UploadId& id) const;
+    // Another number for each owner of the rows, and each time that somebody becomes it, or that
+    // they are published anew: who finds the same number again has owned them all the while.
+    uint64_t tenure(const model::UploadId& id) const;
     // The version from which on it counts, and what the first `stored` record said.
     struct StoredAt {
         uint64_t version = 0;
@@ -62,6 +65,8 @@ class ControlTopic {
     };
     std::optional<StoredAt> stored(const model::UploadId& id) const;
     std::optional<uint64_t> voided(const model::UploadId& id) const;
+    // The first one that was stored in place of it.
+    std::optional<model::UploadId> replaced_by(const model::UploadId& id) const;
     // The upload that was stored first in place of the one that `id` was to replace, if `id` was
     // announced as stored later: then it is not.
     std::optional<model::UploadId> lost_to(const model::UploadId& id) const;
@@ -94,6 +99,7 @@ class ControlTopic {
   private:
     struct Upload {
         std::optional<Published> published;
+        uint64_t tenure = 0;
         std::optional<StoredAt> stored;
         std::optional<uint64_t> voided;
         std::optional<model::UploadId> replaced_by;  // the first one that was stored for it

@@ -279,13 +279,14 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
 
 // complete: this process owns the rows from then on. abandoned: they never count, unless another
 // process owns them by now. Of what is stored it says nothing.
-Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state) {
+Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state,
+                               const std::function<Result<void>()>& check) {
     if (auto trouble = control_.trouble()) {
         return std::unexpected(*std::move(trouble));  // nobody waits for brokers that are away
     }
     RH_ASSIGN(auto producer, kafka::Producer::create(options_.cluster, transactional_id(id)));
     RH_TRY(producer->init_transactions());
-    RH_TRY(control_.catch_up());
+    RH_TRY(check ? check() : control_.catch_up());
     auto published = control_.published(id);
     const bool is_open =
         published && published->state != Published::State::abandoned && !control_.stored(id);
@@ -307,8 +308,39 @@ bool KafkaLog::is_ours(const model::UploadId& id) const {
            published->publisher == options_.node;
 }
 
-Result<void> KafkaLog::take_over(const model::UploadId& id) {
-    return declare(id, Published::State::complete);
+bool KafkaLog::owns(const model::UploadId& id) const {
+    const auto published = control_.published(id);
+    return published && published->state == Published::State::complete &&
+           published->publisher == options_.node;
+}
+
+std::string KafkaLog::owner_mark(const model::UploadId& id) const {
+    const auto published = control_.published(id);
+    return published ? fmt::format("{}/{}", published->publisher, published->written_ms) : "";
+}
+
+// Asked again when its owner cannot publish any more, since he may be at it just now.
+Result<void> KafkaLog::take_over(const model::UploadId& id, const std::string& mark) {
+    const auto check = [&]() -> Result<void> {
+        RH_TRY(control_.catch_up());
+        return owner_mark(id) == mark
+                   ? Result<void>()
+                   : fail(ErrorKind::conflict, "upload_taken_over",
+                          "The process that publishes or stores the upload is at work on it.",
+                          Verdict::retry);
+    };
+    RH_TRY(check());
+    return declare(id, Published::State::complete, check);
+}
+
+Result<void> KafkaLog::say_at_work(const model::UploadId& id) {
+    auto published = control_.published(id);
+    if (!owns(id) || control_.stored(id) || control_.trouble()) {
+        return {};
+    }
+    published->written_ms = now_ms();
+    RH_TRY(control_.append(*published));
+    return {};
 }
 
 Result<log::Manifest> KafkaLog::manifest(const model::UploadId& id) const {

@@ -71,8 +71,15 @@ class KafkaLog : public log::Log {
 
     // Whether no other process owns the rows.
     bool is_ours(const model::UploadId& id) const;
-    // Makes this process the owner of rows that are all published.
-    Result<void> take_over(const model::UploadId& id);
+    // Whether this process does, and all of them are published.
+    bool owns(const model::UploadId& id) const;
+    // Makes this process the owner of rows that are all published, if owner_mark() is `mark`, also
+    // when their publisher is fenced; else error conflict upload_taken_over.
+    Result<void> take_over(const model::UploadId& id, const std::string& mark);
+    // Another one with each record of who publishes, owns and works on the rows.
+    std::string owner_mark(const model::UploadId& id) const;
+    // Writes such a record, if this process owns the rows and the brokers answer.
+    Result<void> say_at_work(const model::UploadId& id);
 
   private:
     friend class DirectWriter;
@@ -90,7 +97,8 @@ class KafkaLog : public log::Log {
     bool was_fenced(const model::UploadId& id) const;
     bool was_sent(const model::UploadId& id) const;
     void forget(const model::UploadId& id);
-    Result<void> declare(const model::UploadId& id, Published::State state);
+    Result<void> declare(const model::UploadId& id, Published::State state,
+                         const std::function<Result<void>()>& check = {});
     std::string transactional_id(const model::UploadId& id) const;
 
     log::EmbeddedLog& staged_;

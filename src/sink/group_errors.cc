@@ -30,6 +30,11 @@ void GroupErrors::note_insert(Error error) {
     log(*insert_);
 }
 
+void GroupErrors::note_unread(std::optional<Error> error) {
+    const std::scoped_lock lock(mutex_);
+    unread_ = std::move(error);
+}
+
 void GroupErrors::rows_came() {
     const std::scoped_lock lock(mutex_);
     session_.reset();
@@ -48,7 +53,7 @@ void GroupErrors::look(int64_t session_ms, bool inserts) {
 
 std::optional<Error> GroupErrors::last() const {
     const std::scoped_lock lock(mutex_);
-    return session_ ? session_ : insert_;
+    return session_ ? session_ : insert_ ? insert_ : unread_;
 }
 
 // A coordinator that was lost may take a member for another one of its name, once. Two processes of

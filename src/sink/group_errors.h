@@ -18,6 +18,9 @@ class GroupErrors {
     // more, since the rows are another process's by now.
     void note_insert(Error error);
 
+    // Of partitions that no member reads; nothing: there are none.
+    void note_unread(std::optional<Error> error);
+
     void rows_came();
     // From time to time: for how long the session has gone well, and whether INSERTs are under way.
     void look(int64_t session_ms, bool inserts);
@@ -30,6 +33,7 @@ class GroupErrors {
     mutable std::mutex mutex_;  // guards all below
     std::optional<Error> session_;
     std::optional<Error> insert_;
+    std::optional<Error> unread_;
     std::optional<int64_t> fenced_at_;  // last; monotonic
 };
 

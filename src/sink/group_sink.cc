@@ -47,6 +47,7 @@ GroupSink::GroupSink(GroupSinkContext context)
       complete_(context_.store.shards()),
       complete_rows_(context_.store.shards()),
       due_at_(context_.store.shards(), kNever),
+      unread_(context_.group, topic_, errors_),
       losses_(context_.control, topic_),
       group_offsets_(context_.log.options().cluster, context_.group, topic_) {
     for (size_t shard = 0; shard < context_.store.shards(); ++shard) {
@@ -160,6 +161,9 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
             tended_changes = changes;
             losses_.look_after();
             RH_TRY(context_.tend());
+        }
+        if (unread_.look(*admin_, monotonic_ms())) {
+            RH_TRY(consumer_->rejoin());
         }
     }
     return {};

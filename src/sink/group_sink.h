@@ -39,6 +39,7 @@
 #include "sink/shard_writer.h"
 #include "sink/topic_consumer.h"
 #include "sink/unfinished_uploads.h"
+#include "sink/unread_partitions.h"
 
 namespace rh::sink {
 
@@ -132,6 +133,7 @@ class GroupSink : public TopicConsumer {
     std::vector<DeadLetter> letters_;
     std::map<model::UploadId, Announced> announced_;  // as long as the control topic stays the same
     UnfinishedUploads unfinished_;
+    UnreadPartitions unread_;
     std::map<int32_t, bool> schemas_;
     std::string last_upload_text_;
     model::UploadId last_upload_id_;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/random.h"
+#include "base/split.h"
 #include "sink/upload_ids.h"
 
 namespace rh::sink {
@@ -13,6 +14,28 @@ namespace {
 
 std::string query_id_prefix(const model::UploadId& id) {
     return fmt::format("insert-{}-", model::to_string(id));
+}
+
+Result<void> stop_removals_on(const clickhouse::Client& owner, const model::UploadId& id) {
+    constexpr std::string_view kWhich =
+        "database = currentDatabase() AND NOT is_done AND position(command, {id:String}) > 0";
+    const clickhouse::Parameters parameters = {{"id", model::to_string(id)}};
+    RH_ASSIGN(const std::string tables,
+              owner.query(fmt::format("SELECT DISTINCT table FROM system.mutations WHERE {} FORMAT "
+                                      "TSV",
+                                      kWhich),
+                          parameters));
+    if (tables.empty()) {
+        return {};
+    }
+    RH_TRY(owner.query(fmt::format("KILL MUTATION WHERE {}", kWhich), parameters));
+    // A part that a removal has in its hands may still be replaced. One that removes nothing comes
+    // to that part only after it.
+    for (const std::string_view table : lines_of(tables)) {
+        RH_TRY(owner.query(fmt::format("DELETE FROM {} WHERE upload_id = {{id:UUID}} AND 0", table),
+                           parameters, {{"lightweight_deletes_sync", "2"}}));
+    }
+    return {};
 }
 
 }  // namespace
@@ -28,13 +51,8 @@ Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId
 }
 
 Result<void> stop_removals(const clickhouse::Store& store, const model::UploadId& id) {
-    return store.do_on_every_shard([&](size_t shard) -> Result<void> {
-        RH_TRY(store.owner(shard).query(
-            "KILL MUTATION WHERE database = currentDatabase() AND NOT is_done "
-            "AND position(command, {id:String}) > 0",
-            {{"id", model::to_string(id)}}));
-        return {};
-    });
+    return store.do_on_every_shard(
+        [&](size_t shard) { return stop_removals_on(store.owner(shard), id); });
 }
 
 Result<std::vector<model::UploadId>> uncommitted_uploads(const clickhouse::Store& store) {

@@ -23,7 +23,8 @@ Result<void> stop_inserts(const clickhouse::Client& owner, const model::UploadId
 
 // Ends every removal of this upload's rows that a shard has been asked for and has not done: of a
 // process that is gone, or that does not own the rows any more. What it has removed stays removed,
-// so whoever relies on rows that are there counts them after this.
+// so whoever relies on rows that are there counts them after this. Waits until ClickHouse has left
+// off what it had begun.
 Result<void> stop_removals(const clickhouse::Store& store, const model::UploadId& id);
 
 // Uploads with rows in game_rounds, of any shard, that no version ever counted: those being stored,

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <mutex>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -29,8 +30,10 @@ constexpr uint32_t kRepairsMax = 2;
 constexpr int64_t kOthersPollMsMin = 5;
 constexpr int64_t kOthersPollMsMax = 100;
 constexpr int64_t kOthersPatienceMs = 300'000;
-// That all rows of an upload are in ClickHouse, and its owner does not store it.
+// That all rows of an upload are in ClickHouse, and its owner neither stores it nor says that he is
+// at work on it, which he does more often.
 constexpr int64_t kOwnerPatienceMs = 30'000;
+constexpr int64_t kAtWorkMs = 8'000;
 
 }  // namespace
 
@@ -43,6 +46,7 @@ struct Sink::Run {
     std::string differences;
     bool emptied = false;  // rows of it were removed, perhaps not all
     std::shared_ptr<Ahead> ahead;
+    uint64_t tenure = 0;  // of this process when ClickHouse's rows were counted
     // What ClickHouse holds, if that was asked for already.
     std::optional<std::vector<TableTotals>> counted;
 };
@@ -52,6 +56,7 @@ Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
     Run run;
     run.stop = stop;
     run.ahead = take_ahead(id);
+    const std::jthread at_work = keep_saying_at_work(id);
     while (!stop.stop_requested()) {
         const auto result = without_exceptions([&] { return find_and_step(id, run); });
         if (result && *result) {
@@ -98,8 +103,9 @@ Result<std::optional<Outcome>> Sink::find_and_step(const model::UploadId& id, Ru
     if (context_.versions.is_decided(id)) {
         // Another process may have counted its rows before they were removed here: then they come
         // again first, and no removal takes them any more.
-        if (!run.emptied) {
-            run.step = Step::committing;
+        if (!run.emptied || run.step == Step::failing) {
+            run.step =
+                Step::committing;  // it counts, whatever is wrong; the background audit tells
         } else if (run.step == Step::replaying || run.step == Step::republishing) {
             run.step = Step::inserting;
         }
@@ -121,9 +127,8 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
         RH_ASSIGN(const Outcome outcome, give_up(run, uploads::State::cancelled));
         return outcome;
     }
-    if (run.step >= Step::committing && is_anothers(run.upload.id) &&
-        !context_.versions.is_decided(run.upload.id)) {
-        run.step = Step::inserting;  // whose it is now audits and repairs it
+    if (run.step >= Step::replaying && is_anothers(run.upload.id)) {
+        run.step = Step::inserting;  // whose it is now repairs it
         run.repairs = 0;
     }
     switch (run.step) {
@@ -135,6 +140,11 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
             return std::nullopt;
         case Step::committing:
             RH_TRY(warn_of_overlaps(run));
+            if (auto may = may_commit(run); !may || !*may) {
+                RH_TRY(may);
+                run.step = Step::inserting;  // whose it is now audits it
+                return std::nullopt;
+            }
             if (auto committed = context_.versions.commit_stored(run.upload); !committed) {
                 // It never counts: another one does, or the brokers will never take the record.
                 if (committed.error().code != "not_replaceable" &&
@@ -177,27 +187,53 @@ Result<void> Sink::empty(Run& run) {
         return {};
     }
     run.ahead.reset();  // waits for its INSERTs
-    RH_TRY(say_at_work(run.upload.id));
     RH_TRY(context_.versions.withdraw(run.upload.id));
     RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
     run.upload.checkpoint_cell = 0;
     run.emptied = true;
-    return delete_rows(context_.store, run.upload.id, [&]() -> Result<void> {
-        if (context_.peers == nullptr) {
-            return {};
-        }
-        RH_ASSIGN(const bool ours, context_.peers->is_still_ours(run.upload.id));
-        return ours ? Result<void>()
-                    : fail(ErrorKind::conflict, "upload_taken_over",
-                           "Another process stores the upload by now.", Verdict::retry);
-    });
+    return delete_rows(context_.store, run.upload.id,
+                       [&] { return check_may_remove(run.upload.id); });
 }
 
-// A repair may take longer than others wait for an upload's owner.
-Result<void> Sink::say_at_work(const model::UploadId& id) const {
-    return context_.peers != nullptr && !context_.versions.is_decided(id)
-               ? context_.peers->take_over(id)
-               : Result<void>();
+// Before each table's: it may have become another's, or count, while ClickHouse was at the last.
+Result<void> Sink::check_may_remove(const model::UploadId& id) const {
+    if (context_.peers == nullptr) {
+        return {};
+    }
+    RH_TRY(context_.versions.withdraw(id));  // asks the brokers
+    return !is_anothers(id) ? Result<void>()
+                            : fail(ErrorKind::conflict, "upload_taken_over",
+                                   "Another process stores the upload by now.", Verdict::retry);
+}
+
+// What was audited holds as long as nobody else may remove it.
+Result<bool> Sink::may_commit(const Run& run) const {
+    return context_.peers == nullptr || context_.versions.is_decided(run.upload.id)
+               ? Result<bool>(true)
+               : context_.peers->has_owned(run.upload.id, run.tenure);
+}
+
+Result<std::vector<TableTotals>> Sink::count(Run& run) {
+    const auto& upload = run.upload;
+    run.tenure = context_.peers != nullptr ? context_.peers->tenure(upload.id) : 0;
+    return stored_totals(context_.store, upload.id, upload.created_ms_min, upload.created_ms_max);
+}
+
+// Whatever a run does may take longer than others wait for an upload's owner.
+std::jthread Sink::keep_saying_at_work(const model::UploadId& id) const {
+    if (context_.peers == nullptr) {
+        return {};
+    }
+    return std::jthread([this, id](const std::stop_token& stop) {
+        while (true) {
+            sleep_unless_stopped(stop, kAtWorkMs);
+            if (stop.stop_requested()) {
+                return;
+            }
+            // Without it others may take the upload over, and whoever works on it finds out.
+            std::ignore = without_exceptions([&] { return context_.peers->say_at_work(id); });
+        }
+    });
 }
 
 std::shared_ptr<Ahead> Sink::begin_ahead(const model::UploadId& id) {
@@ -255,12 +291,7 @@ Result<void> Sink::finish_inserting(Run& run, uint64_t next_cell) {
         RH_TRY(make_rollups(context_.store, upload));
     }
     Result<std::vector<TableTotals>> counted;
-    std::jthread counting([&] {
-        counted = without_exceptions([&] {
-            return stored_totals(context_.store, upload.id, upload.created_ms_min,
-                                 upload.created_ms_max);
-        });
-    });
+    std::jthread counting([&] { counted = without_exceptions([&] { return count(run); }); });
     RH_TRY(context_.store.make_durable());
     RH_TRY(context_.ledger.set_checkpoint(upload.id, next_cell));
     kill_point("sink_after_checkpoint");
@@ -336,13 +367,8 @@ Result<void> Sink::insert_cells(Run& run) {
             RH_TRY(take(std::move(*complete)));
         }
         // A checkpoint is a cell of the only partition there is.
-        if (cells_since_checkpoint >= kCellsPerCheckpoint) {
-            if (context_.peers == nullptr) {
-                RH_TRY(checkpoint());
-            } else {
-                RH_TRY(say_at_work(id));
-                cells_since_checkpoint = 0;
-            }
+        if (cells_since_checkpoint >= kCellsPerCheckpoint && context_.peers == nullptr) {
+            RH_TRY(checkpoint());
         }
     }
     return finish_inserting(run, context_.peers == nullptr ? next_cell : 0);
@@ -379,14 +405,23 @@ Result<bool> Sink::wait_for_others(Run& run) {
             log_event(LogLevel::warning,
                       "an upload that another process published and does not store is taken over",
                       {{"upload_id", model::to_string(id)}});
-            RH_TRY(context_.peers->take_over(id));
+            RH_TRY(take_over(id, owner_mark));
         }
         sleep_unless_stopped(run.stop, std::clamp((monotonic_ms() - begun) / 10, kOthersPollMsMin,
                                                   kOthersPollMsMax));
     }
     log_event(LogLevel::warning, "rows that the consumer group does not bring in are inserted here",
               {{"upload_id", model::to_string(id)}});
+    if (is_anothers(id)) {
+        RH_TRY(take_over(id, owner_mark));
+    }
     return false;
+}
+
+// Unless its owner has moved meanwhile.
+Result<void> Sink::take_over(const model::UploadId& id, const std::string& mark) const {
+    auto taken = context_.peers->take_over(id, mark);
+    return taken || taken.error().code == "upload_taken_over" ? Result<void>() : std::move(taken);
 }
 
 Result<void> Sink::audit(Run& run) {
@@ -394,8 +429,7 @@ Result<void> Sink::audit(Run& run) {
     const auto& upload = run.upload;
     RH_ASSIGN(const auto manifest, context_.log.manifest(upload.id));
     if (!run.counted) {
-        RH_ASSIGN(run.counted, stored_totals(context_.store, upload.id, upload.created_ms_min,
-                                             upload.created_ms_max));
+        RH_ASSIGN(run.counted, count(run));
     }
     const auto tables = *std::exchange(run.counted, std::nullopt);
     run.differences = differences(tables, manifest.totals);
@@ -433,6 +467,7 @@ Result<Outcome> Sink::fail_for(Run& run, const Error& error) {
 Result<Outcome> Sink::give_up(Run& run, uploads::State state) {
     RH_TRY(empty(run));
     RH_TRY(context_.store.make_durable());
+    RH_TRY(context_.versions.withdraw(run.upload.id));  // another may have stored it meanwhile
     run.upload.state = state;
     run.upload.finished_at = now_ms();
     const auto held = context_.lock(run.upload.id);

@@ -26,11 +26,13 @@
 #include <memory>
 #include <mutex>
 #include <stop_token>
+#include <thread>
 
 #include "base/result.h"
 #include "clickhouse/store.h"
 #include "log/log.h"
 #include "sink/ahead.h"
+#include "sink/audit.h"
 #include "sink/versions.h"
 #include "uploads/ledger.h"
 
@@ -57,14 +59,19 @@ class Peers {
     // Whether all rows are in ClickHouse, as far as the group knows. Error log_not_published if
     // nobody publishes them any more.
     virtual Result<bool> have_taken(const model::UploadId& id) = 0;
+    // Also if nobody owns them.
     virtual bool is_ours(const model::UploadId& id) const = 0;
-    // The same, as the brokers say now.
-    virtual Result<bool> is_still_ours(const model::UploadId& id) = 0;
-    // From now on this process owns its rows; or it does already and is at work on them, so that
-    // nobody takes them over.
-    virtual Result<void> take_over(const model::UploadId& id) = 0;
-    // Another one each time that somebody has called take_over().
+    // Whether all rows are in the log, and this process owns them and has done so since tenure()
+    // was this number: nobody else may have stored or removed them.
+    virtual Result<bool> has_owned(const model::UploadId& id, uint64_t tenure) = 0;
+    virtual uint64_t tenure(const model::UploadId& id) const = 0;
+    // From now on this process owns its rows, if owner_mark() is still `mark`; else error conflict
+    // upload_taken_over.
+    virtual Result<void> take_over(const model::UploadId& id, const std::string& mark) = 0;
+    // Another one each time that somebody has taken them over or said that he is at work.
     virtual std::string owner_mark(const model::UploadId& id) const = 0;
+    // Tells the others, if this process owns the rows, so that nobody takes them over.
+    virtual Result<void> say_at_work(const model::UploadId& id) = 0;
     // Why the log that they share cannot be reached now; nothing: it can be.
     virtual std::optional<Error> trouble() const = 0;
     // The ledger has news that the others shall hear soon.
@@ -117,8 +124,12 @@ class Sink {
     static Step next_repair(Run& run);
     Result<void> insert_cells(Run& run);
     bool is_anothers(const model::UploadId& id) const;
-    Result<void> say_at_work(const model::UploadId& id) const;
+    std::jthread keep_saying_at_work(const model::UploadId& id) const;
+    Result<bool> may_commit(const Run& run) const;
+    Result<std::vector<TableTotals>> count(Run& run);
+    Result<void> check_may_remove(const model::UploadId& id) const;
     Result<bool> wait_for_others(Run& run);
+    Result<void> take_over(const model::UploadId& id, const std::string& mark) const;
     Result<bool> finish_ahead(Run& run);
     Result<void> finish_inserting(Run& run, uint64_t next_cell);
     std::shared_ptr<Ahead> take_ahead(const model::UploadId& id);

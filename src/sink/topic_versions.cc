@@ -1,6 +1,5 @@
 #include "sink/topic_versions.h"
 
-#include <charconv>
 #include <string>
 #include <utility>
 
@@ -10,7 +9,6 @@
 #include "base/clock.h"
 #include "base/kill_point.h"
 #include "base/log.h"
-#include "base/split.h"
 #include "model/upload_id.h"
 #include "uploads/portable.h"
 
@@ -63,6 +61,18 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
     // First what others did, so that nobody who sees it stored finds what it replaces counted.
     RH_TRY(learn());
     if (upload.request.replaces && control_.voided(*upload.request.replaces) != stored->version) {
+        const auto by = control_.replaced_by(*upload.request.replaces);
+        if (by && by != upload.id) {
+            upload.warnings.push_back(
+                {.code = "replaced_elsewhere",
+                 .detail = fmt::format(
+                     "Another process stored this file without replacing upload {}, which upload "
+                     "{} has replaced meanwhile. Both count: void one of them if they hold the "
+                     "same rounds.",
+                     model::to_string(*upload.request.replaces), model::to_string(*by)),
+                 .count = upload.rows.accepted,
+                 .upload_id = model::to_string(*by)});
+        }
         upload.request.replaces.reset();  // by a version of its own
     }
     RH_TRY(ledger_.commit_stored(upload, uploads::Ledger::Numbering::elsewhere));
@@ -76,7 +86,7 @@ Result<void> TopicVersions::replace_after_all(const uploads::Upload& upload) {
     const auto& replaces = upload.request.replaces;
     const auto stored = control_.stored(upload.id);
     if (stored && replaces && stored->record.replaces != replaces && control_.stored(*replaces) &&
-        !control_.voided(*replaces)) {
+        !control_.replaced_by(*replaces)) {
         RH_TRY(
             control_.append(kafka_log::Voided{.upload_id = *replaces, .replaced_by = upload.id}));
     }
@@ -218,27 +228,17 @@ Result<void> TopicVersions::check_topic_is_the_same() const {
     if (known > control_.latest_version()) {
         return control_.not_the_topic_of(known);
     }
-    const auto last_on_shards = store_.on_every_shard([&](size_t shard) {
-        return store_.owner(shard).query(
-            "SELECT (argMax((upload_id, stored_version), revision) AS last).1, last.2, "
-            "max(revision) FROM uploads HAVING count() > 0 FORMAT TSV");
-    });
+    RH_ASSIGN(const auto changes, last_changes(store_));
     // Another process may have stored something while this one asked.
     RH_TRY(control_.catch_up());
-    for (const auto& last : last_on_shards) {
-        RH_TRY(last);
-        const auto lines = lines_of(*last);
-        if (lines.empty()) {
+    for (const auto& change : changes) {
+        if (!change) {
             continue;
         }
-        const auto fields = split(lines.front(), '\t');
-        const auto id = model::parse_upload_id(fields.at(0));
-        const auto stored = id ? control_.stored(*id) : std::nullopt;
-        uint64_t revision = 0;
-        std::from_chars(fields.at(2).data(), fields.at(2).data() + fields.at(2).size(), revision);
-        if (!stored || std::to_string(stored->version) != fields.at(1) ||
-            static_cast<int64_t>(revision) >= control_.next_offset()) {
-            return control_.not_the_topic_of(revision);
+        const auto stored = control_.stored(change->upload_id);
+        if (!stored || stored->version != change->stored_version ||
+            static_cast<int64_t>(change->revision) >= control_.next_offset()) {
+            return control_.not_the_topic_of(change->revision);
         }
     }
     return {};

@@ -1,6 +1,8 @@
 #include "sink/versions.h"
 
+#include <charconv>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -9,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/kill_point.h"
+#include "base/split.h"
 #include "model/money.h"
 #include "model/timestamp.h"
 #include "model/upload_id.h"
@@ -17,6 +20,10 @@ namespace rh::sink {
 namespace {
 
 constexpr uint64_t kNever = UINT64_MAX;
+
+bool parse_version(std::string_view text, uint64_t& version) {
+    return std::from_chars(text.data(), text.data() + text.size(), version).ec == std::errc{};
+}
 
 }  // namespace
 
@@ -54,6 +61,34 @@ Result<void> write_uploads_rows(const clickhouse::Store& store, const std::strin
     RH_TRY(store.make_durable());
     kill_point("stored_before_ledger");
     return {};
+}
+
+Result<std::vector<std::optional<LastChange>>> last_changes(const clickhouse::Store& store) {
+    std::vector<std::optional<LastChange>> changes;
+    for (const auto& answer : store.on_every_shard([&](size_t shard) {
+             return store.owner(shard).query(
+                 "SELECT upload_id, stored_version, revision FROM uploads FINAL WHERE "
+                 "stored_version != 18446744073709551615 ORDER BY revision DESC LIMIT 1 FORMAT "
+                 "TSV");
+         })) {
+        RH_TRY(answer);
+        const auto lines = lines_of(*answer);
+        if (lines.empty()) {
+            changes.emplace_back();
+            continue;
+        }
+        const auto fields = split(lines.front(), '\t');
+        const auto id = fields.size() == 3 ? model::parse_upload_id(fields[0]) : std::nullopt;
+        LastChange change;
+        if (!id || !parse_version(fields[1], change.stored_version) ||
+            !parse_version(fields[2], change.revision)) {
+            return fail(ErrorKind::internal, "clickhouse_error",
+                        fmt::format("ClickHouse's row of an upload cannot be read: {}", *answer));
+        }
+        change.upload_id = *id;
+        changes.emplace_back(change);
+    }
+    return changes;
 }
 
 std::unexpected<Error> unfinished_void(Error cause) {
@@ -94,9 +129,40 @@ Result<void> LedgerVersions::write_rows(const std::vector<uploads::Upload>& uplo
     return write_uploads_rows(store_, body);
 }
 
+// Versions that two ledgers number are of nobody, so a second one is found before it changes
+// anything: it is another server on the same cluster, or an old copy.
+Result<void> LedgerVersions::check_nobody_else_counts() const {
+    RH_ASSIGN(const auto changes, last_changes(store_));
+    RH_ASSIGN(const uint64_t current, ledger_.current_version());
+    RH_ASSIGN(const auto open, ledger_.open_reservation());
+    for (const auto& change : changes) {
+        if (!change ||
+            (open && open->upload_id == change->upload_id && open->version == change->revision)) {
+            continue;
+        }
+        RH_ASSIGN(const auto upload, ledger_.find(change->upload_id));
+        if (!upload || upload->stored_version != change->stored_version ||
+            change->revision > current) {
+            return fail(
+                ErrorKind::conflict, "other_ledger",
+                fmt::format(
+                    "ClickHouse counts upload {} since version {}, and this server's ledger knows "
+                    "nothing of that: another server keeps its figures there, or the ledger is an "
+                    "old copy. Nothing is stored or voided, since versions would be numbered "
+                    "twice. Give this server a ClickHouse of its own, or let both share one with "
+                    "--log=kafka; or restore the ledger that belongs to the tables.",
+                    model::to_string(change->upload_id), change->revision));
+        }
+    }
+    return {};
+}
+
 Result<void> LedgerVersions::commit_stored(uploads::Upload upload) {
     const std::scoped_lock lock(mutex_);
     RH_TRY(settle());
+    if (store_.is_cluster()) {
+        RH_TRY(check_nobody_else_counts());
+    }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(upload.id));
     upload.state = uploads::State::stored;
     upload.stored_version = version;
@@ -128,6 +194,9 @@ Result<uploads::Upload> LedgerVersions::commit_voided(const model::UploadId& id)
     RH_ASSIGN(auto upload, find_to_void(ledger_, id));
     if (upload.voided_version) {
         return upload;
+    }
+    if (store_.is_cluster()) {
+        RH_TRY(check_nobody_else_counts());
     }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(id));
     auto voided = finish_void(std::move(upload), version);
@@ -177,6 +246,7 @@ Result<std::optional<model::UploadId>> LedgerVersions::settle() {
 
 Result<std::optional<model::UploadId>> LedgerVersions::recover() {
     const std::scoped_lock lock(mutex_);
+    RH_TRY(check_nobody_else_counts());
     return settle();
 }
 

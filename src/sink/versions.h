@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "clickhouse/store.h"
@@ -64,6 +65,9 @@ class LedgerVersions : public Versions {
     // Returns the upload that still holds a reservation, if any.
     Result<std::optional<model::UploadId>> settle();
 
+    // Error conflict other_ledger: `uploads` counts what this ledger has not made.
+    Result<void> check_nobody_else_counts() const;
+
     std::mutex mutex_;
     const clickhouse::Store& store_;
     uploads::Ledger& ledger_;
@@ -71,6 +75,14 @@ class LedgerVersions : public Versions {
 
 // The row of `uploads`, as JSON; a void's has voided_version.
 std::string uploads_row(const uploads::Upload& upload, uint64_t revision);
+// What `uploads` of a shard says of the upload that changed last.
+struct LastChange {
+    model::UploadId upload_id;
+    uint64_t stored_version = 0;
+    uint64_t revision = 0;  // the version that it changed in
+};
+// Of every shard; nullopt where no version counts anything.
+Result<std::vector<std::optional<LastChange>>> last_changes(const clickhouse::Store& store);
 // Lines of it into `uploads` on every shard, durably.
 Result<void> write_uploads_rows(const clickhouse::Store& store, const std::string& rows);
 // What is said of a void that was begun and could not be finished: it is not refused.

@@ -220,6 +220,40 @@ def test_shards_in_another_order_are_refused(cluster, server, tmp_path):
     assert 'as shard 1, but in its cluster \\"rivertech\\" it is shard 2' in other.log_tail()
 
 
+def test_a_second_ledger_is_refused(cluster, server, two_files, tmp_path):
+    """Two would number the same versions, and each would count the other's rows."""
+    rows = [row for of_file, _ in two_files for row in of_file]
+    other = Server(tmp_path / "data", environment=cluster.environment()).start(ready=False)
+    assert other.wait_dead(60) == 1
+    assert "other_ledger" in other.log_tail() and cluster.password not in other.log_tail()
+    assert served(server, rows) == expected_hourly(rows)
+
+
+def test_a_second_ledger_stores_nothing_either(tmp_path, rng):
+    """Both began when nothing was stored."""
+    cluster = Cluster(tmp_path)
+    other = Server(tmp_path / "other", environment=cluster.environment())
+    try:
+        server = cluster.serve()
+        other.start()
+        rows, more, late = (make_rows(rng, 500) for _ in range(3))
+        assert server.stored(to_csv(rows).encode())["stored_version"] == 1
+        refused = other.upload(to_csv(more).encode(), wait=None).json()["id"]
+        wait_for(lambda: "other_ledger" in other.log_path.read_text(), "it is said", 30)
+        assert other.get(f"/v1/uploads/{refused}").json()["state"] == "storing"
+        assert server.stored(to_csv(late).encode())["stored_version"] == 2
+        assert served(server, rows) == expected_hourly(rows)
+        assert served(server, more) == []
+        assert other.stop() == 0
+        other.start(ready=False)
+        assert other.wait_dead(60) == 1
+    finally:
+        for each in (cluster.server, other):
+            if each.is_running():
+                each.kill()
+        cluster.stack.run("down")
+
+
 def test_passwords_are_not_shown(cluster):
     for arguments in (["config", "show"], ["config", "show", "--json"]):
         shown = subprocess.run(

@@ -13,6 +13,7 @@ from kafka_site import (
     Site,
     ask,
     check_exactly_once,
+    check_matched,
     make_file,
     metric,
     running_site,
@@ -206,7 +207,7 @@ def test_an_upload_whose_storing_cannot_be_said_fails_and_may_come_again(own_sit
     limit_records(site, 1_048_588)
     assert send(server, wide, filename="wide.csv") == wide_id
     assert wait_stored(server, wide_id)["rows"]["accepted"] == count
-    assert site.count(wide_id) == count
+    check_matched(server, wide_id)
 
 
 def void_without_a_shard(site: Site, server, upload_id: str) -> None:
@@ -279,6 +280,16 @@ def transaction(site: Site, name: str) -> Producer:
     producer.init_transactions(30)
     producer.begin_transaction()
     return producer
+
+
+def test_a_server_with_the_embedded_log_is_kept_off_the_cluster(site, rng):
+    content, rows = make_file(rng, 1_000)
+    server = site.start()
+    wait_stored(server, send(server, content, filename="counted.csv"))
+    other = site.start(log="embedded", ready=False)
+    assert other.wait_dead(60) == 1
+    assert "other_ledger" in other.log_tail()
+    check_exactly_once(server, rows)
 
 
 def test_rows_that_are_seen_before_what_is_said_of_them_are_rows(own_site, rng):

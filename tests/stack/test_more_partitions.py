@@ -47,6 +47,38 @@ def check_shards(site: Site, upload_id: str) -> None:
         assert parts and {int(part) % 2 for part in parts} == {shard - 1}
 
 
+@pytest.mark.parametrize("restart", ["stopped", "killed"])
+def test_partitions_are_added_while_the_server_restarts(site, rng, restart):
+    """A member of the group that comes back at once is given what it had, and sees no change."""
+    servers = [site.start(kafka_partitions=str(BEFORE)), site.start()]
+    wait_stored(servers[0], send(servers[0], make_file(rng)[0], filename="before.csv"))
+    grow(site, AFTER)
+    for server in servers:
+        if restart == "stopped":
+            assert server.stop() == 0
+        else:
+            server.kill()
+        server.start()
+    content, rows = make_file(rng)
+    upload_id = wait_stored(servers[1], send(servers[1], content, filename="after.csv"))["id"]
+    assert partitions_of(site, upload_id) == set(range(AFTER))
+    check_exactly_once(servers[0], rows)
+    check_matched(servers[1], upload_id)
+
+
+def test_a_server_comes_back_to_another_topic(site, rng):
+    """Its group gives it what it had of the one before, which is nothing to it now."""
+    server, moved = site.start(kafka_partitions=str(BEFORE)), site.start(kafka_topic="another-topic")
+    wait_stored(moved, send(moved, make_file(rng)[0], filename="before.csv"))
+    assert moved.stop() == 0
+    moved.environment["ROUNDHOUSE_KAFKA_TOPIC"] = TOPIC
+    moved.start()
+    content, rows = make_file(rng)
+    upload_id = wait_stored(moved, send(moved, content, filename="after.csv"))["id"]
+    check_exactly_once(server, rows)
+    check_matched(moved, upload_id)
+
+
 def test_partitions_are_added_while_files_go_through(site, rng):
     first, first_rows = make_file(rng)
     server = site.start(kafka_partitions=str(BEFORE))
