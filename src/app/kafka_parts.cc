@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "kafka/properties.h"
+#include "sink/dead_letters.h"
 #include "sink/engine_consumer.h"
 #include "sink/group_sink.h"
 #include "uploads/portable.h"
@@ -130,6 +131,13 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
         return fail(ErrorKind::invalid_request, "bad_setting",
                     "kafka.topic and kafka.control_topic must be two topics.");
     }
+    if (config.kafka_control_topic == sink::dead_letter_topic(config.kafka_topic)) {
+        return fail(
+            ErrorKind::invalid_request, "bad_setting",
+            fmt::format("kafka.control_topic must not be {}, the topic of kafka.topic's dead "
+                        "letters.",
+                        config.kafka_control_topic));
+    }
     if (config.kafka_group.empty()) {
         return fail(ErrorKind::invalid_request, "bad_setting", "kafka.group must not be empty.");
     }
@@ -211,6 +219,11 @@ Result<bool> KafkaParts::have_taken(const model::UploadId& id) {
         return false;
     }
     return consumer_->has_taken(*published);
+}
+
+// Only those who were sent the same file would take it over.
+Result<void> KafkaParts::say_at_work(const model::UploadId& id) {
+    return find_elsewhere(id) ? log_.say_at_work(id) : Result<void>();
 }
 
 // The brokers are asked only if somebody else has the same file, since the answer may take as long

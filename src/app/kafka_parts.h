@@ -56,7 +56,7 @@ class KafkaParts : public sink::Peers {
         return log_.take_over(id, mark);
     }
     std::string owner_mark(const model::UploadId& id) const override { return log_.owner_mark(id); }
-    Result<void> say_at_work(const model::UploadId& id) override { return log_.say_at_work(id); }
+    Result<void> say_at_work(const model::UploadId& id) override;
     std::optional<Error> trouble() const override { return control_.trouble(); }
     void tell() override { consumer_->tend_soon(); }
     std::optional<uploads::Upload> find_elsewhere(const model::UploadId& id) const override;

@@ -99,6 +99,13 @@ Result<void> check_cluster(const Client& owner, std::string_view cluster, size_t
                                                 "SELECT uniqExact(shard_num) FROM system.clusters "
                                                 "WHERE cluster = {cluster:String} FORMAT TSV",
                                                 {{"cluster", std::string(cluster)}}));
+    if (known == "0") {
+        return fail(ErrorKind::conflict, "wrong_cluster",
+                    fmt::format("The ClickHouse at {} knows no cluster \"{}\". Add one to its "
+                                "remote_servers with the {} servers of `store`, in the same order, "
+                                "or set clickhouse.cluster to the name of the one that has them.",
+                                address_of(owner.endpoint()), cluster, shards));
+    }
     if (known != std::to_string(shards)) {
         return fail(ErrorKind::conflict, "wrong_cluster",
                     fmt::format("The cluster \"{}\" of the ClickHouse at {} has {} shards, but "

@@ -19,6 +19,7 @@ namespace rh::kafka {
 namespace {
 
 constexpr int kPollMs = 100;
+constexpr int kGroupAnswerMs = 5'000;
 constexpr int32_t kReplicationMax = 3;  // unless another number is asked for
 
 }  // namespace
@@ -193,7 +194,7 @@ std::optional<std::set<int32_t>> Admin::partitions_read(const std::string& group
     const Handle& handle = impl_->handle;
     const Library& library = handle.library();
     const char* asked = group.c_str();
-    const Answer answer(handle, kAnswerMs, [&](rd_kafka_queue_t* queue) {
+    const Answer answer(handle, kGroupAnswerMs, [&](rd_kafka_queue_t* queue) {
         library.DescribeConsumerGroups(handle.get(), &asked, 1, nullptr, queue);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     });

@@ -190,7 +190,8 @@ class Admin {
     Result<std::vector<std::optional<int64_t>>> committed(const std::string& group,
                                                           const std::string& topic, int32_t count);
     // The partitions of the topic that members of the group read, when they agree on who reads
-    // what; nullopt: they do not just now, or the brokers do not tell.
+    // what; nullopt: they do not just now, or the brokers do not tell. After the group has lost its
+    // coordinator, another Admin may find the next one sooner.
     std::optional<std::set<int32_t>> partitions_read(const std::string& group,
                                                      const std::string& topic);
     // Commits offsets for a group that nobody joins: marks that whoever asks for them finds.

@@ -81,7 +81,7 @@ Result<void> DeadLetters::send(const std::vector<DeadLetter>& letters) {
 }
 
 Result<void> DeadLetters::produce(const std::vector<DeadLetter>& letters) {
-    const std::string to = topic_ + "-dead-letters";
+    const std::string to = dead_letter_topic(topic_);
     if (producer_ == nullptr) {
         RH_ASSIGN(const auto admin, kafka::Admin::create(cluster_));
         RH_TRY(admin->ensure_topic(to, 1));

@@ -15,6 +15,9 @@
 
 namespace rh::sink {
 
+// Of the messages of this topic of rows.
+inline std::string dead_letter_topic(const std::string& topic) { return topic + "-dead-letters"; }
+
 struct DeadLetter {
     uint32_t partition = 0;
     int64_t offset = 0;
@@ -26,7 +29,7 @@ struct DeadLetter {
 
 class DeadLetters {
   public:
-    // `topic`: of the rows; the dead letters' is called topic-dead-letters.
+    // `topic`: of the rows.
     DeadLetters(const clickhouse::Store& store, kafka::Cluster cluster, std::string topic)
         : store_(store), cluster_(std::move(cluster)), topic_(std::move(topic)) {}
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -37,6 +38,7 @@ constexpr int64_t kTendMs = 1'000;
 constexpr int64_t kTendSoonMs = 50;  // when the control topic has something new
 constexpr auto kSessionRetry = std::chrono::milliseconds(1'000);
 constexpr size_t kDeadLettersMax = 1'000;  // kept in one go
+constexpr int64_t kCountLettersMs = 10'000;
 
 }  // namespace
 
@@ -47,7 +49,7 @@ GroupSink::GroupSink(GroupSinkContext context)
       complete_(context_.store.shards()),
       complete_rows_(context_.store.shards()),
       due_at_(context_.store.shards(), kNever),
-      unread_(context_.group, topic_, errors_),
+      unread_(context_.log.options().cluster, context_.group, topic_, errors_),
       losses_(context_.control, topic_),
       group_offsets_(context_.log.options().cluster, context_.group, topic_) {
     for (size_t shard = 0; shard < context_.store.shards(); ++shard) {
@@ -162,7 +164,8 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
             losses_.look_after();
             RH_TRY(context_.tend());
         }
-        if (unread_.look(*admin_, monotonic_ms())) {
+        count_dead_letters_of_others();
+        if (unread_.are_due()) {
             RH_TRY(consumer_->rejoin());
         }
     }
@@ -551,6 +554,16 @@ Result<void> GroupSink::count_dead_letters() {
     const std::scoped_lock lock(mutex_);
     health_.dead_letters = count;
     return {};
+}
+
+// ClickHouse that does not answer is no reason to leave the group.
+void GroupSink::count_dead_letters_of_others() {
+    const int64_t now = monotonic_ms();
+    if (now - counted_letters_at_ < kCountLettersMs) {
+        return;
+    }
+    counted_letters_at_ = now;
+    std::ignore = count_dead_letters();
 }
 
 Result<bool> GroupSink::has_taken(const kafka_log::Published& manifest) {

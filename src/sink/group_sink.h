@@ -113,6 +113,7 @@ class GroupSink : public TopicConsumer {
     Result<void> commit(bool now);
     Result<void> keep_dead_letters();
     Result<void> count_dead_letters();
+    void count_dead_letters_of_others();
     Result<void> hold_back();
 
     const GroupSinkContext context_;
@@ -142,6 +143,7 @@ class GroupSink : public TopicConsumer {
     bool paused_ = false;
     bool undurable_ = false;  // something is in ClickHouse since the last sync
     int64_t committed_at_ = 0;
+    int64_t counted_letters_at_ = 0;
 
     std::atomic<bool> tend_soon_ = false;
     mutable std::mutex mutex_;  // guards all below but the thread

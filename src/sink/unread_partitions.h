@@ -1,12 +1,15 @@
 // Partitions of the topic that no member of the consumer group reads. The members share out what
 // there is when they join, and when one of them sees that there are more; but one that comes back
 // soon, as in a restart, is given what it had, and takes what it finds then for all there is. Rows
-// in such a partition would wait for ever. Of the consumer's thread.
+// in such a partition would wait for ever. A thread of its own, since brokers may take their time.
 #pragma once
 
-#include <cstdint>
+#include <atomic>
+#include <memory>
 #include <string>
+#include <thread>
 
+#include "base/result.h"
 #include "kafka/client.h"
 #include "sink/group_errors.h"
 
@@ -14,19 +17,27 @@ namespace rh::sink {
 
 class UnreadPartitions {
   public:
-    UnreadPartitions(std::string group, std::string topic, GroupErrors& errors)
-        : group_(std::move(group)), topic_(std::move(topic)), errors_(errors) {}
+    // `errors` outlives it.
+    UnreadPartitions(kafka::Cluster cluster, std::string group, std::string topic,
+                     GroupErrors& errors);
 
-    // Looks every ten seconds; true if the members should share the partitions out anew, since some
-    // were read by nobody in two looks, and nobody else has seen to it. `now` is monotonic.
-    bool look(kafka::Admin& admin, int64_t now);
+    // Whether the members should share the partitions out anew, since some were read by nobody for
+    // ten seconds. Once each time.
+    bool are_due() { return due_.exchange(false); }
 
   private:
+    void run(const std::stop_token& stop);
+    Result<void> look();
+
+    const kafka::Cluster cluster_;
     const std::string group_;
     const std::string topic_;
     GroupErrors& errors_;
-    int64_t looked_at_ = 0;
-    unsigned seen_ = 0;  // looks that found some, one after the other
+    std::atomic<bool> due_ = false;
+    // Of the thread.
+    std::unique_ptr<kafka::Admin> admin_;
+    bool seen_ = false;  // by the last look
+    std::jthread thread_;
 };
 
 }  // namespace rh::sink

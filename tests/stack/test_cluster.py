@@ -371,16 +371,27 @@ def test_a_void_holds_on_every_shard(cluster, server, two_files):
     assert cluster.ask(1, same) == cluster.ask(2, same)
 
 
-def test_a_shard_that_lacks_uploads_is_given_them(cluster, server, two_files):
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("1", "a shard had no uploads and was given them; if it is not a new one, it has lost its rows"),
+        ("revision < (SELECT max(revision) FROM uploads)", "a shard lacked some uploads and was given them"),
+        ("revision = (SELECT max(revision) FROM uploads)", "a shard was told what has changed while it was away"),
+    ],
+)
+def test_a_shard_that_lacks_uploads_is_given_them(cluster, server, two_files, lost, said):
     rows = [row for of_file, _ in two_files for row in of_file]
     server.stop()
     sql = "SELECT * FROM uploads FINAL ORDER BY upload_id"
     before = cluster.ask(1, sql)
-    cluster.ask(2, "TRUNCATE TABLE uploads")
+    cluster.ask(
+        2, f"DELETE FROM uploads WHERE {lost}", lightweight_deletes_sync=2, allow_nondeterministic_mutations=1
+    )
     cluster.serve()
     assert cluster.ask(1, sql) == cluster.ask(2, sql) == before
     assert served(server, rows) == expected_hourly(rows)
-    assert f"shard 2 ({cluster.addresses[1]})" in server.log_tail()
+    told = [line for line in server.log_tail().splitlines() if said in line]
+    assert told and f"shard 2 ({cluster.addresses[1]})" in told[0]
 
 
 # -- a shard that is away

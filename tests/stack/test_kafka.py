@@ -230,6 +230,18 @@ def test_what_is_no_row_goes_to_the_dead_letters_and_stalls_nothing(site, rng):
     assert f"{before + 3 * len(wrong)} dead letters" in str(ready)
 
 
+def test_every_process_counts_all_dead_letters(site, rng):
+    servers = [site.start(), site.start()]
+    wait_stored(servers[0], send(servers[0], make_file(rng, 1_000)[0], filename="first.csv"))
+    before = dead_letters(servers[0])
+    producer = Producer({"bootstrap.servers": site.env["STACK_KAFKA"]})
+    for partition in range(12):
+        producer.produce(TOPIC, b"no row", key=b"somebody", partition=partition)
+    assert producer.flush(30) == 0
+    for server in servers:
+        wait_for(lambda s=server: dead_letters(s) == before + 12, "all are counted", 60)
+
+
 def test_rows_that_come_again_or_are_made_up_count_nowhere(site, rng):
     """Of an upload that is whole: in its own partition, in another one, in one that its key would not choose."""
     content, rows = make_file(rng, 5_000)
