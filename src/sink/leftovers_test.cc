@@ -1,45 +1,19 @@
 #include "sink/leftovers.h"
 
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <memory>
 #include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
 
-#include "clickhouse/store.h"
 #include "sink/audit.h"
+#include "sink/store_for_test.h"
 
 namespace rh::sink {
 namespace {
 
-class LeftoversTest : public ::testing::Test {
+class LeftoversTest : public StoreTest {
   protected:
-    static void SetUpTestSuite() {
-        std::string pattern = ::testing::TempDir() + "rh_sink_XXXXXX";
-        directory = ::mkdtemp(pattern.data());
-        auto embedded = clickhouse::Store::embed({.directory = directory});
-        ASSERT_TRUE(embedded) << embedded.error().message;
-        store = std::move(*embedded);
-        const auto up = store->wait_until_up({});
-        ASSERT_TRUE(up) << up.error().message;
-        const auto migrated = store->migrate();
-        ASSERT_TRUE(migrated) << migrated.error().message;
-    }
-    static void TearDownTestSuite() {
-        store->stop();
-        store.reset();
-        std::filesystem::remove_all(directory);
-    }
-    static std::string ask(const std::string& sql, const model::UploadId& id) {
-        auto answer = store->owner(0).query(sql, {{"id", model::to_string(id)}});
-        if (!answer) {
-            return answer.error().message;
-        }
-        return answer->substr(0, answer->find('\n'));
-    }
     // Three rounds of an upload, in every table that its rows come into.
     static model::UploadId insert_rounds(uint8_t n) {
         model::UploadId id;
@@ -69,9 +43,6 @@ class LeftoversTest : public ::testing::Test {
             "AND position(command, toString({id:UUID})) > 0",
             id);
     }
-
-    static inline std::string directory;
-    static inline std::unique_ptr<clickhouse::Store> store;
 };
 
 TEST_F(LeftoversTest, ARemovalTakesNothingThatAVersionCounts) {

@@ -133,7 +133,7 @@ Result<void> LedgerVersions::write_rows(const std::vector<uploads::Upload>& uplo
 // anything: it is another server on the same cluster, or an old copy.
 Result<void> LedgerVersions::check_nobody_else_counts() const {
     RH_ASSIGN(const auto changes, last_changes(store_));
-    RH_ASSIGN(const uint64_t current, ledger_.current_version());
+    RH_ASSIGN(const uint64_t last, ledger_.last_reserved_version());
     RH_ASSIGN(const auto open, ledger_.open_reservation());
     for (const auto& change : changes) {
         if (!change ||
@@ -142,7 +142,7 @@ Result<void> LedgerVersions::check_nobody_else_counts() const {
         }
         RH_ASSIGN(const auto upload, ledger_.find(change->upload_id));
         if (!upload || upload->stored_version != change->stored_version ||
-            change->revision > current) {
+            change->revision > last) {
             return fail(
                 ErrorKind::conflict, "other_ledger",
                 fmt::format(

@@ -379,6 +379,13 @@ Result<uint64_t> Ledger::current_version() const {
     return select.take_count();
 }
 
+Result<uint64_t> Ledger::last_reserved_version() const {
+    const std::lock_guard lock(impl_->mutex);
+    RH_ASSIGN(Statement select, impl_->database.use("SELECT last_reserved FROM versions"));
+    RH_TRY(select.step());
+    return select.take_count();
+}
+
 Result<uint64_t> Ledger::reserve_version(const model::UploadId& id) {
     const std::lock_guard lock(impl_->mutex);
     RH_ASSIGN(Transaction transaction, Transaction::begin(impl_->database));

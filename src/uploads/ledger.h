@@ -92,6 +92,8 @@ class Ledger {
     // upload_changed (it is not storing, or for a void not stored; reserve checks it too),
     // not_found upload_not_found.
     Result<uint64_t> current_version() const;
+    // The highest number that was ever given to a change, committed or not.
+    Result<uint64_t> last_reserved_version() const;
     Result<uint64_t> reserve_version(const model::UploadId& id);
     // Who makes the numbers. Those made elsewhere (the control topic in Kafka) are not reserved,
     // and may come in any order: the highest one is current.

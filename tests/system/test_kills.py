@@ -58,6 +58,26 @@ def send_until_stored(server: Server, content: str, **policy) -> dict:
     return server.wait_final(answer.json()["id"])
 
 
+@pytest.mark.parametrize("point", ["stored_before_uploads_row", "stored_before_ledger", "stored_after_ledger"])
+def test_a_correction_is_killed_while_it_becomes_stored(start_server, rng, point):
+    """ClickHouse knows of both files what the ledger does not know yet."""
+    wrong, _ = make_file(rng, 1_000)
+    right, expected = make_file(rng, 1_000)
+    server = start_server()
+    original = send_until_stored(server, wrong)["id"]
+    assert server.stop() == 0
+    server.start({"ROUNDHOUSE_KILL_AT": point})
+    with contextlib.suppress(httpx.HTTPError):
+        server.upload(right.encode(), filename="right.csv", replaces=original, wait=None)
+    assert server.wait_dead(60) == -signal.SIGKILL
+    server.start()
+    correction = server.get("/v1/uploads", params={"filename": "right.csv"}).json()["data"][0]["id"]
+    stored = server.wait_final(correction)
+    assert stored["state"] == "stored" and stored["replaces"] == original
+    assert server.get(f"/v1/uploads/{original}").json()["voided_version"] == stored["stored_version"]
+    assert sorted(served_hourly(server.aggregates())) == sorted(expected)
+
+
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("point", [point for point in kill_points() if not point.startswith("kafka_")])
 def test_killed_at_each_named_stage(start_server, rng, point):
