@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,6 +18,10 @@
 
 namespace rh::io {
 namespace {
+
+// A server that was killed while it started a child leaves the lock to that child for a moment:
+// between fork and exec it has the parent's descriptors, and it notices the death only then.
+constexpr std::chrono::seconds kWaitForLock{2};
 
 std::unexpected<Error> file_error(std::string_view action, const std::string& path, int error) {
     const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
@@ -154,9 +160,17 @@ LockFile::~LockFile() {
 Result<LockFile> LockFile::acquire(const std::string& path) {
     RH_ASSIGN(const int fd, open_fd(path, O_RDWR | O_CREAT, "open"));
     LockFile lock(fd);
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const auto deadline = std::chrono::steady_clock::now() + kWaitForLock;
+    while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EINTR) {
+            continue;
+        }
         if (errno != EWOULDBLOCK) {
             return file_error("lock", path, errno);
+        }
+        if (std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            continue;
         }
         return fail(
             ErrorKind::conflict, "data_directory_in_use",

@@ -42,7 +42,7 @@ class File {
 // Held for as long as the object lives; one process at a time (flock).
 class LockFile {
   public:
-    // ErrorKind::conflict, code data_directory_in_use, if another process holds it.
+    // ErrorKind::conflict, code data_directory_in_use, if another process holds it for two seconds.
     static Result<LockFile> acquire(const std::string& path);
     LockFile(LockFile&& other) noexcept;
     LockFile& operator=(LockFile&&) = delete;
