@@ -170,6 +170,8 @@ Result<void> Auditor::sweep(const model::UploadId& id) {
         if (is_foreign) {
             return {};
         }
+    } else if (!upload && store_.is_cluster()) {
+        RH_TRY(versions_.check_tables());  // another server's, which should not be there
     }
     RH_TRY(sink::delete_rows(store_, id, [&]() -> Result<void> {
         if (!is_foreign_) {

@@ -62,12 +62,14 @@ Result<std::optional<model::UploadId>> BringUp::attempt(const std::stop_token& s
     RH_TRY(store_.wait_until_up(stop));
     stage_ = Stage::migrating;
     RH_TRY(store_.migrate());
-    RH_TRY(sink::level_uploads(store_));
     if (log_.connect) {
         stage_ = Stage::connecting;
         RH_TRY(log_.connect());
     }
     stage_ = Stage::recovering;
+    // Before anything is written: they may be another installation's.
+    RH_TRY(versions_.check_tables());
+    RH_TRY(sink::level_uploads(store_));
     RH_ASSIGN(auto holder, versions_.recover());
     RH_TRY(lost_.compare());
     return holder;

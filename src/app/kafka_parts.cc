@@ -156,9 +156,12 @@ Result<std::unique_ptr<KafkaParts>> KafkaParts::open(const Config& config, const
 }
 
 Result<void> KafkaParts::tend() {
-    RH_TRY(announcer_.tend());
-    RH_TRY(versions_.tend());
-    return abandon_ended();
+    const auto announced = announcer_.tend();
+    const auto settled = versions_.tend();  // may wait for a shard, and the others not for it
+    const auto abandoned = abandon_ended();
+    RH_TRY(announced);
+    RH_TRY(settled);
+    return abandoned;
 }
 
 Result<bool> KafkaParts::has_ended(const model::UploadId& id) const {
@@ -168,8 +171,8 @@ Result<bool> KafkaParts::has_ended(const model::UploadId& id) const {
 
 // Of uploads that ended here, rows in the topic that could not be declared void when they ended:
 // the brokers were away, or the process was killed. One that has just ended is left to whoever
-// ended it. One at a time, since each of them costs several answers of the brokers, and the
-// consumer waits.
+// ended it. One at a time, since each of them costs several answers of the brokers, and what the
+// processes tell each other waits.
 Result<void> KafkaParts::abandon_ended() {
     const bool first = !looked_for_ended_at_;
     const int64_t now = monotonic_ms();

@@ -52,6 +52,7 @@ class KafkaParts : public sink::Peers {
     bool is_ours(const model::UploadId& id) const override { return log_.is_ours(id); }
     Result<bool> has_owned(const model::UploadId& id, uint64_t tenure) override;
     uint64_t tenure(const model::UploadId& id) const override { return control_.tenure(id); }
+    std::string owner(const model::UploadId& id) const override { return log_.owner(id); }
     Result<void> take_over(const model::UploadId& id, const std::string& mark) override {
         return log_.take_over(id, mark);
     }
@@ -79,7 +80,7 @@ class KafkaParts : public sink::Peers {
     kafka_log::KafkaLog log_;
     sink::TopicVersions versions_;
     sink::Announcer announcer_;
-    // Of the consumer's thread.
+    // Of the thread that tends.
     std::set<model::UploadId> ended_;             // that abandon_ended() saw the last time
     model::UploadId tried_;                       // by it, the last time
     std::optional<int64_t> looked_for_ended_at_;  // monotonic

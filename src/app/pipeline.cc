@@ -457,6 +457,14 @@ std::optional<Error> Pipeline::waits_for(const model::UploadId& id) const {
     if (storing_ == id && health_.last_store_error) {
         return health_.last_store_error;
     }
+    if (storing_ == id && context_.peers != nullptr && !context_.peers->is_ours(id)) {
+        return Error{.kind = ErrorKind::unavailable,
+                     .code = "upload_taken_over",
+                     .message = fmt::format("process {} was sent the same file and stores it; this "
+                                            "one follows.",
+                                            context_.peers->owner(id)),
+                     .verdict = Verdict::retry};
+    }
     // Somebody waits in a call that has not failed yet.
     return context_.peers != nullptr ? context_.peers->trouble() : std::nullopt;
 }

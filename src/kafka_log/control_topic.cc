@@ -237,6 +237,10 @@ void ControlTopic::apply(ControlRecord record, uint64_t offset) {
     if (auto* stored = std::get_if<Stored>(&record)) {
         return apply(std::move(*stored), offset);
     }
+    if (const auto* withdrawn = std::get_if<Withdrawn>(&record)) {
+        uploads_[withdrawn->upload_id].withdrawn_at = static_cast<int64_t>(offset);
+        return;
+    }
     if (const auto* voided = std::get_if<Voided>(&record)) {
         Upload& upload = uploads_[voided->upload_id];
         if (upload.stored && !upload.voided) {
@@ -258,6 +262,9 @@ void ControlTopic::apply(Stored stored, uint64_t offset) {
     Upload& upload = uploads_[id];
     if (upload.stored) {
         return;  // two processes had the same file; the first one made the version
+    }
+    if (stored.withdrawn_at < upload.withdrawn_at) {
+        return;  // late: what its sender counted may have been removed since
     }
     const auto replaces = stored.replaces;
     if (replaces) {
@@ -303,6 +310,12 @@ uint64_t ControlTopic::tenure(const model::UploadId& id) const {
     const std::scoped_lock lock(mutex_);
     const auto found = uploads_.find(id);
     return found == uploads_.end() ? 0 : found->second.tenure;
+}
+
+int64_t ControlTopic::withdrawn_at(const model::UploadId& id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = uploads_.find(id);
+    return found == uploads_.end() ? -1 : found->second.withdrawn_at;
 }
 
 std::optional<model::UploadId> ControlTopic::replaced_by(const model::UploadId& id) const {

@@ -58,6 +58,8 @@ class ControlTopic {
     // Another number for each owner of the rows, and each time that somebody becomes it, or that
     // they are published anew: who finds the same number again has owned them all the while.
     uint64_t tenure(const model::UploadId& id) const;
+    // Offset of the last record that says its rows are about to be removed; -1: there is none.
+    int64_t withdrawn_at(const model::UploadId& id) const;
     // The version from which on it counts, and what the first `stored` record said.
     struct StoredAt {
         uint64_t version = 0;
@@ -100,6 +102,7 @@ class ControlTopic {
     struct Upload {
         std::optional<Published> published;
         uint64_t tenure = 0;
+        int64_t withdrawn_at = -1;
         std::optional<StoredAt> stored;
         std::optional<uint64_t> voided;
         std::optional<model::UploadId> replaced_by;  // the first one that was stored for it

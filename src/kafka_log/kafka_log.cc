@@ -277,8 +277,8 @@ Result<void> KafkaLog::send_rows(const model::UploadId& id, uint32_t epoch,
     return sender->finish(Published::State::complete);
 }
 
-// complete: this process owns the rows from then on. abandoned: they never count, unless another
-// process owns them by now. Of what is stored it says nothing.
+// begun, complete: this process owns the rows from then on, if that is their state. abandoned: they
+// never count, unless another process owns them by now. Of what is stored it says nothing.
 Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state,
                                const std::function<Result<void>()>& check) {
     if (auto trouble = control_.trouble()) {
@@ -290,9 +290,9 @@ Result<void> KafkaLog::declare(const model::UploadId& id, Published::State state
     auto published = control_.published(id);
     const bool is_open =
         published && published->state != Published::State::abandoned && !control_.stored(id);
-    const bool may_be_said = state == Published::State::complete
-                                 ? is_open && published->state == Published::State::complete
-                                 : is_open && published->publisher == options_.node;
+    const bool may_be_said = state == Published::State::abandoned
+                                 ? is_open && published->publisher == options_.node
+                                 : is_open && published->state == state;
     if (!may_be_said) {
         return {};
     }
@@ -330,7 +330,14 @@ Result<void> KafkaLog::take_over(const model::UploadId& id, const std::string& m
                           Verdict::retry);
     };
     RH_TRY(check());
-    return declare(id, Published::State::complete, check);
+    const auto published = control_.published(id);
+    RH_TRY(declare(id, published ? published->state : Published::State::complete, check));
+    return is_ours(id) ? Result<void>() : check();
+}
+
+std::string KafkaLog::owner(const model::UploadId& id) const {
+    const auto published = control_.published(id);
+    return published && published->state != Published::State::abandoned ? published->publisher : "";
 }
 
 Result<void> KafkaLog::say_at_work(const model::UploadId& id) {

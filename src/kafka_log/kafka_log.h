@@ -73,8 +73,11 @@ class KafkaLog : public log::Log {
     bool is_ours(const model::UploadId& id) const;
     // Whether this process does, and all of them are published.
     bool owns(const model::UploadId& id) const;
-    // Makes this process the owner of rows that are all published, if owner_mark() is `mark`, also
-    // when their publisher is fenced; else error conflict upload_taken_over.
+    // The process that has published them, in part or all; empty: none, or they do not count.
+    std::string owner(const model::UploadId& id) const;
+    // Makes this process the owner of rows, all of them or those that are published, if
+    // owner_mark() is `mark`, also when their publisher is fenced; else error conflict
+    // upload_taken_over.
     Result<void> take_over(const model::UploadId& id, const std::string& mark);
     // Another one with each record of who publishes, owns and works on the rows.
     std::string owner_mark(const model::UploadId& id) const;

@@ -53,7 +53,16 @@ json::object object_of(const Stored& record) {
         object["replaces"] = model::to_string(*record.replaces);
     }
     object["row"] = record.row;
+    if (record.withdrawn_at >= 0) {
+        object["withdrawn_at"] = record.withdrawn_at;
+    }
     return object;
+}
+
+json::object object_of(const Withdrawn& record) {
+    return {{"type", "withdrawn"},
+            {"upload_id", model::to_string(record.upload_id)},
+            {"process", record.process}};
 }
 
 json::object object_of(const Voided& record) {
@@ -137,7 +146,13 @@ std::optional<ControlRecord> parse_record(std::string_view text) {
         if (object.contains("replaces")) {
             stored.replaces = id_in(parts, object, "replaces");
         }
+        if (object.contains("withdrawn_at")) {
+            stored.withdrawn_at = parts.number(parts.get(object, "withdrawn_at"));
+        }
         record = std::move(stored);
+    } else if (type == "withdrawn") {
+        record = Withdrawn{.upload_id = id_in(parts, object, "upload_id"),
+                           .process = parts.text(parts.get(object, "process"))};
     } else if (type == "voided") {
         Voided voided{.upload_id = id_in(parts, object, "upload_id")};
         if (object.contains("replaced_by")) {
@@ -160,6 +175,9 @@ std::string key_of(const ControlRecord& record, std::string_view unique) {
     }
     if (const auto* stored = std::get_if<Stored>(&record)) {
         return fmt::format("stored/{}/{}", model::to_string(stored->upload_id), unique);
+    }
+    if (const auto* withdrawn = std::get_if<Withdrawn>(&record)) {
+        return fmt::format("withdrawn/{}/{}", model::to_string(withdrawn->upload_id), unique);
     }
     if (const auto* voided = std::get_if<Voided>(&record)) {
         return fmt::format("voided/{}/{}", model::to_string(voided->upload_id), unique);

@@ -56,6 +56,15 @@ struct Stored {
     std::string upload;                       // as that process knows it
     std::optional<model::UploadId> replaces;  // which does not count any more
     std::string row;                          // of `uploads`, as JSON without its versions
+    // Offset of the last Withdrawn of the upload that its sender had read when it counted the rows;
+    // -1: none. If there is a later one before this record, this one says nothing.
+    int64_t withdrawn_at = -1;
+};
+
+// Rows of an upload are about to be removed: whoever counted them before this may not store it.
+struct Withdrawn {
+    model::UploadId upload_id;
+    std::string process;  // that removes them
 };
 
 // An upload does not count any more: the version is the offset of the first such record.
@@ -71,13 +80,13 @@ struct Visible {
     uint64_t version = 0;
 };
 
-using ControlRecord = std::variant<Published, Received, Stored, Voided, Visible>;
+using ControlRecord = std::variant<Published, Received, Stored, Withdrawn, Voided, Visible>;
 
 std::string record_text(const ControlRecord& record);
 std::optional<ControlRecord> parse_record(std::string_view text);
 // Under which key a record is sent: a later record of the same key replaces it when the topic is
-// compacted. Those that make versions must stay where they are, so each has a key of its own:
-// `unique` is a text that never comes twice.
+// compacted. Those that make versions, or keep one from being made, must stay where they are, so
+// each has a key of its own: `unique` is a text that never comes twice.
 std::string key_of(const ControlRecord& record, std::string_view unique);
 
 log::Manifest manifest_of(const Published& published);

@@ -59,13 +59,19 @@ TEST(ControlRecords, AreReadAsTheyWereWritten) {
                         .receiver = "node-2",
                         .upload = "{\"id\":1}",
                         .replaces = id_of(2),
-                        .row = "{\"a\":\"\\\"\"}"};
+                        .row = "{\"a\":\"\\\"\"}",
+                        .withdrawn_at = 7};
     const auto stored_read = parse_record(record_text(stored));
     ASSERT_TRUE(stored_read);
     EXPECT_EQ(std::get<Stored>(*stored_read).replaces, id_of(2));
     EXPECT_EQ(std::get<Stored>(*stored_read).row, stored.row);
     EXPECT_EQ(std::get<Stored>(*stored_read).receiver, stored.receiver);
     EXPECT_EQ(std::get<Stored>(*stored_read).upload, stored.upload);
+    EXPECT_EQ(std::get<Stored>(*stored_read).withdrawn_at, 7);
+    const auto withdrawn = parse_record(record_text(Withdrawn{id_of(1), "node-2"}));
+    ASSERT_TRUE(withdrawn);
+    EXPECT_EQ(std::get<Withdrawn>(*withdrawn).upload_id, id_of(1));
+    EXPECT_EQ(std::get<Withdrawn>(*withdrawn).process, "node-2");
     const auto voided = std::get<Voided>(*parse_record(record_text(Voided{id_of(3)})));
     EXPECT_EQ(voided.upload_id, id_of(3));
     EXPECT_FALSE(voided.replaced_by);
@@ -92,6 +98,7 @@ TEST(ControlRecords, OnlyWhatMakesNoVersionReplacesAnEarlierOne) {
     EXPECT_EQ(key_of(sample(), "a"), key_of(sample(), "b"));
     EXPECT_EQ(key_of(Visible{1}, "a"), key_of(Visible{2}, "b"));
     EXPECT_NE(key_of(Voided{id_of(1)}, "a"), key_of(Voided{id_of(1)}, "b"));
+    EXPECT_NE(key_of(Withdrawn{id_of(1), ""}, "a"), key_of(Withdrawn{id_of(1), ""}, "b"));
     EXPECT_NE(
         key_of(
             Stored{.upload_id = id_of(1), .receiver = {}, .upload = {}, .replaces = {}, .row = {}},

@@ -30,6 +30,15 @@ void GroupErrors::note_insert(Error error) {
     log(*insert_);
 }
 
+void GroupErrors::note_tending(std::optional<Error> error) {
+    const std::scoped_lock lock(mutex_);
+    if (error && (!tending_ || tending_->code != error->code)) {
+        log_event(LogLevel::warning, "telling shards and processes what counts is tried again",
+                  {{"code", error->code}, {"detail", error->message}});
+    }
+    tending_ = std::move(error);
+}
+
 void GroupErrors::note_unread(std::optional<Error> error) {
     const std::scoped_lock lock(mutex_);
     unread_ = std::move(error);
@@ -53,7 +62,7 @@ void GroupErrors::look(int64_t session_ms, bool inserts) {
 
 std::optional<Error> GroupErrors::last() const {
     const std::scoped_lock lock(mutex_);
-    return session_ ? session_ : insert_ ? insert_ : unread_;
+    return session_ ? session_ : insert_ ? insert_ : tending_ ? tending_ : unread_;
 }
 
 // A coordinator that was lost may take a member for another one of its name, once. Two processes of

@@ -18,6 +18,8 @@ class GroupErrors {
     // more, since the rows are another process's by now.
     void note_insert(Error error);
 
+    // Of what processes tell each other and the shards; nothing: it went well.
+    void note_tending(std::optional<Error> error);
     // Of partitions that no member reads; nothing: there are none.
     void note_unread(std::optional<Error> error);
 
@@ -33,6 +35,7 @@ class GroupErrors {
     mutable std::mutex mutex_;  // guards all below
     std::optional<Error> session_;
     std::optional<Error> insert_;
+    std::optional<Error> tending_;
     std::optional<Error> unread_;
     std::optional<int64_t> fenced_at_;  // last; monotonic
 };

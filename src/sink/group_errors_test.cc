@@ -43,6 +43,19 @@ TEST(GroupErrors, AnInsertsIsOverWhenNobodyTriesIt) {
     EXPECT_EQ(last(errors), "");
 }
 
+TEST(GroupErrors, TendingsIsOverWhenItGoesWell) {
+    GroupErrors errors;
+    errors.note_tending(of("three"));
+    errors.rows_came();
+    errors.look(kLongMs, false);
+    EXPECT_EQ(last(errors), "three");
+    errors.note_session(of("one"));
+    EXPECT_EQ(last(errors), "one");
+    errors.rows_came();
+    errors.note_tending(std::nullopt);
+    EXPECT_EQ(last(errors), "");
+}
+
 TEST(GroupErrors, RowsThatCameEndBoth) {
     GroupErrors errors;
     errors.note_session(of("one"));

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/kill_point.h"
 #include "base/log.h"
+#include "base/sleep.h"
 #include "base/without_exceptions.h"
 #include "kafka/registry.h"
 
@@ -94,6 +95,7 @@ void GroupSink::run(const std::stop_token& stop) {
         std::unique_lock lock(mutex_);
         wake_.wait(lock, stop, [this] { return begun_; });
     }
+    const std::jthread tending([this](const std::stop_token& ended) { keep_tending(ended); });
     while (!stop.stop_requested()) {
         const auto ended = without_exceptions([&] { return session(stop); });
         revoked({});  // of all
@@ -102,12 +104,28 @@ void GroupSink::run(const std::stop_token& stop) {
             continue;
         }
         errors_.note_session(ended.error());
-        // What processes tell each other does not wait for ClickHouse.
-        if (const auto tended = without_exceptions([&] { return context_.tend(); }); !tended) {
-            errors_.note_session(tended.error());
-        }
         std::unique_lock lock(mutex_);
         wake_.wait_for(lock, stop, kSessionRetry, [] { return false; });
+    }
+}
+
+// What processes tell each other waits for no rows, and rows wait for no shard that must be told of
+// something else.
+void GroupSink::keep_tending(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        tend_soon_ = false;
+        const uint64_t seen = context_.control.changes();
+        const auto tended = without_exceptions([&] { return context_.tend(); });
+        const auto counted = without_exceptions([&] { return count_dead_letters(); });
+        losses_.look_after();
+        errors_.note_tending(!tended    ? std::optional(tended.error())
+                             : !counted ? std::optional(counted.error())
+                                        : std::nullopt);
+        const int64_t due_at = monotonic_ms() + kTendMs;
+        do {
+            sleep_unless_stopped(stop, kTendSoonMs);
+        } while (!stop.stop_requested() && !tend_soon_ && context_.control.changes() == seen &&
+                 monotonic_ms() < due_at);
     }
 }
 
@@ -117,7 +135,6 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
     if (admin_ == nullptr) {
         RH_ASSIGN(admin_, kafka::Admin::create(context_.log.options().cluster));
     }
-    RH_TRY(count_dead_letters());
     RH_ASSIGN(consumer_, kafka::Consumer::create(
                              context_.log.options().cluster,
                              kafka::Consumer::Member{.group = context_.group,
@@ -126,8 +143,6 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
         topic_, {.assigned = [this](const auto& partitions) { return assigned(partitions); },
                  .revoked = [this](const auto& partitions) { revoked(partitions); }}));
     paused_ = false;
-    int64_t tended_at = 0;
-    uint64_t tended_changes = 0;
     int64_t came_at = -kJustCameMs;
     const int64_t began_at = monotonic_ms();
     std::vector<kafka::Position> ends;
@@ -155,16 +170,6 @@ Result<void> GroupSink::session(const std::stop_token& stop) {
         take_done();
         RH_TRY(hold_back());
         RH_TRY(commit(messages.empty()));
-        const int64_t since = monotonic_ms() - tended_at;
-        const uint64_t changes = context_.control.changes();
-        if (tend_soon_.exchange(false) || since > kTendMs ||
-            (changes != tended_changes && since > kTendSoonMs)) {
-            tended_at = monotonic_ms();
-            tended_changes = changes;
-            losses_.look_after();
-            RH_TRY(context_.tend());
-        }
-        count_dead_letters_of_others();
         if (unread_.are_due()) {
             RH_TRY(consumer_->rejoin());
         }
@@ -546,24 +551,22 @@ Result<void> GroupSink::keep_dead_letters() {
                    {"detail", letter.detail}});
     }
     letters_.clear();
-    return count_dead_letters();
+    counts_letters_ = true;
+    tend_soon_ = true;
+    return {};
 }
 
+// Those of all processes, now and then, and after more were kept here.
 Result<void> GroupSink::count_dead_letters() {
+    const int64_t now = monotonic_ms();
+    if (!counts_letters_.exchange(false) && now < count_letters_at_) {
+        return {};
+    }
+    count_letters_at_ = now + kCountLettersMs;
     RH_ASSIGN(const uint64_t count, dead_letters_.count());
     const std::scoped_lock lock(mutex_);
     health_.dead_letters = count;
     return {};
-}
-
-// ClickHouse that does not answer is no reason to leave the group.
-void GroupSink::count_dead_letters_of_others() {
-    const int64_t now = monotonic_ms();
-    if (now - counted_letters_at_ < kCountLettersMs) {
-        return;
-    }
-    counted_letters_at_ = now;
-    std::ignore = count_dead_letters();
 }
 
 Result<bool> GroupSink::has_taken(const kafka_log::Published& manifest) {

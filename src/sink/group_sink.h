@@ -91,6 +91,7 @@ class GroupSink : public TopicConsumer {
     };
 
     void run(const std::stop_token& stop);
+    void keep_tending(const std::stop_token& stop);
     Result<void> session(const std::stop_token& stop);
     Result<std::vector<kafka::Position>> assigned(const std::vector<int32_t>& partitions);
     void revoked(const std::vector<int32_t>& partitions);
@@ -113,7 +114,6 @@ class GroupSink : public TopicConsumer {
     Result<void> commit(bool now);
     Result<void> keep_dead_letters();
     Result<void> count_dead_letters();
-    void count_dead_letters_of_others();
     Result<void> hold_back();
 
     const GroupSinkContext context_;
@@ -143,9 +143,10 @@ class GroupSink : public TopicConsumer {
     bool paused_ = false;
     bool undurable_ = false;  // something is in ClickHouse since the last sync
     int64_t committed_at_ = 0;
-    int64_t counted_letters_at_ = 0;
 
+    int64_t count_letters_at_ = 0;  // of the thread that tends
     std::atomic<bool> tend_soon_ = false;
+    std::atomic<bool> counts_letters_ = true;
     mutable std::mutex mutex_;  // guards all below but the thread
     std::condition_variable_any wake_;
     bool begun_ = false;

@@ -29,9 +29,11 @@ constexpr uint32_t kRepairsMax = 2;
 // A tenth of the time that has been waited, within these.
 constexpr int64_t kOthersPollMsMin = 5;
 constexpr int64_t kOthersPollMsMax = 100;
+// That the consumer group does not bring all rows of an upload in, nor a word comes from its owner,
+// if that is another process.
 constexpr int64_t kOthersPatienceMs = 300'000;
-// That all rows of an upload are in ClickHouse, and its owner neither stores it nor says that he is
-// at work on it, which he does more often.
+// That all of them are in, and its owner neither stores it nor says that he is at work on it, which
+// he does more often.
 constexpr int64_t kOwnerPatienceMs = 30'000;
 constexpr int64_t kAtWorkMs = 8'000;
 
@@ -44,9 +46,12 @@ struct Sink::Run {
     Step step = Step::inserting;
     uint32_t repairs = 0;
     std::string differences;
-    bool emptied = false;  // rows of it were removed, perhaps not all
+    bool emptied = false;  // rows of it may have been removed, perhaps not all
+    bool is_fresh = true;  // no step was made yet
     std::shared_ptr<Ahead> ahead;
-    uint64_t tenure = 0;  // of this process when ClickHouse's rows were counted
+    // Of the moment before ClickHouse's rows were counted.
+    uint64_t tenure = 0;
+    int64_t withdrawn_at = -1;
     // What ClickHouse holds, if that was asked for already.
     std::optional<std::vector<TableTotals>> counted;
 };
@@ -101,15 +106,19 @@ Result<std::optional<Outcome>> Sink::find_and_step(const model::UploadId& id, Ru
     }
     run.upload = std::move(*found);
     if (context_.versions.is_decided(id)) {
-        // Another process may have counted its rows before they were removed here: then they come
-        // again first, and no removal takes them any more.
-        if (!run.emptied || run.step == Step::failing) {
+        // Rows may have been removed here nevertheless, before a restart too: then they come again
+        // first, and no removal takes them any more.
+        if (run.is_fresh && !is_anothers(id) && !context_.peers->owner(id).empty()) {
+            run.step = Step::auditing;
+            run.emptied = true;
+        } else if (!run.emptied || run.step == Step::failing) {
             run.step =
                 Step::committing;  // it counts, whatever is wrong; the background audit tells
         } else if (run.step == Step::replaying || run.step == Step::republishing) {
             run.step = Step::inserting;
         }
     }
+    run.is_fresh = false;
     // Each republishing was a repair, also of an earlier process.
     run.repairs = std::max(run.repairs, std::min(run.upload.epoch - 1, kRepairsMax));
     return step(run);
@@ -145,7 +154,12 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
                 run.step = Step::inserting;  // whose it is now audits it
                 return std::nullopt;
             }
-            if (auto committed = context_.versions.commit_stored(run.upload); !committed) {
+            if (auto committed = context_.versions.commit_stored(run.upload, run.withdrawn_at);
+                !committed) {
+                if (committed.error().code == "upload_withdrawn") {
+                    run.step = Step::inserting;
+                    return std::nullopt;
+                }
                 // It never counts: another one does, or the brokers will never take the record.
                 if (committed.error().code != "not_replaceable" &&
                     committed.error().code != "kafka_record_too_large") {
@@ -200,7 +214,7 @@ Result<void> Sink::check_may_remove(const model::UploadId& id) const {
     if (context_.peers == nullptr) {
         return {};
     }
-    RH_TRY(context_.versions.withdraw(id));  // asks the brokers
+    RH_TRY(context_.versions.check_undecided(id));
     return !is_anothers(id) ? Result<void>()
                             : fail(ErrorKind::conflict, "upload_taken_over",
                                    "Another process stores the upload by now.", Verdict::retry);
@@ -215,6 +229,7 @@ Result<bool> Sink::may_commit(const Run& run) const {
 
 Result<std::vector<TableTotals>> Sink::count(Run& run) {
     const auto& upload = run.upload;
+    run.withdrawn_at = context_.versions.withdrawn_at(upload.id);
     run.tenure = context_.peers != nullptr ? context_.peers->tenure(upload.id) : 0;
     return stored_totals(context_.store, upload.id, upload.created_ms_min, upload.created_ms_max);
 }
@@ -379,49 +394,61 @@ bool Sink::is_anothers(const model::UploadId& id) const {
 }
 
 // True if there is nothing to insert: others have brought all rows in or stored the upload, or the
-// run is to end. False if that takes so long that something must be wrong with them.
+// run is to end. False if that takes so long that something must be wrong with them. As long as its
+// owner says that he is at work on it, it is waited for.
 Result<bool> Sink::wait_for_others(Run& run) {
     const auto& id = run.upload.id;
     const int64_t begun = monotonic_ms();
-    int64_t owner_waited_for_since = begun;
+    int64_t moved_at = begun;
+    bool was_taken = false;
     std::string owner_mark = context_.peers->owner_mark(id);
-    for (int64_t now = begun; now - begun < kOthersPatienceMs; now = monotonic_ms()) {
+    while (true) {
         if (run.stop.stop_requested() || context_.is_cancelled(id) ||
             context_.versions.is_decided(id)) {
             return true;
         }
         RH_ASSIGN(const bool taken, context_.peers->have_taken(id));
-        if (taken && !is_anothers(id)) {
+        const bool anothers = is_anothers(id);
+        if (taken && !anothers) {
             context_.on_progress(run.upload, run.upload.rows.accepted);
             // Of whoever owned it before, or of this process before a crash.
             RH_TRY(stop_removals(context_.store, id));
             RH_TRY(finish_inserting(run, 0));
             return true;
         }
-        if (auto mark = context_.peers->owner_mark(id); !taken || mark != owner_mark) {
-            owner_waited_for_since = now;
+        const int64_t now = monotonic_ms();
+        auto mark = context_.peers->owner_mark(id);
+        if (taken != was_taken || (anothers && mark != owner_mark)) {
+            was_taken = taken;
             owner_mark = std::move(mark);
-        } else if (now - owner_waited_for_since > kOwnerPatienceMs) {
-            log_event(LogLevel::warning,
-                      "an upload that another process published and does not store is taken over",
-                      {{"upload_id", model::to_string(id)}});
+            moved_at = now;
+        }
+        if (now - moved_at > (taken ? kOwnerPatienceMs : kOthersPatienceMs)) {
+            if (!anothers) {
+                log_event(LogLevel::warning,
+                          "rows that the consumer group does not bring in are inserted here",
+                          {{"upload_id", model::to_string(id)}});
+                return false;
+            }
             RH_TRY(take_over(id, owner_mark));
         }
         sleep_unless_stopped(run.stop, std::clamp((monotonic_ms() - begun) / 10, kOthersPollMsMin,
                                                   kOthersPollMsMax));
     }
-    log_event(LogLevel::warning, "rows that the consumer group does not bring in are inserted here",
-              {{"upload_id", model::to_string(id)}});
-    if (is_anothers(id)) {
-        RH_TRY(take_over(id, owner_mark));
-    }
-    return false;
 }
 
 // Unless its owner has moved meanwhile.
 Result<void> Sink::take_over(const model::UploadId& id, const std::string& mark) const {
-    auto taken = context_.peers->take_over(id, mark);
-    return taken || taken.error().code == "upload_taken_over" ? Result<void>() : std::move(taken);
+    const std::string owner = context_.peers->owner(id);
+    const auto taken = context_.peers->take_over(id, mark);
+    if (!taken && taken.error().code != "upload_taken_over") {
+        return taken;
+    }
+    log_event(taken ? LogLevel::warning : LogLevel::info,
+              taken ? "an upload that another process published and does not store is taken over"
+                    : "an upload is not taken over: its owner is at work on it",
+              {{"upload_id", model::to_string(id)}, {"owner", owner}});
+    return {};
 }
 
 Result<void> Sink::audit(Run& run) {
@@ -467,7 +494,9 @@ Result<Outcome> Sink::fail_for(Run& run, const Error& error) {
 Result<Outcome> Sink::give_up(Run& run, uploads::State state) {
     RH_TRY(empty(run));
     RH_TRY(context_.store.make_durable());
-    RH_TRY(context_.versions.withdraw(run.upload.id));  // another may have stored it meanwhile
+    // Another may have stored it meanwhile.
+    RH_TRY(is_anothers(run.upload.id) ? context_.versions.check_undecided(run.upload.id)
+                                      : context_.versions.withdraw(run.upload.id));
     run.upload.state = state;
     run.upload.finished_at = now_ms();
     const auto held = context_.lock(run.upload.id);

@@ -65,8 +65,10 @@ class Peers {
     // was this number: nobody else may have stored or removed them.
     virtual Result<bool> has_owned(const model::UploadId& id, uint64_t tenure) = 0;
     virtual uint64_t tenure(const model::UploadId& id) const = 0;
-    // From now on this process owns its rows, if owner_mark() is still `mark`; else error conflict
-    // upload_taken_over.
+    // Its name; empty if nobody owns them.
+    virtual std::string owner(const model::UploadId& id) const = 0;
+    // From now on this process owns its rows, or what there is of them, if owner_mark() is still
+    // `mark`; else error conflict upload_taken_over.
     virtual Result<void> take_over(const model::UploadId& id, const std::string& mark) = 0;
     // Another one each time that somebody has taken them over or said that he is at work.
     virtual std::string owner_mark(const model::UploadId& id) const = 0;

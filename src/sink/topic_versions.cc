@@ -24,7 +24,7 @@ Result<bool> TopicVersions::is_being_made(uint64_t version) const {
     return version > known && version <= control_.latest_version();
 }
 
-Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
+Result<void> TopicVersions::commit_stored(uploads::Upload upload, int64_t withdrawn_at) {
     const std::scoped_lock lock(mutex_);
     upload.state = uploads::State::stored;
     upload.finished_at = now_ms();
@@ -33,7 +33,8 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
                                                  .receiver = node_,
                                                  .upload = uploads::portable_text(upload),
                                                  .replaces = upload.request.replaces,
-                                                 .row = uploads_row(upload, 0)}));
+                                                 .row = uploads_row(upload, 0),
+                                                 .withdrawn_at = withdrawn_at}));
     }
     RH_TRY(replace_after_all(upload));
     RH_TRY(settle());
@@ -45,6 +46,11 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload) {
                         model::to_string(*upload.request.replaces), model::to_string(*other)));
     }
     const auto stored = control_.stored(upload.id);
+    if (!stored && control_.withdrawn_at(upload.id) > withdrawn_at) {
+        return fail(ErrorKind::conflict, "upload_withdrawn",
+                    "Its rows were about to be removed after they had been counted.",
+                    Verdict::retry);
+    }
     if (!stored) {
         return control_.not_the_topic_of(control_.visible_version());
     }
@@ -93,8 +99,14 @@ Result<void> TopicVersions::replace_after_all(const uploads::Upload& upload) {
     return {};
 }
 
-// Asks the brokers for the last word: a record may be there whose acknowledgement was lost.
+// A `stored` record that is on its way, by this process or by another one, may come at any time,
+// however long its sender has given up to wait for an answer: the order of the topic decides.
 Result<void> TopicVersions::withdraw(const model::UploadId& id) {
+    RH_TRY(control_.append(kafka_log::Withdrawn{.upload_id = id, .process = node_}));
+    return check_undecided(id);
+}
+
+Result<void> TopicVersions::check_undecided(const model::UploadId& id) const {
     RH_TRY(control_.catch_up());
     if (!control_.stored(id)) {
         return {};
@@ -214,8 +226,6 @@ Result<void> TopicVersions::learn() {
 
 Result<std::optional<model::UploadId>> TopicVersions::recover() {
     const std::scoped_lock lock(mutex_);
-    RH_TRY(control_.connect());
-    RH_TRY(check_topic_is_the_same());
     RH_TRY(settle());
     RH_TRY(learn());
     return std::nullopt;
@@ -223,7 +233,8 @@ Result<std::optional<model::UploadId>> TopicVersions::recover() {
 
 // What the ledger and the shards know was numbered by this topic: it has that number, and says the
 // same of the upload that changed last.
-Result<void> TopicVersions::check_topic_is_the_same() const {
+Result<void> TopicVersions::check_tables() const {
+    RH_TRY(control_.connect());
     RH_ASSIGN(const uint64_t known, ledger_.current_version());
     if (known > control_.latest_version()) {
         return control_.not_the_topic_of(known);
@@ -248,8 +259,12 @@ Result<void> TopicVersions::tend() {
     const std::scoped_lock lock(mutex_);
     Result<void> settled;
     if (control_.unsettled_for_ms() > kOthersMs) {
-        log_event(LogLevel::warning,
-                  "versions that another process made and left are made visible");
+        const uint64_t latest = control_.latest_version();
+        if (std::exchange(left_, latest) != latest) {
+            log_event(LogLevel::warning,
+                      "versions that were made and not brought to all shards are made visible",
+                      {{"version", std::to_string(latest)}});
+        }
         settled = settle();
     }
     RH_TRY(learn());  // whatever keeps later versions from being seen

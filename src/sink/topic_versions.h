@@ -24,18 +24,22 @@ class TopicVersions : public Versions {
         return control_.stored(id).has_value();
     }
     Result<bool> is_being_made(uint64_t version) const override;
-    Result<void> commit_stored(uploads::Upload upload) override;
+    Result<void> commit_stored(uploads::Upload upload, int64_t withdrawn_at) override;
+    int64_t withdrawn_at(const model::UploadId& id) const override {
+        return control_.withdrawn_at(id);
+    }
     Result<uploads::Upload> commit_voided(const model::UploadId& id) override;
+    Result<void> check_tables() const override;
     Result<std::optional<model::UploadId>> recover() override;
     // Error unavailable upload_decided: its version was made, and stays.
     Result<void> withdraw(const model::UploadId& id) override;
+    Result<void> check_undecided(const model::UploadId& id) const override;
 
     // Makes visible what others left so for some seconds, and tells the ledger what they stored and
     // voided. Called now and then.
     Result<void> tend();
 
   private:
-    Result<void> check_topic_is_the_same() const;
     Result<void> replace_after_all(const uploads::Upload& upload);
     Result<void> settle();
     Result<void> learn();
@@ -47,6 +51,7 @@ class TopicVersions : public Versions {
     uploads::Ledger& ledger_;
     kafka_log::ControlTopic& control_;
     const std::string node_;
+    uint64_t left_ = 0;     // the last version that tend() found left so
     uint64_t learned_ = 0;  // the state of the control topic that the ledger knows
     std::vector<uploads::Upload> unlearned_;  // stored elsewhere, and on their way here
 };

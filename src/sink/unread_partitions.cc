@@ -14,6 +14,7 @@ namespace rh::sink {
 namespace {
 
 constexpr int64_t kLookMs = 10'000;
+constexpr int kAnswerWithinMs = 2'000;
 
 }  // namespace
 
@@ -33,6 +34,7 @@ void UnreadPartitions::run(const std::stop_token& stop) {
         }
         if (!without_exceptions([&] { return look(); })) {
             admin_.reset();  // it may have lost its way to the group
+            errors_.note_unread({});
         }
     }
 }
@@ -42,6 +44,8 @@ Result<void> UnreadPartitions::look() {
     if (admin_ == nullptr) {
         RH_ASSIGN(admin_, kafka::Admin::create(cluster_));
     }
+    // What cannot be asked is not waited for: a question that has begun ends with its time only.
+    RH_TRY(admin_->check_answers(kAnswerWithinMs));
     RH_ASSIGN(const int32_t count, admin_->partition_count(topic_));
     const auto read = admin_->partitions_read(group_, topic_);
     if (!read) {

@@ -30,20 +30,30 @@ class Versions {
     virtual Result<bool> is_being_made(uint64_t version) const = 0;
 
     // `upload` is in state storing and audited; it becomes stored, and what it replaces voided, at
-    // once. Error conflict not_replaceable: another one was stored in place of what it replaces,
-    // and it never counts.
-    virtual Result<void> commit_stored(uploads::Upload upload) = 0;
+    // once. `withdrawn_at` is what withdrawn_at() was before its rows were counted. Errors:
+    // conflict not_replaceable: another one was stored in place of what it replaces, and it never
+    // counts; conflict upload_withdrawn: its rows may have been removed since they were counted.
+    virtual Result<void> commit_stored(uploads::Upload upload, int64_t withdrawn_at) = 0;
+    // Another number after each withdraw() of the upload, by whatever process; -1 before the first.
+    virtual int64_t withdrawn_at(const model::UploadId& id) const = 0;
     // Takes a stored upload out of the figures; one that is voided already is left as it is.
     // Errors: not_found upload_not_found, conflict upload_not_stored, version_reserved.
     virtual Result<uploads::Upload> commit_voided(const model::UploadId& id) = 0;
+    // Whether what the tables count was numbered here. Errors: conflict other_ledger or
+    // control_topic_replaced.
+    virtual Result<void> check_tables() const = 0;
     // Settles what a crash left open, unless it is the sink's to settle: the upload's id then.
+    // After check_tables().
     virtual Result<std::optional<model::UploadId>> recover() = 0;
 
-    // Gives up a number reserved for an upload that will not be stored after all, or must be
-    // repaired first: what may stand in `uploads` under it is taken back before, so that burning
-    // the number shows nothing and voids nothing. Without a reservation it does nothing. An Error
-    // may mean that it is stored after all: its rows must stay, and is_decided() tells.
+    // Before rows of an upload are removed that will not be stored after all, or must be repaired
+    // first. From then on no process stores it by what it counted before. A number that is reserved
+    // for it is given up: what may stand in `uploads` under it is taken back before, so that
+    // burning the number shows nothing and voids nothing. An Error may mean that it is stored after
+    // all: its rows must stay, and is_decided() tells.
     virtual Result<void> withdraw(const model::UploadId& id) = 0;
+    // The same Error if it is stored, as of now.
+    virtual Result<void> check_undecided(const model::UploadId& id) const = 0;
 };
 
 class LedgerVersions : public Versions {
@@ -53,10 +63,13 @@ class LedgerVersions : public Versions {
 
     bool is_decided(const model::UploadId&) const override { return false; }
     Result<bool> is_being_made(uint64_t version) const override;
-    Result<void> commit_stored(uploads::Upload upload) override;
+    Result<void> commit_stored(uploads::Upload upload, int64_t withdrawn_at) override;
+    int64_t withdrawn_at(const model::UploadId&) const override { return -1; }
     Result<uploads::Upload> commit_voided(const model::UploadId& id) override;
+    Result<void> check_tables() const override;
     Result<std::optional<model::UploadId>> recover() override;
     Result<void> withdraw(const model::UploadId& id) override;
+    Result<void> check_undecided(const model::UploadId&) const override { return {}; }
 
   private:
     Result<void> write_rows(const std::vector<uploads::Upload>& uploads, uint64_t version);
@@ -64,9 +77,6 @@ class LedgerVersions : public Versions {
     Result<void> take_back(const uploads::Ledger::OpenReservation& open);
     // Returns the upload that still holds a reservation, if any.
     Result<std::optional<model::UploadId>> settle();
-
-    // Error conflict other_ledger: `uploads` counts what this ledger has not made.
-    Result<void> check_nobody_else_counts() const;
 
     std::mutex mutex_;
     const clickhouse::Store& store_;

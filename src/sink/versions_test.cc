@@ -45,7 +45,7 @@ class LedgerVersionsTest : public StoreTest {
 TEST_F(LedgerVersionsTest, ANumberThatWasGivenUpIsItsOwn) {
     LedgerVersions versions(*store, *ledger_);
     const auto original = make_storing(*ledger_, 1);
-    ASSERT_EQ(code_of(versions.commit_stored(original)), "");
+    ASSERT_EQ(code_of(versions.commit_stored(original, -1)), "");
     const auto correction = make_storing(*ledger_, 2, original.id);
     EXPECT_EQ(ledger_->reserve_version(correction.id).value(), 2U);
     ASSERT_EQ(code_of(versions.withdraw(correction.id)), "");
@@ -53,15 +53,15 @@ TEST_F(LedgerVersionsTest, ANumberThatWasGivenUpIsItsOwn) {
     // The row of what was to be replaced was written under it.
     EXPECT_EQ(ask("SELECT max(revision) FROM uploads WHERE upload_id = {id:UUID}", original.id),
               "2");
-    EXPECT_EQ(code_of(versions.recover()), "");
-    ASSERT_EQ(code_of(versions.commit_stored(correction)), "");
+    EXPECT_EQ(code_of(versions.check_tables()), "");
+    ASSERT_EQ(code_of(versions.commit_stored(correction, -1)), "");
     EXPECT_EQ(ledger_->find(original.id).value()->voided_version, 3U);
 }
 
 TEST_F(LedgerVersionsTest, ANumberThatACrashLeftOpenIsItsOwn) {
     LedgerVersions versions(*store, *ledger_);
     const auto original = make_storing(*ledger_, 1);
-    ASSERT_EQ(code_of(versions.commit_stored(original)), "");
+    ASSERT_EQ(code_of(versions.commit_stored(original, -1)), "");
     const auto correction = make_storing(*ledger_, 2, original.id);
     EXPECT_EQ(ledger_->reserve_version(correction.id).value(), 2U);
     for (const auto& id : {original.id, correction.id}) {  // as both rows are written, and no more
@@ -73,28 +73,29 @@ TEST_F(LedgerVersionsTest, ANumberThatACrashLeftOpenIsItsOwn) {
                       id),
                   "");
     }
+    EXPECT_EQ(code_of(versions.check_tables()), "");
     EXPECT_EQ(versions.recover().value(), correction.id);
-    ASSERT_EQ(code_of(versions.commit_stored(correction)), "");
+    ASSERT_EQ(code_of(versions.commit_stored(correction, -1)), "");
     EXPECT_EQ(ledger_->current_version().value(), 2U);
 }
 
 TEST_F(LedgerVersionsTest, WhatAnotherLedgerMadeIsRefused) {
     LedgerVersions versions(*store, *ledger_);
-    ASSERT_EQ(code_of(versions.commit_stored(make_storing(*ledger_, 1))), "");
+    ASSERT_EQ(code_of(versions.commit_stored(make_storing(*ledger_, 1), -1)), "");
     const auto second = open_ledger("second");
     LedgerVersions others(*store, *second);
-    EXPECT_EQ(code_of(others.recover()), "other_ledger");
-    EXPECT_EQ(code_of(versions.recover()), "");
+    EXPECT_EQ(code_of(others.check_tables()), "other_ledger");
+    EXPECT_EQ(code_of(versions.check_tables()), "");
 }
 
 TEST_F(LedgerVersionsTest, AnOldCopyOfTheLedgerIsRefused) {
     LedgerVersions versions(*store, *ledger_);
     const auto upload = make_storing(*ledger_, 1);
     const auto copy = open_ledger("copy");
-    ASSERT_EQ(code_of(LedgerVersions(*store, *copy).commit_stored(make_storing(*copy, 1))), "");
-    ASSERT_EQ(code_of(versions.commit_stored(upload)), "");  // the same one in the same version
+    ASSERT_EQ(code_of(LedgerVersions(*store, *copy).commit_stored(make_storing(*copy, 1), -1)), "");
+    ASSERT_EQ(code_of(versions.commit_stored(upload, -1)), "");  // the same one in the same version
     ASSERT_EQ(code_of(versions.commit_voided(upload.id)), "");
-    EXPECT_EQ(code_of(LedgerVersions(*store, *copy).recover()), "other_ledger");
+    EXPECT_EQ(code_of(LedgerVersions(*store, *copy).check_tables()), "other_ledger");
 }
 
 }  // namespace

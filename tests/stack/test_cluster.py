@@ -229,6 +229,25 @@ def test_a_second_ledger_is_refused(cluster, server, two_files, tmp_path):
     assert served(server, rows) == expected_hourly(rows)
 
 
+def test_a_server_that_is_refused_has_written_nothing(cluster, server, two_files, tmp_path):
+    """A shard that is named by mistake is of another installation: what one knows is not told to the other."""
+    server.stop()
+    sql = "SELECT * FROM uploads FINAL ORDER BY upload_id"
+    cluster.ask(
+        2,
+        "DELETE FROM uploads WHERE revision = (SELECT max(revision) FROM uploads)",
+        lightweight_deletes_sync=2,
+        allow_nondeterministic_mutations=1,
+    )
+    before = [cluster.ask(shard, sql) for shard in (1, 2)]
+    assert before[0] != before[1]
+    other = Server(tmp_path / "data").start(cluster.environment(), ready=False)
+    assert other.wait_dead(60) == 1 and "other_ledger" in other.log_tail()
+    assert [cluster.ask(shard, sql) for shard in (1, 2)] == before
+    cluster.serve()
+    assert cluster.ask(2, sql) == before[0]
+
+
 def test_a_second_ledger_stores_nothing_either(tmp_path, rng):
     """Both began when nothing was stored."""
     cluster = Cluster(tmp_path)

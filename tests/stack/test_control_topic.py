@@ -143,6 +143,25 @@ def test_a_void_of_a_file_on_its_way_here_is_learned(site, rng):
     assert served(late, rows) == served(early, rows) == []
 
 
+def test_a_void_that_a_shard_delays_delays_no_rows_of_the_others(site, rng):
+    content, rows = make_file(rng, 2_000)
+    voided, voided_rows = make_file(rng, 1_000)
+    server = site.start()
+    first = wait_stored(server, send(server, voided, filename="voided.csv"))["id"]
+    site.stack.kill("clickhouse-2")
+    assert server.post(f"/v1/uploads/{first}/void", timeout=60).status_code == 503
+    said = "versions that were made and not brought to all shards are made visible"
+    wait_for(lambda: said in server.log_path.read_text(), "somebody tries to make the void visible", 30)
+    upload_id = send(server, content, filename="meanwhile.csv")
+    there = f"SELECT count() > 0 FROM game_rounds WHERE upload_id = '{upload_id}'"
+    wait_for(lambda: ask(site, 1, there) == "1", "the shard that is there gets its rows", 60)
+    assert server.log_path.read_text().count(said) == 1
+    site.stack.start("clickhouse-2")
+    wait_stored(server, upload_id)
+    check_exactly_once(server, rows)
+    wait_for(lambda: served(server, voided_rows) == [], "the void is visible", 30)
+
+
 def test_a_file_that_another_process_stored_is_not_cancelled(site, rng):
     """It counts, whatever this process has still to do for it."""
     content, rows = make_file(rng, 2_000)
@@ -157,6 +176,41 @@ def test_a_file_that_another_process_stored_is_not_cancelled(site, rng):
         late.post(f"/v1/uploads/{each}/cancel")
     wait_stored(late, upload_id)
     check_exactly_once(early, rows)
+
+
+def test_a_stored_record_that_comes_after_a_cancel_counts_nothing(site, rng):
+    """Kafka may take a record long after its sender has given up to wait for an answer. Here its rows are gone by
+    then: it may not count, nor keep the file from being sent again."""
+    content, rows = make_file(rng, 2_000)
+    server = site.start()
+    model = wait_stored(server, send(server, make_file(rng, 100)[0], filename="model.csv"))["id"]
+    server.kill()
+    server.start({"ROUNDHOUSE_KILL_AT": "sink_before_audit"})
+    cancelled = send(server, content, filename="cancelled.csv")
+    assert server.wait_dead(60) == -signal.SIGKILL
+    site.stack.kill("clickhouse-1")
+    server.start(ready=False)
+    assert server.get(f"/v1/uploads/{cancelled}").json()["state"] == "storing"
+    assert server.post(f"/v1/uploads/{cancelled}/cancel", timeout=30).status_code in (200, 202, 503)
+    site.stack.start("clickhouse-1")
+    assert server.wait_final(cancelled)["state"] == "cancelled"
+
+    key = f"stored/{model}/".encode()
+    record = next(m.value() for m in site.messages(CONTROL) if m.key().startswith(key))
+    record = record.decode().replace(model, cancelled).encode()
+    late = Producer({"bootstrap.servers": site.env["STACK_KAFKA"]})
+    late.produce(CONTROL, record, key=f"stored/{cancelled}/late".encode(), partition=0)
+    assert late.flush(30) == 0
+    wait_stored(server, send(server, make_file(rng, 100)[0], filename="after.csv"))
+    assert server.get(f"/v1/uploads/{cancelled}").json()["state"] == "cancelled"
+    server.kill()
+    server.start()
+    assert server.get(f"/v1/uploads/{cancelled}").json()["state"] == "cancelled"
+    assert served(server, rows) == []
+    assert send(server, content, filename="cancelled.csv") == cancelled
+    wait_stored(server, cancelled)
+    check_exactly_once(server, rows)
+    check_matched(server, cancelled)
 
 
 def limit_records(site: Site, size: int) -> None:
