@@ -116,11 +116,10 @@ void GroupSink::keep_tending(const std::stop_token& stop) {
         tend_soon_ = false;
         const uint64_t seen = context_.control.changes();
         const auto tended = without_exceptions([&] { return context_.tend(); });
-        const auto counted = without_exceptions([&] { return count_dead_letters(); });
+        errors_.note_tending(tended ? std::nullopt : std::optional(tended.error()));
+        // A shard that does not answer is said elsewhere.
+        std::ignore = without_exceptions([&] { return count_dead_letters(); });
         losses_.look_after();
-        errors_.note_tending(!tended    ? std::optional(tended.error())
-                             : !counted ? std::optional(counted.error())
-                                        : std::nullopt);
         const int64_t due_at = monotonic_ms() + kTendMs;
         do {
             sleep_unless_stopped(stop, kTendSoonMs);

@@ -1,6 +1,7 @@
 #include "sink/sink.h"
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <mutex>
 #include <thread>
@@ -36,6 +37,7 @@ constexpr int64_t kOthersPatienceMs = 300'000;
 // he does more often.
 constexpr int64_t kOwnerPatienceMs = 30'000;
 constexpr int64_t kAtWorkMs = 8'000;
+constexpr int64_t kNotFailing = -1;
 
 }  // namespace
 
@@ -52,6 +54,13 @@ struct Sink::Run {
     // Of the moment before ClickHouse's rows were counted.
     uint64_t tenure = 0;
     int64_t withdrawn_at = -1;
+    // Of the moment after this run withdrew it; whatever was counted since makes that void.
+    struct Withdrawal {
+        int64_t at = -1;
+        uint64_t tenure = 0;
+        bool operator==(const Withdrawal&) const = default;
+    };
+    std::optional<Withdrawal> withdrawal;
     // What ClickHouse holds, if that was asked for already.
     std::optional<std::vector<TableTotals>> counted;
 };
@@ -61,15 +70,20 @@ Outcome Sink::store(const model::UploadId& id, const std::stop_token& stop) {
     Run run;
     run.stop = stop;
     run.ahead = take_ahead(id);
-    const std::jthread at_work = keep_saying_at_work(id);
+    std::atomic<int64_t> failing_since = kNotFailing;
+    const std::jthread at_work = keep_saying_at_work(id, failing_since);
     while (!stop.stop_requested()) {
         const auto result = without_exceptions([&] { return find_and_step(id, run); });
         if (result && *result) {
             return **result;
         }
         if (result) {
+            failing_since = kNotFailing;
             retry_ms = kRetryMsFirst;
             continue;
+        }
+        if (failing_since == kNotFailing) {
+            failing_since = monotonic_ms();
         }
         const bool reads_log = run.step == Step::inserting || run.step == Step::auditing;
         if (reads_log && log::is_unusable(result.error())) {
@@ -201,12 +215,29 @@ Result<void> Sink::empty(Run& run) {
         return {};
     }
     run.ahead.reset();  // waits for its INSERTs
-    RH_TRY(context_.versions.withdraw(run.upload.id));
+    RH_TRY(withdraw(run));
     RH_TRY(context_.ledger.set_checkpoint(run.upload.id, 0));
     run.upload.checkpoint_cell = 0;
     run.emptied = true;
     return delete_rows(context_.store, run.upload.id,
                        [&] { return check_may_remove(run.upload.id); });
+}
+
+// As long as nobody can have counted its rows since, it is not said again: a removal may be tried
+// for days.
+Result<void> Sink::withdraw(Run& run) const {
+    const model::UploadId& id = run.upload.id;
+    const auto now = [&] {
+        return Run::Withdrawal{
+            .at = context_.versions.withdrawn_at(id),
+            .tenure = context_.peers != nullptr ? context_.peers->tenure(id) : 0};
+    };
+    if (context_.peers != nullptr && run.withdrawal == now()) {
+        return context_.versions.check_undecided(id);
+    }
+    RH_TRY(context_.versions.withdraw(id));
+    run.withdrawal = now();
+    return {};
 }
 
 // Before each table's: it may have become another's, or count, while ClickHouse was at the last.
@@ -229,21 +260,28 @@ Result<bool> Sink::may_commit(const Run& run) const {
 
 Result<std::vector<TableTotals>> Sink::count(Run& run) {
     const auto& upload = run.upload;
+    run.withdrawal.reset();
     run.withdrawn_at = context_.versions.withdrawn_at(upload.id);
     run.tenure = context_.peers != nullptr ? context_.peers->tenure(upload.id) : 0;
     return stored_totals(context_.store, upload.id, upload.created_ms_min, upload.created_ms_max);
 }
 
-// Whatever a run does may take longer than others wait for an upload's owner.
-std::jthread Sink::keep_saying_at_work(const model::UploadId& id) const {
+// Whatever a run does may take longer than others wait for an upload's owner. One that only fails,
+// since it does not reach ClickHouse perhaps, leaves it to them.
+std::jthread Sink::keep_saying_at_work(const model::UploadId& id,
+                                       const std::atomic<int64_t>& failing_since) const {
     if (context_.peers == nullptr) {
         return {};
     }
-    return std::jthread([this, id](const std::stop_token& stop) {
+    return std::jthread([this, id, &failing_since](const std::stop_token& stop) {
         while (true) {
             sleep_unless_stopped(stop, kAtWorkMs);
             if (stop.stop_requested()) {
                 return;
+            }
+            if (const int64_t since = failing_since;
+                since != kNotFailing && monotonic_ms() - since > kOthersPatienceMs) {
+                continue;
             }
             // Without it others may take the upload over, and whoever works on it finds out.
             std::ignore = without_exceptions([&] { return context_.peers->say_at_work(id); });
@@ -359,7 +397,8 @@ Result<void> Sink::insert_cells(Run& run) {
 
     model::RowBatch batch;
     while (true) {
-        if (run.stop.stop_requested() || context_.is_cancelled(id)) {
+        if (run.stop.stop_requested() ||
+            (context_.is_cancelled(id) && !context_.versions.is_decided(id))) {
             return {};
         }
         RH_ASSIGN(const bool more, reader->next(batch));
@@ -496,7 +535,7 @@ Result<Outcome> Sink::give_up(Run& run, uploads::State state) {
     RH_TRY(context_.store.make_durable());
     // Another may have stored it meanwhile.
     RH_TRY(is_anothers(run.upload.id) ? context_.versions.check_undecided(run.upload.id)
-                                      : context_.versions.withdraw(run.upload.id));
+                                      : withdraw(run));
     run.upload.state = state;
     run.upload.finished_at = now_ms();
     const auto held = context_.lock(run.upload.id);

@@ -21,6 +21,7 @@
 // (backoff up to kRetryMsMax) and tried again.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -126,7 +127,9 @@ class Sink {
     static Step next_repair(Run& run);
     Result<void> insert_cells(Run& run);
     bool is_anothers(const model::UploadId& id) const;
-    std::jthread keep_saying_at_work(const model::UploadId& id) const;
+    std::jthread keep_saying_at_work(const model::UploadId& id,
+                                     const std::atomic<int64_t>& failing_since) const;
+    Result<void> withdraw(Run& run) const;
     Result<bool> may_commit(const Run& run) const;
     Result<std::vector<TableTotals>> count(Run& run);
     Result<void> check_may_remove(const model::UploadId& id) const;

@@ -38,18 +38,18 @@ Result<void> TopicVersions::commit_stored(uploads::Upload upload, int64_t withdr
     }
     RH_TRY(replace_after_all(upload));
     RH_TRY(settle());
+    const auto stored = control_.stored(upload.id);
+    if (!stored && control_.withdrawn_at(upload.id) > withdrawn_at) {
+        return fail(ErrorKind::conflict, "upload_withdrawn",
+                    "Its rows were about to be removed after they had been counted.",
+                    Verdict::retry);
+    }
     if (const auto other = control_.lost_to(upload.id)) {
         return fail(
             ErrorKind::conflict, "not_replaceable",
             fmt::format("Upload {} was replaced by upload {} first, which another process "
                         "was sent. None of this file's rows count.",
                         model::to_string(*upload.request.replaces), model::to_string(*other)));
-    }
-    const auto stored = control_.stored(upload.id);
-    if (!stored && control_.withdrawn_at(upload.id) > withdrawn_at) {
-        return fail(ErrorKind::conflict, "upload_withdrawn",
-                    "Its rows were about to be removed after they had been counted.",
-                    Verdict::retry);
     }
     if (!stored) {
         return control_.not_the_topic_of(control_.visible_version());

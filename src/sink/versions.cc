@@ -131,7 +131,7 @@ Result<void> LedgerVersions::write_rows(const std::vector<uploads::Upload>& uplo
 
 // Versions that two ledgers number are of nobody, so a second one is found before it changes
 // anything: it is another server on the same cluster, or an old copy.
-Result<void> LedgerVersions::check_tables() const {
+Result<void> LedgerVersions::check_nobody_else_counts() const {
     RH_ASSIGN(const auto changes, last_changes(store_));
     RH_ASSIGN(const uint64_t last, ledger_.last_reserved_version());
     RH_ASSIGN(const auto open, ledger_.open_reservation());
@@ -157,11 +157,16 @@ Result<void> LedgerVersions::check_tables() const {
     return {};
 }
 
+Result<void> LedgerVersions::check_tables() const {
+    const std::scoped_lock lock(mutex_);
+    return check_nobody_else_counts();
+}
+
 Result<void> LedgerVersions::commit_stored(uploads::Upload upload, int64_t) {
     const std::scoped_lock lock(mutex_);
     RH_TRY(settle());
     if (store_.is_cluster()) {
-        RH_TRY(check_tables());
+        RH_TRY(check_nobody_else_counts());
     }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(upload.id));
     upload.state = uploads::State::stored;
@@ -196,7 +201,7 @@ Result<uploads::Upload> LedgerVersions::commit_voided(const model::UploadId& id)
         return upload;
     }
     if (store_.is_cluster()) {
-        RH_TRY(check_tables());
+        RH_TRY(check_nobody_else_counts());
     }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(id));
     auto voided = finish_void(std::move(upload), version);

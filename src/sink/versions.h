@@ -72,13 +72,14 @@ class LedgerVersions : public Versions {
     Result<void> check_undecided(const model::UploadId&) const override { return {}; }
 
   private:
+    Result<void> check_nobody_else_counts() const;
     Result<void> write_rows(const std::vector<uploads::Upload>& uploads, uint64_t version);
     Result<uploads::Upload> finish_void(uploads::Upload upload, uint64_t version);
     Result<void> take_back(const uploads::Ledger::OpenReservation& open);
     // Returns the upload that still holds a reservation, if any.
     Result<std::optional<model::UploadId>> settle();
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     const clickhouse::Store& store_;
     uploads::Ledger& ledger_;
 };

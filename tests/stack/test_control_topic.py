@@ -143,6 +143,22 @@ def test_a_void_of_a_file_on_its_way_here_is_learned(site, rng):
     assert served(late, rows) == served(early, rows) == []
 
 
+def test_a_cancel_that_comes_too_late_keeps_no_rows_out(site, rng):
+    """The upload counts already, as its process finds out when ClickHouse is there again; what it lacks comes back."""
+    content, rows = make_file(rng, 2_000)
+    server = site.start(environment={"ROUNDHOUSE_KILL_AT": "stored_before_uploads_row"})
+    upload_id = send(server, content, filename="late.csv")
+    assert server.wait_dead(60) == -signal.SIGKILL
+    ask(site, 1, f"DELETE FROM game_rounds WHERE upload_id = '{upload_id}' SETTINGS lightweight_deletes_sync = 2")
+    site.stack.kill("clickhouse-1")
+    server.start(ready=False)
+    assert server.post(f"/v1/uploads/{upload_id}/cancel", timeout=30).status_code in (200, 202, 409, 503)
+    site.stack.start("clickhouse-1")
+    wait_stored(server, upload_id)
+    check_exactly_once(server, rows)
+    check_matched(server, upload_id)
+
+
 def test_a_void_that_a_shard_delays_delays_no_rows_of_the_others(site, rng):
     content, rows = make_file(rng, 2_000)
     voided, voided_rows = make_file(rng, 1_000)
