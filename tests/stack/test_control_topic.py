@@ -6,14 +6,16 @@ import time
 
 import httpx
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from kafka_site import (
     CONTROL,
+    TOPIC,
     Site,
     ask,
     check_exactly_once,
     check_matched,
+    high,
     make_file,
     metric,
     running_site,
@@ -143,12 +145,25 @@ def test_a_void_of_a_file_on_its_way_here_is_learned(site, rng):
     assert served(late, rows) == served(early, rows) == []
 
 
+def skip_what_is_unread(site: Site) -> bool:
+    """False while a member of the group is missed."""
+    ends = [TopicPartition(TOPIC, partition, high(site, partition)) for partition in range(12)]
+    request = ConsumerGroupTopicPartitions("roundhouse", ends)
+    try:
+        site.admin().alter_consumer_group_offsets([request])["roundhouse"].result()
+    except KafkaException:
+        return False
+    return True
+
+
 def test_a_cancel_that_comes_too_late_keeps_no_rows_out(site, rng):
     """The upload counts already, as its process finds out when ClickHouse is there again; what it lacks comes back."""
     content, rows = make_file(rng, 2_000)
     server = site.start(environment={"ROUNDHOUSE_KILL_AT": "stored_before_uploads_row"})
     upload_id = send(server, content, filename="late.csv")
     assert server.wait_dead(60) == -signal.SIGKILL
+    # Nobody but the process itself is to bring them back.
+    wait_for(lambda: skip_what_is_unread(site), "the group takes offsets", 60)
     ask(site, 1, f"DELETE FROM game_rounds WHERE upload_id = '{upload_id}' SETTINGS lightweight_deletes_sync = 2")
     site.stack.kill("clickhouse-1")
     server.start(ready=False)
