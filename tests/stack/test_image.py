@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -91,6 +92,20 @@ def test_only_what_the_program_is_made_of_goes_into_the_build():
     kept = {line[1:] for line in lines[1:]}
     assert all((ROOT / path).exists() for path in kept)
     assert not kept & {"build", "data", ".git", "tests", "deploy"}
+
+
+def test_what_goes_into_the_build_is_enough(tmp_path):
+    """As far as cmake and ninja can say before anything is compiled."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    for path in (line[1:] for line in lines if line.startswith("!")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / path).is_dir():
+            shutil.copytree(ROOT / path, tmp_path / path)
+        else:
+            shutil.copy(ROOT / path, tmp_path / path)
+    for command in (["cmake", "--preset", "release"], ["ninja", "-C", "build/release", "-n", "roundhouse"]):
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
 
 
 def test_nothing_of_the_machine_that_builds_is_in_it():
