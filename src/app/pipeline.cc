@@ -414,6 +414,7 @@ Result<void> Pipeline::remove(const model::UploadId& id) {
 
 Result<uploads::Upload> Pipeline::void_upload(const model::UploadId& id) {
     RH_TRY(context_.bring_up.check());
+    RH_TRY(find(id));  // of one that only another process has, it says so
     RH_ASSIGN(auto upload, context_.versions.commit_voided(id));
     log_event(LogLevel::info, "upload voided", {{"upload_id", model::to_string(id)}});
     return upload;

@@ -116,7 +116,10 @@ Result<int> reconcile(const Arguments& arguments, const Invocation& invocation) 
     RH_TRY(invocation.json ? write_out(json_text(reconciliation) + "\n")
                            : print_report(api, reconciliation, arguments.show));
     if (!done) {
-        return kExitFailure;
+        // A shard, say, that did not answer: the same may go well in a moment.
+        return text_at(object_at(reconciliation, "error"), "code").ends_with("_unavailable")
+                   ? kExitUnreachable
+                   : kExitFailure;
     }
     if (verdict != "matched") {
         return kExitMismatch;

@@ -112,6 +112,11 @@ Result<int> change(const std::string& text, std::string_view action, const Invoc
     RH_TRY(write_out(invocation.json ? json_text(upload) + "\n"
                      : remove        ? id + ": deleted\n"
                                      : upload_text(upload)));
+    if (action == "cancel" && text_at(upload, "state") != "cancelled") {
+        say("The cancel is noted: the upload ends when its rows are out of ClickHouse, which takes "
+            "its "
+            "time or does not answer.");
+    }
     return kExitOk;
 }
 

@@ -136,7 +136,7 @@ Result<uploads::Upload> TopicVersions::commit_voided(const model::UploadId& id) 
         return control_.not_the_topic_of(upload.stored_version.value_or(0));
     }
     if (auto settled = settle(); !settled) {
-        return unfinished_void(std::move(settled).error());
+        return unfinished_void(std::move(settled).error(), "by itself as soon as this is over");
     }
     upload.voided_version = control_.voided(id);
     RH_TRY(ledger_.commit_voided(id, upload.voided_version.value_or(0),
@@ -199,6 +199,7 @@ Result<void> TopicVersions::learn_voided() {
         if (upload && upload->state == uploads::State::stored && !upload->voided_version) {
             const uint64_t version = control_.voided(id).value_or(0);
             RH_TRY(ledger_.commit_voided(id, version, uploads::Ledger::Numbering::elsewhere));
+            log_event(LogLevel::info, "upload voided", {{"upload_id", model::to_string(id)}});
         }
     }
     return {};

@@ -91,11 +91,10 @@ Result<std::vector<std::optional<LastChange>>> last_changes(const clickhouse::St
     return changes;
 }
 
-std::unexpected<Error> unfinished_void(Error cause) {
-    cause.message = fmt::format(
-        "The void is noted, and the figures will be without the upload: when this is over and "
-        "somebody asks again, at the next change of the figures, or at the next start. {}",
-        cause.message);
+std::unexpected<Error> unfinished_void(Error cause, std::string_view when) {
+    cause.message =
+        fmt::format("The void is noted, and the figures will be without the upload {}. {}", when,
+                    cause.message);
     return std::unexpected(std::move(cause));
 }
 
@@ -205,7 +204,11 @@ Result<uploads::Upload> LedgerVersions::commit_voided(const model::UploadId& id)
     }
     RH_ASSIGN(const uint64_t version, ledger_.reserve_version(id));
     auto voided = finish_void(std::move(upload), version);
-    return voided ? std::move(voided) : unfinished_void(std::move(voided).error());
+    return voided
+               ? std::move(voided)
+               : unfinished_void(std::move(voided).error(),
+                                 "when this is over and somebody asks again, at the next change of "
+                                 "the figures, or at the next start");
 }
 
 Result<void> LedgerVersions::withdraw(const model::UploadId& id) {

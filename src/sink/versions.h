@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -96,8 +97,9 @@ struct LastChange {
 Result<std::vector<std::optional<LastChange>>> last_changes(const clickhouse::Store& store);
 // Lines of it into `uploads` on every shard, durably.
 Result<void> write_uploads_rows(const clickhouse::Store& store, const std::string& rows);
-// What is said of a void that was begun and could not be finished: it is not refused.
-std::unexpected<Error> unfinished_void(Error cause);
+// What is said of a void that was begun and could not be finished: it is not refused, and takes
+// effect at the moment that is named.
+std::unexpected<Error> unfinished_void(Error cause, std::string_view when);
 // The upload, if it is stored and may be voided; also if it is voided already. Errors as
 // commit_voided().
 Result<uploads::Upload> find_to_void(const uploads::Ledger& ledger, const model::UploadId& id);

@@ -495,6 +495,8 @@ def test_a_shard_that_is_down_is_named_and_uploads_wait_for_it(cluster, server, 
     shown = subprocess.run([*asked, "--partial"], capture_output=True, text=True)
     assert shown.returncode == 0 and len(shown.stdout.splitlines()) == len(part.json()["data"]) + 1
     assert f"the rows of {cluster.addresses[1]} are missing, which does not answer" in shown.stderr
+    asked = [BINARY, "reconcile", first["id"], "--server", server.url]
+    assert subprocess.run(asked, capture_output=True).returncode == 5
     paged = page_through(server, 7, player_id=players, partial="true")
     assert served_hourly(paged) == expected_hourly(rows_1)
     lines = server.get("/v1/aggregates", params={"player_id": players, "partial": "true", "format": "ndjson"})
