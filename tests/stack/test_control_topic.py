@@ -191,6 +191,7 @@ def test_a_void_that_a_shard_delays_delays_no_rows_of_the_others(site, rng):
     wait_stored(server, upload_id)
     check_exactly_once(server, rows)
     wait_for(lambda: served(server, voided_rows) == [], "the void is visible", 30)
+    wait_for(lambda: '"upload voided"' in server.log_path.read_text(), "it is said", 30)
 
 
 def test_a_file_that_another_process_stored_is_not_cancelled(site, rng):

@@ -147,7 +147,12 @@ def test_every_process_answers_for_a_file_on_its_way(site, rng):
     seen = other.get(waiting).json()
     assert seen["rows"] == receiver.get(waiting).json()["rows"] and seen["held_by"]
     assert other.get(bad).json()["error"]["code"] == receiver.get(bad).json()["error"]["code"]
-    for request in (other.get(f"{waiting}/events"), other.post(f"{waiting}/cancel"), other.request("DELETE", bad)):
+    for request in (
+        other.get(f"{waiting}/events"),
+        other.post(f"{waiting}/cancel"),
+        other.post(f"{waiting}/void"),
+        other.request("DELETE", bad),
+    ):
         assert (request.status_code, request.json()["code"]) == (404, "upload_elsewhere")
     assert receiver.request("DELETE", bad).status_code == 204
     assert receiver.get(bad).status_code == 404
