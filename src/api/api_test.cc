@@ -1,7 +1,6 @@
 // The handlers of uploads on a real ledger, spool and receiver, with the workers behind them faked.
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -14,6 +13,7 @@
 #include "api/upload_options.h"
 #include "api/uploads.h"
 #include "base/base64.h"
+#include "base/test_directory.h"
 #include "http/problem.h"
 #include "model/reject.h"
 #include "uploads/reject_file.h"
@@ -101,8 +101,6 @@ class FakeService : public UploadService {
 class UploadApiTest : public ::testing::Test {
   protected:
     UploadApiTest() {
-        std::string pattern = ::testing::TempDir() + "/apiXXXXXX";
-        directory_ = ::mkdtemp(pattern.data());
         layout_ = *uploads::Layout::open(directory_);
         ledger_ = *uploads::Ledger::open(uploads::Layout::ledger_path(directory_));
         receive::Limits limits;
@@ -117,10 +115,6 @@ class UploadApiTest : public ::testing::Test {
                                     .service = *service_,
                                     .idempotency = *idempotency_,
                                     .is_lost = [](const model::UploadId&) { return false; }});
-    }
-    ~UploadApiTest() override {
-        ledger_.reset();
-        std::filesystem::remove_all(directory_);
     }
 
     using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -163,7 +157,8 @@ class UploadApiTest : public ::testing::Test {
                    : "";
     }
 
-    std::string directory_;
+    const TestDirectory scratch_;
+    const std::string directory_ = scratch_.path();
     std::unique_ptr<uploads::Layout> layout_;
     std::unique_ptr<uploads::Ledger> ledger_;
     uploads::ProgressBoard board_;

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/test_directory.h"
 #include "io/file.h"
 
 namespace rh::auth {
@@ -20,18 +21,13 @@ using ::testing::Not;
 
 class KeysTest : public ::testing::Test {
   protected:
-    KeysTest() {
-        std::string pattern = ::testing::TempDir() + "/keysXXXXXX";
-        directory_ = ::mkdtemp(pattern.data());
-    }
-    ~KeysTest() override { std::filesystem::remove_all(directory_); }
-
     std::string code_of(KeyRing& ring, const std::string& authorization) {
         const auto principal = ring.authenticate(authorization);
         return principal ? "" : principal.error().code;
     }
 
-    std::string directory_;
+    const TestDirectory scratch_;
+    const std::string directory_ = scratch_.path();
 };
 
 TEST_F(KeysTest, WithoutKeysEverythingIsAllowed) {

@@ -1,6 +1,5 @@
 #include "io/file.h"
 
-#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -8,21 +7,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/test_directory.h"
+
 namespace rh::io {
 namespace {
 
 class LockTest : public ::testing::Test {
   protected:
-    LockTest() {
-        std::string pattern = ::testing::TempDir() + "lock-XXXXXX";
-        directory_ = ::mkdtemp(pattern.data());
-    }
-    ~LockTest() override { std::filesystem::remove_all(directory_); }
-
-    std::string path() const { return directory_ + "/lock"; }
+    std::string path() const { return directory_.path() + "/lock"; }
 
   private:
-    std::string directory_;
+    const TestDirectory directory_;
 };
 
 TEST_F(LockTest, IsHeldByOneAtATime) {

@@ -10,12 +10,12 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/kill_point.h"
+#include "base/test_directory.h"
 #include "io/file.h"
 #include "log/embedded_log.h"
 #include "uploads/original.h"
@@ -74,16 +74,7 @@ struct Station {
 
 class PublisherTest : public ::testing::Test {
   protected:
-    void SetUp() override {
-        std::string name = (fs::temp_directory_path() / "publish_XXXXXX").string();
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        directory_ = name;
-        station_.emplace(directory_);
-    }
-    void TearDown() override {
-        station_.reset();
-        fs::remove_all(directory_);
-    }
+    void SetUp() override { station_.emplace(directory_); }
 
     model::UploadId put(std::string_view body, const uploads::Request& request = {}) {
         Upload upload;
@@ -121,7 +112,8 @@ class PublisherTest : public ::testing::Test {
         return page.size();
     }
 
-    std::string directory_;
+    const TestDirectory scratch_;
+    const std::string directory_ = scratch_.path();
     std::optional<Station> station_;
     uint8_t number_ = 0;
 };

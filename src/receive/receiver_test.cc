@@ -9,11 +9,11 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
 #include <sys/resource.h>
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/test_directory.h"
 #include "io/file.h"
 #include "uploads/original.h"
 
@@ -78,17 +78,9 @@ Source source_of(std::string_view body, size_t piece_bytes = 1 << 20) {
 class ReceiverTest : public ::testing::Test {
   protected:
     void SetUp() override {
-        std::string name = (fs::temp_directory_path() / "receive_XXXXXX").string();
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        directory_ = name;
         layout_ = uploads::Layout::open(directory_).value();
         ledger_ = uploads::Ledger::open(uploads::Layout::ledger_path(directory_)).value();
         limits_.free_bytes_min = 1;
-    }
-    void TearDown() override {
-        receiver_.reset();
-        ledger_.reset();
-        fs::remove_all(directory_);
     }
     Receiver& receiver() {
         if (!receiver_) {
@@ -133,7 +125,8 @@ class ReceiverTest : public ::testing::Test {
         ASSERT_TRUE(ledger_->commit_stored(upload));
     }
 
-    std::string directory_;
+    const TestDirectory scratch_;
+    const std::string directory_ = scratch_.path();
     std::unique_ptr<uploads::Layout> layout_;
     std::unique_ptr<uploads::Ledger> ledger_;
     uploads::ProgressBoard board_;

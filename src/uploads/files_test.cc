@@ -8,9 +8,9 @@
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
 #include <zstd.h>
 
+#include "base/test_directory.h"
 #include "io/file.h"
 #include "uploads/layout.h"
 #include "uploads/original.h"
@@ -24,14 +24,9 @@ namespace fs = std::filesystem;
 
 class FilesTest : public ::testing::Test {
   protected:
-    void SetUp() override {
-        std::string name = (fs::temp_directory_path() / "uploads_XXXXXX").string();
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        directory_ = name;
-    }
-    void TearDown() override { fs::remove_all(directory_); }
     std::string path(const char* name) const { return directory_ + "/" + name; }
-    std::string directory_;
+    const TestDirectory scratch_;
+    const std::string directory_ = scratch_.path();
 };
 
 std::string read_all(OriginalReader& reader) {

@@ -1,7 +1,6 @@
 #include "uploads/ledger.h"
 
 #include <atomic>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <thread>
@@ -9,20 +8,15 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
-#include <stdlib.h>  // mkdtemp
+
+#include "base/test_directory.h"
 
 namespace rh::uploads {
 namespace {
 
 class LedgerTest : public ::testing::Test {
   protected:
-    void SetUp() override {
-        std::string name = (std::filesystem::temp_directory_path() / "ledger_XXXXXX").string();
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        directory_ = name;
-        reopen();
-    }
-    void TearDown() override { std::filesystem::remove_all(directory_); }
+    void SetUp() override { reopen(); }
 
     void reopen() {
         ledger_.reset();
@@ -59,7 +53,8 @@ class LedgerTest : public ::testing::Test {
         return ledger_->find(upload.id).value().value();
     }
 
-    std::string directory_;
+    const TestDirectory scratch_;
+    const std::string directory_ = scratch_.path();
     std::unique_ptr<Ledger> ledger_;
 };
 
