@@ -114,8 +114,7 @@ Result<int> change(const std::string& text, std::string_view action, const Invoc
                                      : upload_text(upload)));
     if (action == "cancel" && text_at(upload, "state") != "cancelled") {
         say("The cancel is noted: the upload ends when its rows are out of ClickHouse, which takes "
-            "its "
-            "time or does not answer.");
+            "its time or does not answer.");
     }
     return kExitOk;
 }

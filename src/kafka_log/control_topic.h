@@ -1,8 +1,8 @@
 // The control topic: one partition, compacted, read from its beginning to its end by every process
 // of a cluster, all of which so come to the same state. Versions of the figures are made here: the
-// first `stored` (or `voided`) record of an upload makes the version that is its offset, and any
-// process may write the rows of `uploads` for versions that are not visible yet, since all of them
-// would write the same.
+// first `stored` (or `voided`) record of an upload makes the version that is its offset, unless its
+// rows may have been removed since they were counted (`withdrawn`). Any process may write the rows
+// of `uploads` for versions that are not visible yet, since all of them would write the same.
 //
 // Any thread. connect() may be called again after an Error. Errors are kafka's.
 #pragma once

@@ -1,6 +1,6 @@
 // Messages of the topic that are no rows: each one is kept in the table `dead_letters` and in a
 // topic of its own, with where it was and why, and does not hold up what comes after it. The same
-// message again changes nothing in the table. One thread.
+// message again changes nothing in the table. One thread; any may count().
 #pragma once
 
 #include <cstdint>

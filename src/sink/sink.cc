@@ -51,16 +51,9 @@ struct Sink::Run {
     bool emptied = false;  // rows of it may have been removed, perhaps not all
     bool is_fresh = true;  // no step was made yet
     std::shared_ptr<Ahead> ahead;
-    // Of the moment before ClickHouse's rows were counted.
-    uint64_t tenure = 0;
-    int64_t withdrawn_at = -1;
-    // Of the moment after this run withdrew it; whatever was counted since makes that void.
-    struct Withdrawal {
-        int64_t at = -1;
-        uint64_t tenure = 0;
-        bool operator==(const Withdrawal&) const = default;
-    };
-    std::optional<Withdrawal> withdrawal;
+    Mark counted_after;  // before ClickHouse's rows were counted
+    // After this run withdrew it; whatever was counted since makes that void.
+    std::optional<Mark> withdrew;
     // What ClickHouse holds, if that was asked for already.
     std::optional<std::vector<TableTotals>> counted;
 };
@@ -168,7 +161,8 @@ Result<std::optional<Outcome>> Sink::step(Run& run) {
                 run.step = Step::inserting;  // whose it is now audits it
                 return std::nullopt;
             }
-            if (auto committed = context_.versions.commit_stored(run.upload, run.withdrawn_at);
+            if (auto committed =
+                    context_.versions.commit_stored(run.upload, run.counted_after.withdrawn_at);
                 !committed) {
                 if (committed.error().code == "upload_withdrawn") {
                     run.step = Step::inserting;
@@ -227,17 +221,17 @@ Result<void> Sink::empty(Run& run) {
 // for days.
 Result<void> Sink::withdraw(Run& run) const {
     const model::UploadId& id = run.upload.id;
-    const auto now = [&] {
-        return Run::Withdrawal{
-            .at = context_.versions.withdrawn_at(id),
-            .tenure = context_.peers != nullptr ? context_.peers->tenure(id) : 0};
-    };
-    if (context_.peers != nullptr && run.withdrawal == now()) {
+    if (context_.peers != nullptr && run.withdrew == mark(id)) {
         return context_.versions.check_undecided(id);
     }
     RH_TRY(context_.versions.withdraw(id));
-    run.withdrawal = now();
+    run.withdrew = mark(id);
     return {};
+}
+
+Sink::Mark Sink::mark(const model::UploadId& id) const {
+    return {.withdrawn_at = context_.versions.withdrawn_at(id),
+            .tenure = context_.peers != nullptr ? context_.peers->tenure(id) : 0};
 }
 
 // Before each table's: it may have become another's, or count, while ClickHouse was at the last.
@@ -255,14 +249,13 @@ Result<void> Sink::check_may_remove(const model::UploadId& id) const {
 Result<bool> Sink::may_commit(const Run& run) const {
     return context_.peers == nullptr || context_.versions.is_decided(run.upload.id)
                ? Result<bool>(true)
-               : context_.peers->has_owned(run.upload.id, run.tenure);
+               : context_.peers->has_owned(run.upload.id, run.counted_after.tenure);
 }
 
 Result<std::vector<TableTotals>> Sink::count(Run& run) {
     const auto& upload = run.upload;
-    run.withdrawal.reset();
-    run.withdrawn_at = context_.versions.withdrawn_at(upload.id);
-    run.tenure = context_.peers != nullptr ? context_.peers->tenure(upload.id) : 0;
+    run.withdrew.reset();
+    run.counted_after = mark(upload.id);
     return stored_totals(context_.store, upload.id, upload.created_ms_min, upload.created_ms_max);
 }
 

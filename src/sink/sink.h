@@ -121,6 +121,12 @@ class Sink {
         failing,
     };
     struct Run;
+    // A moment, as far as removals and owners of an upload's rows go.
+    struct Mark {
+        int64_t withdrawn_at = -1;
+        uint64_t tenure = 0;
+        bool operator==(const Mark&) const = default;
+    };
     Result<std::optional<Outcome>> find_and_step(const model::UploadId& id, Run& run);
     Result<std::optional<Outcome>> step(Run& run);
     Result<void> empty(Run& run);
@@ -130,6 +136,7 @@ class Sink {
     std::jthread keep_saying_at_work(const model::UploadId& id,
                                      const std::atomic<int64_t>& failing_since) const;
     Result<void> withdraw(Run& run) const;
+    Mark mark(const model::UploadId& id) const;
     Result<bool> may_commit(const Run& run) const;
     Result<std::vector<TableTotals>> count(Run& run);
     Result<void> check_may_remove(const model::UploadId& id) const;

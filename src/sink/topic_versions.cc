@@ -103,11 +103,15 @@ Result<void> TopicVersions::replace_after_all(const uploads::Upload& upload) {
 // however long its sender has given up to wait for an answer: the order of the topic decides.
 Result<void> TopicVersions::withdraw(const model::UploadId& id) {
     RH_TRY(control_.append(kafka_log::Withdrawn{.upload_id = id, .process = node_}));
-    return check_undecided(id);
+    return not_stored(id);  // everything before that record is read by now
 }
 
 Result<void> TopicVersions::check_undecided(const model::UploadId& id) const {
     RH_TRY(control_.catch_up());
+    return not_stored(id);
+}
+
+Result<void> TopicVersions::not_stored(const model::UploadId& id) const {
     if (!control_.stored(id)) {
         return {};
     }

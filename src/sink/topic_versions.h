@@ -40,6 +40,7 @@ class TopicVersions : public Versions {
     Result<void> tend();
 
   private:
+    Result<void> not_stored(const model::UploadId& id) const;
     Result<void> replace_after_all(const uploads::Upload& upload);
     Result<void> settle();
     Result<void> learn();

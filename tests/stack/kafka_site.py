@@ -7,7 +7,7 @@ import contextlib
 import time
 
 import httpx
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
@@ -18,6 +18,7 @@ from rounds import expected_hourly, make_rows, served_hourly, to_csv, with_refus
 
 TOPIC = "staging-bets"
 CONTROL = "roundhouse-uploads"
+GROUP = "roundhouse"
 ROWS = 70_000  # two cells
 
 
@@ -111,6 +112,15 @@ def running_site(folder, *arguments: str):
         site.end_servers()
         site.stack.run("down")
         assert site.stack.processes() == []
+
+
+def group_takes(change) -> bool:
+    """Of one asked for by an AdminClient; false while a member of the group is missed."""
+    try:
+        change.result()
+    except KafkaException:
+        return False
+    return True
 
 
 def ask(site: Site, shard: int, sql: str) -> str:

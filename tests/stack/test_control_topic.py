@@ -6,15 +6,17 @@ import time
 
 import httpx
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from kafka_site import (
     CONTROL,
+    GROUP,
     TOPIC,
     Site,
     ask,
     check_exactly_once,
     check_matched,
+    group_takes,
     high,
     make_file,
     metric,
@@ -146,14 +148,9 @@ def test_a_void_of_a_file_on_its_way_here_is_learned(site, rng):
 
 
 def skip_what_is_unread(site: Site) -> bool:
-    """False while a member of the group is missed."""
     ends = [TopicPartition(TOPIC, partition, high(site, partition)) for partition in range(12)]
-    request = ConsumerGroupTopicPartitions("roundhouse", ends)
-    try:
-        site.admin().alter_consumer_group_offsets([request])["roundhouse"].result()
-    except KafkaException:
-        return False
-    return True
+    request = ConsumerGroupTopicPartitions(GROUP, ends)
+    return group_takes(site.admin().alter_consumer_group_offsets([request])[GROUP])
 
 
 def test_a_cancel_that_comes_too_late_keeps_no_rows_out(site, rng):

@@ -9,13 +9,14 @@ import threading
 
 import httpx
 import pytest
-from confluent_kafka import KafkaException
 from kafka_site import (
+    GROUP,
     Site,
     ask,
     check_exactly_once,
     check_matched,
     drop_all_records,
+    group_takes,
     kafka_check,
     make_file,
     metric,
@@ -26,16 +27,9 @@ from kafka_site import (
 from native_stack import wait_for
 from rounds import expected_hourly
 
-GROUP = "roundhouse"
-
 
 def delete_group(site: Site) -> bool:
-    """False while a member of it is missed."""
-    try:
-        site.admin().delete_consumer_groups([GROUP])[GROUP].result()
-    except KafkaException:
-        return False
-    return True
+    return group_takes(site.admin().delete_consumer_groups([GROUP])[GROUP])
 
 
 def test_lost_offsets_change_no_figure(site, rng):
